@@ -1,0 +1,76 @@
+"""The configuration tree: where it lies, and its composition into the typed configuration.
+
+Imports no torch, and Hydra only where it composes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agfrun.conversion import CHOICES, from_mapping
+from agfrun.errors import ConfigError
+from agfrun.schema import RunConfig
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def config_directory() -> Path:
+    """Directory of the configuration tree: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    inside = package / "configs"
+    return inside if inside.is_dir() else package.parent / "configs"
+
+
+def load_config(overrides: Sequence[str] = ()) -> RunConfig:
+    """Compose the shipped configuration, as the command line does.
+
+    Args:
+        overrides: as on the command line, for instance `["model=diagonal_linear", "init.scale=1e-8"]`.
+
+    Returns:
+        The validated configuration, ready for `agfrun.run`.
+
+    Raises:
+        UsageError: an override cannot be understood, or (ConfigError) its key or value is not allowed.
+    """
+    from hydra import compose, initialize_config_dir
+
+    from agfrun.hydra_errors import explain
+
+    try:
+        with initialize_config_dir(str(config_directory()), version_base="1.3"):
+            composed = compose("config", overrides=list(overrides))
+    except Exception as error:  # Hydra lets ValueError, TypeError and more of its own through
+        raise explain(error, overrides) from error
+    return from_composed(composed, overrides)
+
+
+def from_composed(composed: DictConfig, overrides: Sequence[str] = ()) -> RunConfig:
+    """Resolve what Hydra composed and convert it to the validated, typed configuration.
+
+    Args:
+        composed: Hydra's configuration, without its `hydra` node.
+        overrides: the overrides behind it; an error repeats a value as it was written there.
+
+    Raises:
+        UsageError: an interpolation cannot be resolved, or (ConfigError) a key or value is not allowed.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    from agfrun.hydra_errors import explain, values_by_key
+
+    written = values_by_key(overrides)
+    for group in CHOICES:
+        if (key := f"{group}.name") in written:
+            raise ConfigError(key, written[key], f"it comes with the group; write {group}=NAME")
+    try:
+        values: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+        return from_mapping(values)
+    except OmegaConfBaseException as error:
+        raise explain(error, overrides) from error
+    except ConfigError as error:
+        raise ConfigError(error.key, written.get(error.key, error.value), error.allowed) from error

@@ -1,0 +1,144 @@
+"""Strict conversion of plain values to the typed configuration: every key known, every type right."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from agfrun.errors import ConfigError, closest, did_you_mean
+from agfrun.schema import DATA, INITIALIZATIONS, MODELS, TRAINERS, InitConfig, RunConfig, validate
+
+# The groups of which one choice is made by `name`, and the dataclass of each choice.
+CHOICES: dict[str, Mapping[str, type]] = {
+    "model": MODELS,
+    "data": DATA,
+    "init": dict.fromkeys(INITIALIZATIONS, InitConfig),
+    "train": TRAINERS,
+}
+_DESCRIPTIONS = {
+    int: "an integer",
+    float: "a number",
+    bool: "true or false",
+    str: "a word",
+    list[int]: "a list of integers such as [1,3,5]",
+    list[float]: "a list of numbers such as [10,5,2.5]",
+    list[str]: "a list of words such as [png,pdf]",
+}
+
+
+def from_mapping(values: Mapping[str, Any]) -> RunConfig:
+    """Convert nested plain values (as in a run's config.yaml) to the validated, typed configuration.
+
+    Integers are accepted for floats, and whole floats (`1e5`) for integers; nothing else is converted.
+
+    Raises:
+        ConfigError: names the first key that is unknown or whose value is not allowed.
+    """
+    return validate(_build(RunConfig, values, ""))
+
+
+def unknown_key(key: str, value: object) -> ConfigError:
+    """The error for a key that the configuration does not have: where it belongs, or the closest key."""
+    choices = known_keys().get(key)
+    if choices:
+        group = key.partition(".")[0]
+        return ConfigError(key, value, f"it belongs to {' and '.join(f'{group}={c}' for c in choices)}")
+    hint = did_you_mean(_closest_key(key)) or _where_to_look(key.partition(".")[0])
+    return ConfigError(key, value, f"there is no such key{hint}")
+
+
+@functools.cache
+def known_keys() -> dict[str, list[str]]:
+    """Every dotted key, with the choices of its group that have it where not all of them do."""
+    known: dict[str, list[str]] = {}
+    for group, kind in get_type_hints(RunConfig).items():
+        known[group] = []
+        if not dataclasses.is_dataclass(kind):
+            continue
+        fields = {name: get_type_hints(choice) for name, choice in CHOICES.get(group, {"": kind}).items()}
+        for field in [field for choice in fields.values() for field in choice]:
+            having = [name for name, choice in fields.items() if field in choice]
+            known[f"{group}.{field}"] = having if len(having) < len(fields) else []
+    return known
+
+
+def _closest_key(key: str) -> str | None:
+    """The closest key of the same group, else the closest of all, in full or by its last part."""
+    group, _, last = key.rpartition(".")
+    same_group = _keys_of(group)
+    if name := closest(last, same_group):
+        return f"{group}.{name}"
+    everywhere = {known.rpartition(".")[2]: known for known in reversed(known_keys())}
+    if (name := closest(last, everywhere)) and "." in everywhere[name]:
+        return everywhere[name]
+    return None if same_group else closest(key, known_keys())
+
+
+def _where_to_look(group: str) -> str:
+    if keys := _keys_of(group):
+        return f"; {group} has the keys {', '.join(keys)}"
+    return f"; agfrun --cfg {'hydra' if group == 'hydra' else 'job'} shows the keys"
+
+
+def _keys_of(group: str) -> list[str]:
+    return [known.rpartition(".")[2] for known in known_keys() if group and known.startswith(f"{group}.")]
+
+
+def _build(kind: type, values: Mapping[str, Any], prefix: str = "") -> Any:
+    """The dataclass `kind` from plain values, every key known and every type right."""
+    hints = get_type_hints(kind)
+    for key, value in values.items():
+        if key not in hints:
+            raise unknown_key(f"{prefix}{key}", value)
+    for key in CHOICES if kind is RunConfig else ():
+        if key not in values:
+            raise ConfigError(key, None, f"choose one of {', '.join(CHOICES[key])}")
+    return kind(**{key: _convert(f"{prefix}{key}", value, hints[key]) for key, value in values.items()})
+
+
+def _convert(key: str, value: Any, kind: Any) -> Any:
+    if dataclasses.is_dataclass(kind):
+        if not isinstance(value, Mapping):
+            raise ConfigError(key, value, "must be a group of keys: {key: value, ...}")
+        choice = _choice(key, value.get("name")) if key in CHOICES else kind
+        return _build(choice, value, f"{key}.")  # type: ignore[arg-type]
+    try:
+        return _plain(value, kind)
+    except (TypeError, ValueError, OverflowError):
+        raise ConfigError(key, value, f"must be {_describe(kind)}") from None
+
+
+def _choice(group: str, name: Any) -> type:
+    """The dataclass of the group's choice called `name`."""
+    choices = CHOICES[group]
+    if not isinstance(name, str) or name not in choices:
+        hint = did_you_mean(closest(name, choices))
+        raise ConfigError(f"{group}.name", name, f"choose one of {', '.join(choices)}{hint}")
+    return choices[name]
+
+
+def _plain(value: Any, kind: Any) -> Any:
+    """Convert without loss, or raise TypeError. A bool is no number here, though Python says so."""
+    if isinstance(kind, UnionType):
+        return None if value is None else _plain(value, get_args(kind)[0])
+    if get_origin(kind) is list and isinstance(value, list):
+        return [_plain(item, get_args(kind)[0]) for item in value]
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is float and number:
+        return float(value)
+    if kind is int and number and int(value) == value:
+        return int(value)
+    if kind is bool and isinstance(value, bool):
+        return value
+    if kind is str and isinstance(value, str | int | float):
+        return str(value)  # the check of the choices says what is allowed
+    raise TypeError
+
+
+def _describe(kind: Any) -> str:
+    if isinstance(kind, UnionType):
+        return f"{_DESCRIPTIONS[get_args(kind)[0]]}, or null"
+    return _DESCRIPTIONS[kind]

@@ -1,0 +1,67 @@
+"""Errors that agfrun raises on purpose; each message is one line that a user can act on."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable
+
+
+class AgfrunError(Exception):
+    """Base of all errors that are the user's to mend. `exit_status` is the program's exit status."""
+
+    exit_status = 1
+
+
+class UsageError(AgfrunError):
+    """The command line or a configuration file cannot be understood."""
+
+    exit_status = 2
+
+
+class ConfigError(UsageError):
+    """A configuration value is not allowed.
+
+    The message names the key, the value that was given and what is allowed.
+    """
+
+    def __init__(self, key: str, value: object, allowed: str) -> None:
+        self.key = key
+        self.value = value
+        self.allowed = allowed
+        super().__init__(f"{key}={_as_typed(value)} is not allowed: {allowed}")
+
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[str, object, str]]:
+        """Rebuild from the three parts, not from the message, when sent between processes."""
+        return type(self), (self.key, self.value, self.allowed)
+
+
+class OutputError(AgfrunError):
+    """The run folder cannot be used (not writable, holds another finished run, not a run)."""
+
+    exit_status = 2
+
+
+class DivergenceError(AgfrunError):
+    """Training or prediction left the finite numbers; the message says where and what to try."""
+
+    exit_status = 1
+
+
+def closest(word: object, allowed: Iterable[str]) -> str | None:
+    """The allowed word closest to `word`, or None if none is close or `word` is no word."""
+    if not isinstance(word, str):
+        return None
+    return next(iter(difflib.get_close_matches(word, list(allowed), n=1, cutoff=0.67)), None)
+
+
+def did_you_mean(suggestion: str | None) -> str:
+    """`; did you mean X?`, or nothing where there is no suggestion."""
+    return f"; did you mean {suggestion}?" if suggestion else ""
+
+
+def _as_typed(value: object) -> str:
+    """A value as one would write it on the command line, on one line."""
+    if isinstance(value, str) and value:
+        return " ".join(value.split())
+    return json.dumps(value, default=str, separators=(",", ":"))

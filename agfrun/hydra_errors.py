@@ -1,0 +1,84 @@
+"""Hydra's errors, which span many lines and speak of its inner workings, as one line for the user."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from hydra.errors import MissingConfigException, OverrideParseException
+from omegaconf.errors import OmegaConfBaseException
+
+from agfrun.conversion import unknown_key
+from agfrun.errors import AgfrunError, ConfigError, OutputError, UsageError, closest, did_you_mean
+
+_UNKNOWN_KEY = re.compile(r"Could not override '([^']+)'")
+_NOISE = re.compile(
+    r"See https://hydra\.cc.*|Config search path:[\s\S]*|\n\s*(full_key|object_type|reference_type)[:=].*"
+)
+_AMBIGUOUS = re.compile(r"Ambiguous value for argument '([^=']+)=(.*)'")
+
+
+def values_by_key(overrides: Sequence[str]) -> dict[str, str]:
+    """The value of each override as it was written, by key; of two for one key, the last."""
+    return {key.lstrip("+~"): value for key, _, value in (override.partition("=") for override in overrides)}
+
+
+def explain(error: Exception, overrides: Sequence[str]) -> AgfrunError:
+    """One line for what Hydra raised while it read the command line and composed the configuration.
+
+    Args:
+        error: what Hydra, OmegaConf or the creation of the run folder raised.
+        overrides: the command line's overrides.
+
+    Returns:
+        The error to show: it names the key, the value as it was written, and what is allowed.
+    """
+    if isinstance(error, MissingConfigException):
+        return _unknown_choice(error)
+    if isinstance(error, OverrideParseException):
+        return _malformed(error.override, _one_line(error.message))
+    if isinstance(error, OSError):
+        return OutputError(f"the run folder {error.filename} cannot be made: {error.strerror}; "
+                           "choose another with hydra.run.dir=DIR")
+    if found := _AMBIGUOUS.search(str(error)):
+        key, value = found.groups()
+        return ConfigError(key, value, f"for a list write {key}=[{value}], to run each add --multirun")
+    if found := _UNKNOWN_KEY.search(str(error)):
+        return _unknown_key(getattr(error.__cause__, "full_key", None) or found[1], overrides)
+    if isinstance(error, OmegaConfBaseException) and error.full_key:
+        written = values_by_key(overrides).get(error.full_key, "")
+        return ConfigError(error.full_key, written, _one_line(error.msg or str(error)))
+    cause = f": {error.__cause__}" if error.__cause__ else ""
+    # Some messages do not say what they are about.
+    keys = values_by_key(overrides)
+    named = not keys or any(key and key in str(error) for key in keys)
+    return UsageError(_one_line(f"{'' if named else ' '.join(overrides) + ': '}{error}{cause}"))
+
+
+def _unknown_key(key: str, overrides: Sequence[str]) -> ConfigError:
+    """`key` is what Hydra missed: an override's key, the start of it, or a key within its value."""
+    for written, value in values_by_key(overrides).items():
+        if f"{written}.".startswith(f"{key}.") or key.startswith(f"{written}."):
+            return unknown_key(max(written, key, key=len), value)
+    return unknown_key(key, None)
+
+
+def _unknown_choice(error: MissingConfigException) -> UsageError:
+    """A group without the chosen file, or no such primary configuration."""
+    group, _, choice = (error.missing_cfg_file or "").rpartition("/")
+    if not group or not error.options:
+        return UsageError(_one_line(str(error)))
+    suggestion = did_you_mean(closest(choice, error.options))
+    return ConfigError(group, choice, f"choose one of {', '.join(sorted(error.options))}{suggestion}")
+
+
+def _malformed(override: str, message: str) -> UsageError:
+    hint = f"check its brackets, commas and quotes: {message}"
+    if "=" not in override:
+        hint = "write KEY=VALUE, for instance init.scale=1e-4; agfrun --help shows more"
+    return UsageError(f"{_one_line(override)} cannot be read; {hint}")
+
+
+def _one_line(text: str) -> str:
+    """The text without line breaks, links to Hydra's manual and OmegaConf's notes on types."""
+    return " ".join(_NOISE.sub("", text).split())
