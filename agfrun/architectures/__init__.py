@@ -1,0 +1,1 @@
+"""Networks: one file each, all behind the interface in `base.py`."""

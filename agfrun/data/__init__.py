@@ -1,0 +1,1 @@
+"""Data sets, as the moments or tensors that an architecture needs."""

@@ -1,0 +1,1 @@
+"""How training moves in time: steppers, step control, gradient flow, gradient descent."""

@@ -1,0 +1,84 @@
+"""Coordinates in which a gradient flow is integrated.
+
+The flow of the parameters is always the same; the coordinates decide what it costs and how its error
+is measured. Every set of coordinates measures a neuron's error relative to that neuron's own norm, so
+that no absolute tolerance exists that could swamp a tiny initialization.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from agfrun.architectures.base import Architecture
+
+
+class FlowCoordinates(ABC):
+    """A vector y of n numbers whose velocity is the gradient flow.
+
+    Attributes:
+        symmetric: whether the Jacobian of the velocity is symmetric (a gradient flow in y itself).
+    """
+
+    symmetric: bool = True
+
+    @abstractmethod
+    def encode(self, neurons: Tensor) -> Tensor:
+        """Neurons (K, D) to coordinates (n,)."""
+
+    @abstractmethod
+    def decode(self, y: Tensor) -> Tensor:
+        """Coordinates (n,) to neurons (K, D)."""
+
+    @abstractmethod
+    def loss_and_velocity(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Paper loss (scalar) and dy/dt (n,)."""
+
+    @abstractmethod
+    def jacobian(self, y: Tensor) -> Tensor:
+        """Derivative of the velocity, (n, n)."""
+
+    @abstractmethod
+    def relative_error(self, error: Tensor, y: Tensor, y_new: Tensor) -> Tensor:
+        """Root mean square over neurons of the error relative to each neuron's norm, a scalar."""
+
+
+class EuclideanCoordinates(FlowCoordinates):
+    """The parameters themselves: y = Theta, dy/dt = -grad L."""
+
+    def __init__(self, architecture: Architecture, neurons: Tensor, index: Tensor | None) -> None:
+        self.architecture = architecture
+        self.shape = neurons.shape
+        self.index = index
+
+    def encode(self, neurons: Tensor) -> Tensor:
+        """See `FlowCoordinates.encode`."""
+        return neurons.reshape(-1)
+
+    def decode(self, y: Tensor) -> Tensor:
+        """See `FlowCoordinates.decode`."""
+        return y.view(self.shape)
+
+    def loss_and_velocity(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """See `FlowCoordinates.loss_and_velocity`."""
+        loss, gradient = self.architecture.loss_and_gradient(self.decode(y), self.index)
+        return loss, -gradient.reshape(-1)
+
+    def jacobian(self, y: Tensor) -> Tensor:
+        """See `FlowCoordinates.jacobian`."""
+        return -self.architecture.hessian(self.decode(y), self.index)
+
+    def relative_error(self, error: Tensor, y: Tensor, y_new: Tensor) -> Tensor:
+        """See `FlowCoordinates.relative_error`."""
+        return relative_error_of_neurons(error, y, y_new, self.shape[0])
+
+
+def relative_error_of_neurons(error: Tensor, y: Tensor, y_new: Tensor, neurons: int) -> Tensor:
+    """Root mean square over neurons of ||error_i|| / max(||y_i||, ||y_new_i||)."""
+    norms = torch.linalg.vector_norm(torch.stack([error, y, y_new]).view(3, neurons, -1), dim=-1)
+    ratio: Tensor = norms[0] / torch.maximum(norms[1], norms[2])
+    return ratio.square().mean().sqrt()

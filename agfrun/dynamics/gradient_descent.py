@@ -1,0 +1,126 @@
+"""Training by gradient descent with heavy-ball momentum: a true optimizer loop."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from agfrun.architectures.base import Architecture
+from agfrun.dynamics.clock import flow_time_per_step, loss_factor
+from agfrun.dynamics.gradient_flow import Progress
+from agfrun.dynamics.integrate import IntegrationStatistics
+from agfrun.dynamics.recorder import Recorder
+from agfrun.dynamics.result import TrainingResult
+
+# A row is recorded when the loss has changed by this share, or the step number has grown by that share.
+LOSS_CHANGE = 0.004
+STEP_GROWTH = 0.01
+# Reading the loss off an accelerator stalls it, and a mini-batch does not yield it: look now and then.
+LOOK_EVERY = 20
+
+
+def train_by_gradient_descent(
+    architecture: Architecture, neurons: Tensor, steps: int, *, learning_rate: float, momentum: float = 0.0,
+    batch_size: int | None = None, loss_normalization: str = "mean_over_outputs", seed: int = 0,
+    convergence: float = 1e-6, max_rows: int = 2000, progress: Progress | None = None,
+) -> TrainingResult:
+    """Heavy-ball gradient descent, velocity = momentum * velocity + gradient, for at most `steps` steps.
+
+    Args:
+        neurons: initialization, (H, D).
+        learning_rate, momentum, loss_normalization: see `agfrun.dynamics.clock`, which turns steps into
+            gradient-flow time.
+        batch_size: samples drawn for each step; None is the full batch. The recorded loss is always
+            that of the full data.
+        seed: seed of the batches.
+        convergence, max_rows, progress: as for gradient flow.
+    """
+    factor = loss_factor(loss_normalization, architecture.output_dimension)
+    per_step = flow_time_per_step(learning_rate, momentum, loss_normalization, architecture.output_dimension)
+    recorder = Recorder(architecture, "training", max_rows)
+    watch = _Watch(recorder, per_step, steps, convergence, progress)
+    optimizer = _HeavyBall(architecture, neurons, learning_rate * factor, momentum, batch_size, seed)
+    look_every = 1 if neurons.device.type == "cpu" and batch_size is None else LOOK_EVERY
+    status, reason, step = "horizon", f"all {steps} steps were taken", 0
+    try:
+        for step in range(steps + 1):
+            if step % look_every == 0 or step == steps:
+                ended = watch.look(step, optimizer.neurons, optimizer.full_loss())
+                if ended is not None:
+                    status, reason = ended
+                    break
+            if step < steps:
+                optimizer.step()
+    except KeyboardInterrupt:
+        status, reason = "interrupted", f"interrupted by the user at step {step}"
+    statistics = IntegrationStatistics(accepted_steps=step, gradient_evaluations=step)
+    clock: dict[str, float | str] = {
+        "learning_rate": learning_rate, "momentum": momentum, "loss_normalization": loss_normalization,
+        "flow_time_per_step": per_step,
+    }
+    return TrainingResult(recorder.trajectory(), recorder, optimizer.neurons, status, reason, statistics, clock)
+
+
+class _HeavyBall:
+    """Neurons and velocity of the optimizer."""
+
+    def __init__(self, architecture: Architecture, neurons: Tensor, rate: float, momentum: float,
+                 batch_size: int | None, seed: int) -> None:
+        self.architecture = architecture
+        self.neurons = neurons.clone()
+        self.velocity = torch.zeros_like(neurons)
+        self.rate, self.momentum, self.batch_size = rate, momentum, batch_size
+        self.generator = torch.Generator(device="cpu").manual_seed(seed)
+        self.gradient: Tensor | None = None
+
+    def full_loss(self) -> Tensor:
+        """Paper loss on the full data; the gradient comes with it and is kept for the next step."""
+        loss, self.gradient = self.architecture.loss_and_gradient(self.neurons)
+        return loss
+
+    def step(self) -> None:
+        """One step."""
+        if self.batch_size is not None:
+            gradient = self.architecture.sampled_gradient(self.neurons, self.batch_size, self.generator)
+        elif self.gradient is not None:
+            gradient = self.gradient
+        else:
+            gradient = self.architecture.loss_and_gradient(self.neurons)[1]
+        self.gradient = None
+        self.velocity.mul_(self.momentum).add_(gradient)
+        self.neurons.add_(self.velocity, alpha=-self.rate)
+
+
+class _Watch:
+    """Looks at the loss, records what changed and says when to stop."""
+
+    def __init__(self, recorder: Recorder, per_step: float, steps: int, convergence: float,
+                 progress: Progress | None) -> None:
+        self.recorder, self.per_step, self.steps = recorder, per_step, steps
+        self.convergence, self.progress = convergence, progress
+        self.initial_loss = self.recorded_loss = math.inf
+        self.recorded_step = 0
+
+    def look(self, step: int, neurons: Tensor, loss_tensor: Tensor) -> tuple[str, str] | None:
+        """Record if there is something new; status and reason if training is to end."""
+        loss = float(loss_tensor)
+        if not math.isfinite(loss):
+            return "diverged", f"the loss is not finite at step {step}; try a smaller train.learning_rate"
+        if step == 0:
+            self.initial_loss = loss
+        converged = loss <= self.convergence * self.initial_loss
+        if self._is_news(step, loss) or converged:
+            self.recorder.record(step * self.per_step, neurons.clone(), loss, step)
+            self.recorded_loss, self.recorded_step = loss, step
+            if self.progress is not None:
+                self.progress(step * self.per_step, loss)
+        if converged:
+            return "converged", f"the loss fell below {self.convergence:g} of its initial value at step {step}"
+        return None
+
+    def _is_news(self, step: int, loss: float) -> bool:
+        change = abs(loss - self.recorded_loss)
+        return (step in (0, self.steps) or step - self.recorded_step > STEP_GROWTH * step
+                or change > LOSS_CHANGE * min(self.recorded_loss, loss + 0.1 * self.initial_loss))

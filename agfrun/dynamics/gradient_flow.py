@@ -1,0 +1,94 @@
+"""Training by gradient flow, integrated adaptively from the given initialization."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from torch import Tensor
+
+from agfrun.architectures.base import Architecture
+from agfrun.dynamics.chebyshev import RungeKuttaChebyshev
+from agfrun.dynamics.coordinates import FlowCoordinates
+from agfrun.dynamics.integrate import IntegrationStatistics, Segment, Stepper, integrate
+from agfrun.dynamics.recorder import Recorder
+from agfrun.dynamics.result import TrainingResult
+from agfrun.dynamics.rosenbrock import Rosenbrock
+from agfrun.errors import DivergenceError
+
+LARGEST_FACTORIZED = 2500
+FINEST_SAMPLING = 12
+
+Progress = Callable[[float, float], None]
+
+
+def make_stepper(method: str, coordinates: FlowCoordinates, size: int,
+                 statistics: IntegrationStatistics) -> Stepper:
+    """The stepper for `method`; `auto` factorizes up to 2500 unknowns, where that is the faster.
+
+    Raises:
+        ValueError: unknown method.
+    """
+    if method == "auto":
+        method = "rosenbrock" if size <= LARGEST_FACTORIZED else "rkc"
+    steppers: dict[str, type[Stepper]] = {"rosenbrock": Rosenbrock, "rkc": RungeKuttaChebyshev}
+    if method not in steppers:
+        raise ValueError(f"method={method!r}: choose one of auto, {', '.join(steppers)}")
+    return steppers[method](coordinates, statistics)
+
+
+def train_by_gradient_flow(
+    architecture: Architecture, neurons: Tensor, horizon: float, *, tolerance: float = 1e-6,
+    method: str = "auto", convergence: float = 1e-6, max_rows: int = 2000, progress: Progress | None = None,
+) -> TrainingResult:
+    """Integrate d theta / dt = -grad L until the horizon or until the loss has converged.
+
+    Args:
+        neurons: initialization, (H, D).
+        horizon: gradient-flow time at which to stop.
+        tolerance: relative error of each neuron allowed in a step; there is no absolute tolerance.
+        method: `auto`, `rosenbrock` or `rkc`.
+        convergence: stop once loss <= convergence * initial loss.
+        max_rows: rows of the trajectory at most.
+        progress: called with (time, loss) after each step.
+    """
+    coordinates = architecture.flow_coordinates(neurons)
+    y = coordinates.encode(neurons)
+    statistics = IntegrationStatistics()
+    stepper = make_stepper(method, coordinates, y.numel(), statistics)
+    recorder = Recorder(architecture, "training", max_rows)
+    loss = initial_loss = float(architecture.loss(architecture.residual(neurons)))
+    recorder.record(0.0, neurons, loss)
+    status, reason = "horizon", f"the horizon {horizon:.6g} was reached"
+    final = neurons
+    try:
+        for segment in integrate(stepper, y, 0.0, horizon, tolerance):
+            loss_before, loss = loss, float(segment.loss_end)
+            _record_segment(recorder, coordinates, segment, loss_before, loss, initial_loss)
+            final = coordinates.decode(segment.y_end)
+            if progress is not None:
+                progress(segment.end, loss)
+            if loss <= convergence * initial_loss:
+                status = "converged"
+                reason = f"the loss fell below {convergence:g} of its initial value at time {segment.end:.6g}"
+                break
+    except KeyboardInterrupt:
+        status, reason = "interrupted", "interrupted by the user"
+    except DivergenceError as error:
+        status, reason = "diverged", str(error)
+    return TrainingResult(recorder.trajectory(), recorder, final, status, reason, statistics)
+
+
+def _record_segment(recorder: Recorder, coordinates: FlowCoordinates, segment: Segment, loss_before: float,
+                    loss: float, initial_loss: float) -> None:
+    """Record a step's end, and points inside where the loss or the time changes much over it."""
+    drop = abs(loss_before - loss) / initial_loss
+    tiny = 1e-14 * initial_loss
+    decline = abs(math.log(max(loss_before, tiny) / max(loss, tiny)))
+    lapse = math.log(segment.end / segment.start) if segment.start > 0 else 0.0
+    pieces = min(FINEST_SAMPLING, math.ceil(max(drop / 0.01, decline / 0.05, lapse / 0.05, 1)))
+    for piece in range(1, pieces):
+        time = segment.start + (segment.end - segment.start) * piece / pieces
+        y = segment.at(time)
+        recorder.record(time, coordinates.decode(y), float(coordinates.loss_and_velocity(y)[0]))
+    recorder.record(segment.end, coordinates.decode(segment.y_end), loss)

@@ -1,0 +1,172 @@
+"""The step loop shared by every adaptive integration of a flow.
+
+*What* is integrated is a `FlowCoordinates`, *how* a `Stepper`, *how far* each step goes the
+`StepController`. The loop yields accepted steps as `Segment`s that can be evaluated anywhere inside;
+recording, events and stopping are the caller's.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from agfrun.dynamics.coordinates import FlowCoordinates
+from agfrun.errors import DivergenceError
+
+
+@dataclass
+class IntegrationStatistics:
+    """What an integration cost; grows while it runs."""
+
+    accepted_steps: int = 0
+    rejected_steps: int = 0
+    gradient_evaluations: int = 0
+    jacobian_evaluations: int = 0
+    factorizations: int = 0
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One accepted step, from `start` to `end` in time, and the path between.
+
+    `interpolant` maps a fraction in [0, 1] of the step to coordinates.
+    """
+
+    start: float
+    end: float
+    y_start: Tensor
+    y_end: Tensor
+    loss_end: Tensor
+    velocity_end: Tensor
+    interpolant: Callable[[float], Tensor]
+
+    def at(self, time: float) -> Tensor:
+        """Coordinates at a time within the step."""
+        if time >= self.end:
+            return self.y_end
+        return self.interpolant((time - self.start) / (self.end - self.start))
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempted step: where it leads, its error estimate and the path between."""
+
+    y: Tensor
+    error: Tensor
+    interpolant: Callable[[float], Tensor]
+
+
+class Stepper(ABC):
+    """A one-step method. `order` is the order that step control assumes: local error ~ h^order."""
+
+    order: int
+
+    def __init__(self, coordinates: FlowCoordinates, statistics: IntegrationStatistics) -> None:
+        self.coordinates = coordinates
+        self.statistics = statistics
+
+    @abstractmethod
+    def begin(self, y: Tensor, velocity: Tensor) -> None:
+        """Prepare for steps from y, whose velocity is given."""
+
+    @abstractmethod
+    def attempt(self, step: float) -> Attempt | None:
+        """Try a step from the prepared point; None if it cannot be formed (step too long)."""
+
+    def loss_and_velocity(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Evaluate the flow, counted."""
+        self.statistics.gradient_evaluations += 1
+        return self.coordinates.loss_and_velocity(y)
+
+
+class StepController:
+    """Predictive step-size control (Gustafsson 1994) with bounded growth.
+
+    Args:
+        tolerance: relative error per step that is accepted.
+        order: order of the error estimate.
+    """
+
+    safety = 0.85
+    largest_growth = 6.0
+    smallest_factor = 0.15
+
+    def __init__(self, tolerance: float, order: int) -> None:
+        self.tolerance = tolerance
+        self.order = order
+        self.previous: tuple[float, float] | None = None
+        self.rejected = False
+
+    def accepts(self, error: float) -> bool:
+        """Whether a step with this relative error stands (a non-finite error never does)."""
+        return error <= self.tolerance
+
+    def next_step(self, step: float, error: float) -> float:
+        """The step to try next after one of length `step` with relative error `error`."""
+        if not math.isfinite(error):
+            self.rejected = True
+            return 0.1 * step
+        ratio = max(error / self.tolerance, 1e-10)
+        factor = float(self.safety * ratio ** (-1 / self.order))
+        if ratio > 1:
+            self.rejected = True
+            return step * min(max(factor, self.smallest_factor), 0.9)
+        if self.previous is not None:
+            previous_step, previous_ratio = self.previous
+            trend = step / previous_step * (previous_ratio / ratio) ** (1 / self.order)
+            factor = min(factor, factor * trend)
+        growth = 1.0 if self.rejected else self.largest_growth
+        self.previous = (step, max(ratio, 1e-4))
+        self.rejected = False
+        return step * min(max(factor, self.smallest_factor), growth)
+
+
+def integrate(
+    stepper: Stepper, y: Tensor, start: float, end: float, tolerance: float, first_step: float | None = None
+) -> Iterator[Segment]:
+    """Yield accepted steps from `start` to `end` (which may be infinite: stop by leaving the loop).
+
+    Raises:
+        DivergenceError: the start is not finite, or no step is short enough to be accepted.
+    """
+    controller = StepController(tolerance, stepper.order)
+    loss, velocity = stepper.loss_and_velocity(y)
+    _require_finite(loss, start)
+    step = first_step or _first_step(stepper, y, velocity, tolerance)
+    time = start
+    while time < end:
+        stepper.begin(y, velocity)
+        while True:
+            step = min(step, end - time)
+            attempt = stepper.attempt(step)
+            error = math.inf if attempt is None else float(
+                stepper.coordinates.relative_error(attempt.error, y, attempt.y))
+            following = controller.next_step(step, error)
+            if attempt is not None and controller.accepts(error):
+                break
+            stepper.statistics.rejected_steps += 1
+            if time + following <= time + 1e-15 * abs(time) and following < 1e-300 + 1e-15 * abs(time):
+                raise DivergenceError(f"integration stalled at time {time:.6g}: no step is short enough")
+            step = following
+        stepper.statistics.accepted_steps += 1
+        reached = end if step == end - time else time + step
+        loss, velocity = stepper.loss_and_velocity(attempt.y)
+        _require_finite(loss, reached)
+        yield Segment(time, reached, y, attempt.y, loss, velocity, attempt.interpolant)
+        y, time, step = attempt.y, reached, following
+
+
+def _first_step(stepper: Stepper, y: Tensor, velocity: Tensor, tolerance: float) -> float:
+    """A step over which y moves by about the order-th root of the tolerance."""
+    rate = float(stepper.coordinates.relative_error(velocity, y, y))
+    return float(0.1 * tolerance ** (1 / stepper.order)) / rate if rate > 0 else 1.0
+
+
+def _require_finite(loss: Tensor, time: float) -> None:
+    if not bool(torch.isfinite(loss)):
+        raise DivergenceError(f"the loss is not finite at time {time:.6g}")

@@ -1,0 +1,46 @@
+"""What a training run or a prediction leaves behind: observables along the path, as plain arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """Observables of T recorded moments of a network of H neurons with F features.
+
+    Attributes:
+        source: who produced it: `training`, `agf` or `theory`.
+        times: gradient-flow time in the paper's normalization (L = E 1/2 ||y - f||^2), shape (T,),
+            not decreasing. A jump (instantaneous cost phase) is two rows at the same time.
+        loss: paper loss, shape (T,).
+        feature_names: F labels, for instance the frequencies `1`, `3`, `5`.
+        features: size of each feature in the network's output, shape (T, F).
+        neuron_norms: Euclidean norm of each neuron's parameters, shape (T, H); H = 0 for `theory`.
+        accumulated_utility: integral of kappa * U along each neuron's path, shape (T, H).
+        direction_feature: index of the feature each neuron points at, shape (T, H).
+        active: whether each neuron is active (norm has crossed the threshold), shape (T, H).
+        steps: optimizer step of each row, shape (T,), or None for a flow.
+    """
+
+    source: str
+    times: FloatArray
+    loss: FloatArray
+    feature_names: tuple[str, ...]
+    features: FloatArray
+    neuron_norms: FloatArray
+    accumulated_utility: FloatArray
+    direction_feature: IntArray
+    active: BoolArray
+    steps: IntArray | None = None
+
+    def loss_at(self, time: float) -> float:
+        """Loss at a time, linear between rows (log-linear would need a positive loss)."""
+        return float(np.interp(time, self.times, self.loss))
