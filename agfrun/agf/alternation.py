@@ -1,0 +1,253 @@
+"""Alternating Gradient Flows for any sum of homogeneous neurons (AGF paper, section 2, algorithm 1).
+
+Dormant neurons maximize their utility in parallel, from the same initialization as training. The first
+to reach the threshold becomes active; the active neurons then minimize the cost. Neurons that collapse
+to the origin become dormant again: such a neuron re-enters with the state it had when it activated,
+on the threshold and pointing as it did. Its utility is then negative, so that it is first driven
+down towards the origin and may come back in another direction. For the diagonal network this is the
+exact rule of Pesme & Flammarion (2023).
+
+Three idealizations separate AGF from gradient flow, and each can be switched off: cost phases take no
+time (`cost_phase="timed"` lets dormant neurons go on while the active ones move), dormant neurons are
+blind to one another (`dormant_interaction=True`), and a neuron counts as dormant up to norm 1
+(`threshold`). With all three off, and the threshold at the initialization, AGF is gradient flow.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from agfrun.agf.active import CriticalPoint, minimize_cost
+from agfrun.agf.dormant import DormantFlow, DormantNeurons
+from agfrun.agf.prediction import Prediction, Round
+from agfrun.agf.record import PathRecord
+from agfrun.architectures.base import Architecture
+from agfrun.dynamics.gradient_flow import make_stepper
+from agfrun.dynamics.integrate import IntegrationStatistics, integrate
+
+LARGEST_TIME_RATIO = 1e5
+COST_STEP_TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True)
+class AlternationOptions:
+    """Settings of the algorithm.
+
+    Attributes:
+        threshold: norm at which a dormant neuron activates.
+        cost_phase: `instantaneous` (the paper's limit) or `timed`.
+        dormant_interaction: whether dormant neurons see one another's output.
+        tolerance: error of a step of the dormant neurons.
+        cost_tolerance: when a cost phase is stationary, see `minimize_cost`.
+        loss_tolerance: stop once the loss is below this fraction of its initial value.
+        max_events: stop after so many activations.
+        max_time: stop at this time; None is 1e5 times the shortest time in which any neuron could
+            activate if it grew at the largest rate its initial utility gradient allows.
+    """
+
+    threshold: float = 1.0
+    cost_phase: str = "instantaneous"
+    dormant_interaction: bool = False
+    tolerance: float = 1e-8
+    cost_tolerance: float = 3e-3
+    loss_tolerance: float = 1e-4
+    max_events: int = 200
+    max_time: float | None = None
+
+
+@dataclass
+class Alternation:
+    """One run of the algorithm; call `predict` once."""
+
+    architecture: Architecture
+    initial: Tensor
+    options: AlternationOptions
+    statistics: IntegrationStatistics = field(default_factory=IntegrationStatistics)
+
+    def __post_init__(self) -> None:
+        everyone = torch.arange(self.initial.shape[0], device=self.initial.device)
+        self.time = 0.0
+        self.dormant = DormantNeurons.of(self.initial, everyone)
+        self.active = self.initial[:0]
+        self.active_index = everyone[:0]
+        self.activation_states: dict[int, DormantNeurons] = {}
+        # Half-way to the threshold on a log scale: where training's collapses are counted, too.
+        self.collapse_norms = (self.dormant.log_norms.exp() * self.options.threshold).sqrt()
+        self.initial_loss = float(self.architecture.loss(self.architecture.empty_residual()))
+        self.loss = self.initial_loss
+        self.max_time = self.options.max_time or LARGEST_TIME_RATIO * self._shortest_time()
+        self.path = PathRecord(self.architecture, self.initial,
+                               only_active=self.options.cost_phase == "instantaneous")
+        self.dormant_flow = DormantFlow(self.architecture, self.options.threshold, self.options.tolerance,
+                                        self.statistics, self._observe_dormant)
+
+    def predict(self) -> Prediction:
+        """Alternate until a stop rule holds, and say which."""
+        rounds: list[Round] = []
+        self._record()
+        reason = ""
+        while not reason:
+            row = self._utility_phase()
+            if row is None:
+                reason = self._reason_without_activation()
+                break
+            neuron, feature, loss_before = self._activate(row)
+            point = self._cost_phase()
+            rounds.append(Round(self.time, neuron, feature, point.collapsed, point.loss, point.gradient_norm,
+                                point.loss_decline, point.reason))
+            self.path.activated(self.time, neuron, feature, loss_before, point.loss, point.collapsed)
+            reason = self._reason_to_stop(len(rounds))
+        return Prediction(self.path.trajectory(), self.path.events(), tuple(rounds), self._neurons(), "generic",
+                          self.options.cost_phase, reason, self.statistics)
+
+    def _utility_phase(self) -> int | None:
+        """Advance to the next activation; the row of the neuron concerned, or None."""
+        if self.options.cost_phase == "timed" and self.active.shape[0] > 0:
+            return self._timed_phase()
+        fixed = self.architecture.residual(self.active, self.active_index)
+        active, index = self.active, self.active_index
+        self.dormant, self.time, row = self.dormant_flow.advance(
+            self.dormant, lambda _, dormant: self._residual(fixed, active, index, dormant), self.time, self.max_time)
+        return row
+
+    def _timed_phase(self) -> int | None:
+        """Active neurons follow the cost's flow while the dormant ones see the moving residual."""
+        coordinates = self.architecture.flow_coordinates(self.active, self.active_index)
+        y = coordinates.encode(self.active)
+        stepper = make_stepper("auto", coordinates, y.numel(), self.statistics)
+        index = self.active_index
+        for segment in integrate(stepper, y, self.time, self.max_time, COST_STEP_TOLERANCE):
+            def residual_at(time: float, dormant: Tensor, segment: Any = segment) -> Any:
+                active = coordinates.decode(segment.at(time))
+                return self._residual(None, active, index, dormant)
+
+            self.dormant, self.time, row = self.dormant_flow.advance(
+                self.dormant, residual_at, segment.start, segment.end)
+            self.active = coordinates.decode(segment.at(self.time))
+            self.loss = float(self.architecture.loss(self.architecture.residual(self.active, index)))
+            self._record()
+            if row is not None:
+                return row
+            if self.loss <= self.options.loss_tolerance * self.initial_loss:
+                return None
+            if bool((torch.linalg.vector_norm(self.active, dim=1) < self.collapse_norms[index]).any()):
+                self._release_collapsed()
+                return self._utility_phase()
+        return None
+
+    def _residual(self, fixed: Any, active: Tensor, index: Tensor, dormant: Tensor) -> Any:
+        """Residual of the active neurons, and of the dormant ones too if these interact."""
+        if self.options.dormant_interaction:
+            return self.architecture.residual(torch.cat([active, dormant]),
+                                              torch.cat([index, self.dormant.index]))
+        return self.architecture.residual(active, index) if fixed is None else fixed
+
+    def _activate(self, row: int) -> tuple[int, str, float]:
+        """Move a dormant neuron to the active set; its index, its feature and the loss before."""
+        joining = DormantNeurons(self.dormant.directions[row][None], self.dormant.log_norms[row][None],
+                                 self.dormant.index[row][None])
+        neuron = int(joining.index[0])
+        self.activation_states[neuron] = joining
+        self.dormant = self.dormant.without(row)
+        self.active = torch.cat([self.active, joining.neurons()])
+        self.active_index = torch.cat([self.active_index, joining.index])
+        self._record()
+        strengths = self.architecture.neuron_feature_strengths(self._neurons())[neuron]
+        return neuron, self.architecture.feature_names[int(strengths.argmax())], self.loss
+
+    def _cost_phase(self) -> CriticalPoint:
+        """Minimize the cost now (instantaneous), or leave that to the coming timed phase."""
+        if self.options.cost_phase == "timed":
+            loss, gradient = self.architecture.loss_and_gradient(self.active, self.active_index)
+            self.loss = float(loss)
+            return CriticalPoint(self.active, self.active_index, self.loss, float(torch.linalg.vector_norm(gradient)),
+                                 math.nan, 0.0, (), "active neurons move with the clock")
+        point = minimize_cost(self.architecture, self.active, self.active_index,
+                              self.collapse_norms[self.active_index], self.initial_loss,
+                              self.options.cost_tolerance, COST_STEP_TOLERANCE, self.statistics)
+        self.active, self.active_index, self.loss = point.neurons, point.index, point.loss
+        for neuron in point.collapsed:
+            self.dormant = self.dormant.joined(self._reentry(neuron))
+        self._record()
+        return point
+
+    def _reentry(self, neuron: int) -> DormantNeurons:
+        """State with which a collapsed neuron becomes dormant again.
+
+        Its state at activation, unless the new residual would fire it again at once; then its initial
+        state, because nothing is left of the drive that had aligned it.
+        """
+        state = self.activation_states[neuron]
+        residual = self.architecture.residual(self.active, self.active_index)
+        if float(self.architecture.utility(state.directions, residual, state.index)[0]) < 0:
+            return state
+        return DormantNeurons.of(self.initial[neuron][None], state.index)
+
+    def _release_collapsed(self) -> None:
+        """Timed variant: neurons below the collapse norm become dormant as they are."""
+        fallen = torch.linalg.vector_norm(self.active, dim=1) < self.collapse_norms[self.active_index]
+        self.dormant = self.dormant.joined(DormantNeurons.of(self.active[fallen], self.active_index[fallen]))
+        self.path.collapsed(self.time, self.active_index[fallen].tolist(), self._neurons(), self.loss)
+        self.active, self.active_index = self.active[~fallen], self.active_index[~fallen]
+
+    def _neurons(self) -> Tensor:
+        """All neurons in order, (H, D)."""
+        neurons = torch.empty_like(self.initial)
+        neurons[self.dormant.index] = self.dormant.neurons()
+        neurons[self.active_index] = self.active
+        return neurons
+
+    def _record(self) -> None:
+        """Add a row to the path.
+
+        With instantaneous cost phases the loss is that of the active neurons, a staircase. Timed, it is
+        that of all neurons, which is continuous.
+        """
+        neurons, loss = self._neurons(), self.loss
+        if self.options.cost_phase == "timed":
+            loss = float(self.architecture.loss(self.architecture.residual(neurons)))
+        self.path.record(self.time, neurons, loss, self.active_index)
+
+    def _observe_dormant(self, time: float, dormant: DormantNeurons) -> None:
+        """Rows within a utility phase; a timed phase has rows of its own, at the active neurons' steps."""
+        if self.options.cost_phase == "instantaneous" or self.active.shape[0] == 0:
+            self.dormant, self.time = dormant, time
+            self._record()
+
+    def _shortest_time(self) -> float:
+        """Time in which the fastest neuron could activate if its growth rate stayed at |grad U|."""
+        gradient = self.architecture.utility_gradient(self.dormant.directions, self.architecture.empty_residual())
+        rates = torch.linalg.vector_norm(gradient, dim=1)
+        distance = threshold_distance(self.dormant.log_norms, self.options.threshold,
+                                      self.architecture.homogeneity_degree)
+        times = distance / rates
+        return float(times[torch.isfinite(times)].min()) if bool((rates > 0).any()) else 1.0
+
+    def _reason_to_stop(self, rounds: int) -> str:
+        if self.loss <= self.options.loss_tolerance * self.initial_loss:
+            return f"the loss fell below {self.options.loss_tolerance:g} of its initial value"
+        if self.dormant.index.shape[0] == 0 and self.options.cost_phase == "instantaneous":
+            return "no dormant neuron is left"
+        if rounds >= self.options.max_events:
+            return f"agf.max_events={self.options.max_events} activations were reached"
+        return ""
+
+    def _reason_without_activation(self) -> str:
+        if self.loss <= self.options.loss_tolerance * self.initial_loss:
+            return self._reason_to_stop(0)
+        if self.dormant.index.shape[0] == 0:
+            return "no dormant neuron is left"
+        return f"no dormant neuron activates before time {self.max_time:.6g}"
+
+
+def threshold_distance(log_norms: Tensor, threshold: float, homogeneity_degree: int) -> Tensor:
+    """Accumulated utility that takes a neuron from its norm to the threshold (AGF, section 1.3)."""
+    if homogeneity_degree == 2:
+        return math.log(threshold) - log_norms
+    power = 2 - homogeneity_degree
+    return ((power * log_norms).exp() - threshold**power) / (homogeneity_degree - 2)

@@ -1,0 +1,33 @@
+"""The front door of AGF: the closed form where the whole alternation has one, else the general engine."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from agfrun.agf.alternation import Alternation, AlternationOptions
+from agfrun.agf.closed_form import diagonal_prediction
+from agfrun.agf.prediction import Prediction
+from agfrun.architectures.base import Architecture
+from agfrun.architectures.diagonal_linear import DiagonalLinear
+from agfrun.errors import ConfigError
+
+
+def predict(
+    architecture: Architecture, initial: Tensor, options: AlternationOptions | None = None, method: str = "auto"
+) -> Prediction:
+    """Predict training from the initialization `initial` (H, D).
+
+    Args:
+        method: `generic`, `closed_form`, or `auto`: the closed form where there is one.
+
+    Raises:
+        ConfigError: a closed form is asked for where there is none.
+    """
+    options = options or AlternationOptions()
+    idealized = options.cost_phase == "instantaneous" and not options.dormant_interaction
+    if method != "generic" and idealized and isinstance(architecture, DiagonalLinear):
+        return diagonal_prediction(architecture, initial, options)
+    if method == "closed_form":
+        raise ConfigError("agf.method", method, f"model={architecture.name} with agf.cost_phase="
+                          f"{options.cost_phase} has no closed form; choose auto or generic")
+    return Alternation(architecture, initial, options).predict()

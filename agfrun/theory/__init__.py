@@ -1,0 +1,1 @@
+"""Closed forms: loss levels, feature order, jump times and bounds."""

@@ -1,0 +1,130 @@
+"""Closed forms for the quadratic network on modular addition (AGF paper, section 6).
+
+Utility of a neuron: U = (2 / p^3) sum_k |x_k|^2 conj(x_k) u_k v_k conj(w_k) over signed frequencies, so that
+dormant neurons decouple into one three-wave system for each frequency.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from agfrun.data.modular_addition import ModularAddition
+from agfrun.dynamics.trajectory import FloatArray
+from agfrun.events.event import Event
+from agfrun.theory.theory import Theory
+from agfrun.theory.three_wave import blow_up_time
+
+# Smallest share of a frequency's loss that n neurons on that frequency alone can leave, n = 0, 1, ...; from
+# two neurons on (Nyquist excepted) an infimum that is approached as neurons become alike and their weights
+# grow; one neuron more than listed attains zero. See tests/theory for the derivation.
+SHARE_LEFT = (1.0, 8 / 9, 5 / 9, 0.3256283410, 1 / 6, 0.0)
+# Frequencies of order p / gcd(p, k) = 2 (Nyquist) or 4 alias with their own second harmonic.
+SHARE_LEFT_AT_ORDER = {2: (1.0, 1 / 2, 0.0), 4: (1.0, 7 / 8, 3 / 8, 0.0)}
+NEURONS_FOR_A_FREQUENCY = 6
+
+
+def maximal_utilities(data: ModularAddition) -> Tensor:
+    """Largest utility of a unit neuron at each frequency, (F,).
+
+    sqrt(2 / (27 p^3)) |x_hat|^3; at the Nyquist frequency, a real representation, twice that squared
+    constant: sqrt(4 / (27 p^3)) |x_hat|^3 (the published formula does not tell them apart).
+    """
+    constant = 4.0 / data.multiplicities / (27.0 * data.p**3)
+    return constant.sqrt() * data.spectrum.abs().pow(3)
+
+
+def shares_left(p: int, frequency: int) -> tuple[float, ...]:
+    """Smallest share of a frequency's loss that 0, 1, ... neurons on it can leave, down to 0."""
+    return SHARE_LEFT_AT_ORDER.get(p // math.gcd(p, frequency), SHARE_LEFT)
+
+
+def lower_bounds(data: ModularAddition, largest_norm: float, threshold: float = 1.0) -> Tensor:
+    """Times before which no neuron can reach the threshold along each frequency, (F,).
+
+    A norm n grows at most at 3 U* n^2, hence t >= (1/n_0 - 1/threshold) / (3 U*). Rigorous for dormant
+    neurons when n_0 is the largest initial norm; the published bound takes the typical norm
+    sqrt(2) * scale, which the largest neuron can beat.
+    """
+    return (1 / largest_norm - 1 / threshold) / (3 * maximal_utilities(data))
+
+
+def blow_up_times(data: ModularAddition, spectra: Tensor) -> FloatArray:
+    """Time at which each neuron would blow up along each frequency if that were unlearned, (H, F).
+
+    Args:
+        spectra: Fourier coefficients of u, v, w at the template's frequencies, (H, 3, F).
+    """
+    x = data.spectrum.cpu().numpy()
+    rates = 2 * np.abs(x) ** 3 / data.p**2
+    phase = x / np.abs(x)
+    times = np.empty((spectra.shape[0], len(x)))
+    for i, (u, v, w) in enumerate(spectra.cpu().numpy()):
+        for k in range(len(x)):
+            times[i, k] = blow_up_time(u[k], v[k], w[k] * phase[k], float(rates[k]))
+    return times
+
+
+def modular_addition_theory(data: ModularAddition, spectra: Tensor, neurons: Tensor, threshold: float) -> Theory:
+    """Order, levels, bounds, and the decoupled staircase from an initialization.
+
+    Args:
+        spectra: as for `blow_up_times`.
+        neurons: the initialization itself, (H, 3p), for its norms.
+        threshold: norm at which a neuron counts as active.
+    """
+    energies = data.energies
+    order = torch.argsort(maximal_utilities(data), descending=True).tolist()
+    names = tuple(str(k) for k in data.frequencies)
+    remaining = float(energies.sum())
+    levels = []
+    for k in order:
+        remaining = max(remaining - float(energies[k]), 0.0)
+        levels.append((names[k], remaining if k != order[-1] else 0.0))
+    largest = float(torch.linalg.vector_norm(neurons, dim=1).max())
+    bounds = lower_bounds(data, largest, threshold)
+    return Theory(
+        description="each (neuron, frequency) a three-wave system that blows up on its own; a frequency takes "
+                    "up to six neurons",
+        levels=tuple(levels),
+        undecided=_ties(data),
+        events=tuple(decoupled_events(data, blow_up_times(data, spectra))),
+        lower_bounds={name: float(bound) for name, bound in zip(names, bounds, strict=True)},
+        initial_loss=float(energies.sum()),
+    )
+
+
+def _ties(data: ModularAddition) -> str:
+    """A sentence on frequencies whose maximal utilities agree to 10 digits, or nothing."""
+    by_utility: dict[str, list[str]] = {}
+    for k, utility in zip(data.frequencies, maximal_utilities(data).tolist(), strict=True):
+        by_utility.setdefault(f"{utility:.10g}", []).append(str(k))
+    tied = [" and ".join(names) for names in by_utility.values() if len(names) > 1]
+    return f"frequencies {', '.join(tied)} are equally strong: their order is undetermined" if tied else ""
+
+
+def decoupled_events(data: ModularAddition, times: FloatArray) -> list[Event]:
+    """Activations in order of blow-up: each neuron once, each frequency until its loss is gone.
+
+    Args:
+        times: blow-up times, (H, F).
+    """
+    energies = data.energies.cpu().numpy()
+    shares = [shares_left(data.p, k) for k in data.frequencies]
+    used = np.zeros(len(energies), dtype=int)
+    free = np.ones(times.shape[0], dtype=bool)
+    loss, events = float(energies.sum()), []
+    for flat in np.argsort(times, axis=None):
+        neuron, k = (int(index) for index in np.unravel_index(flat, times.shape))
+        if not math.isfinite(times[neuron, k]) or not free[neuron] or used[k] >= len(shares[k]) - 1:
+            continue
+        used[k] += 1
+        free[neuron] = False
+        before, loss = loss, loss - energies[k] * (shares[k][used[k] - 1] - shares[k][used[k]])
+        loss = max(loss, 0.0)
+        events.append(Event("activation", float(times[neuron, k]), str(data.frequencies[k]), neuron, before,
+                            loss, float(times[neuron, k])))
+    return events
