@@ -1,0 +1,1 @@
+"""Plateaus, drops, activations and acquisitions found on a trajectory. Never looks at a prediction."""

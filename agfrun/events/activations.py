@@ -1,0 +1,147 @@
+"""Activations and collapses of neurons, read off their norms.
+
+A neuron that starts small makes excursions: its norm leaves the neighbourhood of the start, and may come
+back to it. Distances between norms are measured on the logarithmic scale, on which a dormant neuron of a
+network of homogeneity degree 2 moves at constant speed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from agfrun.dynamics.trajectory import FloatArray, IntArray
+from agfrun.events.context import place_on_plateaus
+from agfrun.events.event import Event
+from agfrun.events.plateaus import Staircase
+
+# An excursion is an activation if it gets three quarters of the way from the initial norm to the threshold.
+# Half-way, the neurons that lose the race at a large initialization (norm 0.2 at scale 1e-2) would count.
+REQUIRED_PROGRESS = 0.75
+# It is over once the norm is back half-way.
+RETURN_PROGRESS = 0.5
+# A neuron that grows by more than this part in the time its last doubling took is still on its way.
+SETTLED_GROWTH = 0.25
+SMALLEST = float(np.finfo(np.float64).tiny)
+
+
+@dataclass(frozen=True)
+class Excursion:
+    """One departure of a neuron's norm from its start.
+
+    Attributes:
+        activation: when the norm first reaches the activation level.
+        row: first row at or after that.
+        collapse: when the norm last falls through half the activation level on its way back to the start;
+            NaN where it stays.
+    """
+
+    activation: float
+    row: int
+    collapse: float
+
+
+def neuron_events(
+    times: FloatArray,
+    neuron_norms: FloatArray,
+    direction_feature: IntArray,
+    feature_names: Sequence[str],
+    staircase: Staircase,
+    threshold: float,
+) -> list[Event]:
+    """Activations and collapses of all neurons, in order of time.
+
+    The activation level is `threshold`, or half the norm at which the neuron first settles where
+    that is less; the activation is the first moment the norm is there. (The first neuron of
+    a feature may settle below the threshold, and pass it only when the next neuron activates.) A collapse
+    needs the norm to return half-way (on the logarithmic scale) to its initial value; it is dated where the
+    norm falls through half the activation level, because that is when the neuron leaves the network's
+    output: the slide back to the initial norm may take as long as the growth did. A neuron that starts at
+    or above the threshold, or never gets `REQUIRED_PROGRESS` of the way to it, has no events.
+
+    Levels and plateaus are those of `place_on_plateaus`.
+
+    Args:
+        times: shape (T,), not decreasing.
+        neuron_norms: shape (T, H).
+        direction_feature: index of the feature each neuron points at, shape (T, H). An activation and the
+            collapse that follows carry the feature at the first row after the activation.
+        feature_names: F labels.
+        staircase: of the loss, from `find_staircase`.
+        threshold: norm at which a neuron counts as active, positive.
+    """
+    events = []
+    for neuron in range(neuron_norms.shape[1]):
+        for excursion in neuron_excursions(times, neuron_norms[:, neuron], threshold):
+            feature = feature_names[int(direction_feature[excursion.row, neuron])]
+            events.append(Event("activation", excursion.activation, feature, neuron, math.nan, math.nan))
+            if math.isfinite(excursion.collapse):
+                events.append(Event("collapse", excursion.collapse, feature, neuron, math.nan, math.nan))
+    return place_on_plateaus(events, staircase)
+
+
+def neuron_excursions(times: FloatArray, norms: FloatArray, threshold: float) -> list[Excursion]:
+    """Excursions of one neuron's norm, shape (T,), that count as activations, in order of time."""
+    positive = norms[norms > 0]
+    if positive.size == 0:
+        return []
+    start = float(norms[0]) if norms[0] > 0 else float(positive.min())
+    if start >= threshold:
+        return []
+    reach = min(threshold, float(norms.max()))
+    home = start ** (1 - RETURN_PROGRESS) * reach**RETURN_PROGRESS
+    needed = start ** (1 - REQUIRED_PROGRESS) * threshold**REQUIRED_PROGRESS
+    away = np.flatnonzero(np.diff(np.pad((norms > home).astype(np.int8), 1))).reshape(-1, 2)
+    return [_excursion(times, norms, (first, stop), home, needed, threshold)
+            for first, stop in away.tolist() if norms[first:stop].max() >= needed]
+
+
+def _excursion(
+    times: FloatArray, norms: FloatArray, rows: tuple[int, int], home: float, needed: float, threshold: float
+) -> Excursion:
+    """Date the excursion whose first row is `rows[0]` and that is over at `rows[1]`."""
+    first, stop = rows
+    settled = _settled_norm(times, norms, rows, needed)
+    level = max(min(threshold, settled / 2), home)
+    row = first + int(np.argmax(norms[first:stop] >= level))
+    collapse = math.nan
+    if stop < times.size:
+        left = max(level / 2, home)
+        last = first + int(np.flatnonzero(norms[first:stop] >= left)[-1])
+        collapse = _log_crossing(times, norms, last + 1, left)
+    return Excursion(_log_crossing(times, norms, row, level), row, collapse)
+
+
+def _settled_norm(times: FloatArray, norms: FloatArray, rows: tuple[int, int], needed: float) -> float:
+    """Norm at which a neuron first settles in rows `rows[0]` to `rows[1] - 1`, else the largest there.
+
+    Settled: at least `needed`, and growing by no more than `SETTLED_GROWTH` in the time that the last
+    doubling took. That is the neuron's own clock, so that a plateau too short to be seen in the loss does.
+    """
+    first, stop = rows
+    for row in range(first, stop):
+        if norms[row] < needed:
+            continue
+        below = np.flatnonzero(norms[:row] < norms[row] / 2)
+        doubling = times[row] - times[below[-1]] if below.size else times[row]
+        later = float(np.interp(times[row] + doubling, times[first:stop], norms[first:stop]))
+        if later <= (1 + SETTLED_GROWTH) * norms[row]:
+            return max(later, float(norms[row]))
+    return float(norms[first:stop].max())
+
+
+def _log_crossing(times: FloatArray, norms: FloatArray, row: int, level: float) -> float:
+    """When the norm passes `level` between rows `row - 1` and `row`, exponential between them."""
+    return crossing_time(times, np.log(np.maximum(norms, SMALLEST)), row, math.log(level))
+
+
+def crossing_time(times: FloatArray, values: FloatArray, row: int, level: float) -> float:
+    """When `values` passes `level` between rows `row - 1` and `row`, linear between them."""
+    if row == 0:
+        return float(times[0])
+    before, after = float(values[row - 1]), float(values[row])
+    fraction = min(max((level - before) / (after - before), 0.0), 1.0) if after != before else 1.0
+    return float(times[row - 1] + fraction * (times[row] - times[row - 1]))
