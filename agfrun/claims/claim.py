@@ -1,0 +1,77 @@
+"""What a claim sees and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from agfrun.agf.prediction import Prediction
+from agfrun.architectures.base import Architecture
+from agfrun.dynamics.result import TrainingResult
+from agfrun.events.event import Event
+from agfrun.theory.theory import Theory
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything a run has established.
+
+    Attributes:
+        architecture, initial: the problem, neurons (H, D).
+        init_scale: alpha.
+        threshold: norm at which a dormant neuron activates.
+        prediction, training: the two paths; `is_flow` tells whether training was a gradient flow.
+        theory: closed forms, if any.
+        predicted, measured: events of the two.
+        comparison: rows of comparison.csv.
+    """
+
+    architecture: Architecture
+    initial: Tensor
+    init_scale: float
+    threshold: float
+    prediction: Prediction
+    training: TrainingResult
+    is_flow: bool
+    theory: Theory | None
+    predicted: Sequence[Event]
+    measured: Sequence[Event]
+    comparison: Sequence[dict[str, Any]]
+
+    def acquisitions(self, source: str) -> list[Event]:
+        """Acquisitions predicted (`agf`) or measured (`training`), in order of time."""
+        events = self.predicted if source == "agf" else self.measured
+        return [event for event in events if event.kind == "acquisition"]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One checked claim: a row of claims.csv.
+
+    Attributes:
+        claim: short name.
+        source: whose numbers were checked: `training`, `agf` or `theory`.
+        statement: the claim in words, with where the paper makes it.
+        expected, measured: numbers or short texts.
+        tolerance: how far measured may be from expected; None for an exact statement.
+        holds: the verdict.
+    """
+
+    claim: str
+    source: str
+    statement: str
+    expected: float | str
+    measured: float | str
+    tolerance: float | None
+    holds: bool
+
+
+def close(claim: str, source: str, statement: str, expected: float, measured: float, tolerance: float,
+          scale: float | None = None) -> Claim:
+    """A claim that two numbers agree to `tolerance`, relative to `scale` (default: the expected number)."""
+    reference = abs(expected) if scale is None else scale
+    return Claim(claim, source, statement, expected, measured, tolerance,
+                 abs(measured - expected) <= tolerance * reference)

@@ -1,0 +1,288 @@
+"""The front door: from a configuration to a result, and to the files of a run. No Hydra in here."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from agfrun.agf.alternation import AlternationOptions
+from agfrun.agf.predict import predict
+from agfrun.agf.prediction import Prediction
+from agfrun.claims.check import check_claims
+from agfrun.claims.claim import Evidence
+from agfrun.compare import compare, verdict
+from agfrun.dynamics.clock import flow_time_per_step
+from agfrun.dynamics.gradient_descent import train_by_gradient_descent
+from agfrun.dynamics.gradient_flow import train_by_gradient_flow
+from agfrun.dynamics.result import TrainingResult
+from agfrun.dynamics.trajectory import Trajectory
+from agfrun.errors import DivergenceError
+from agfrun.events.context import place_on_plateaus
+from agfrun.events.detect import detect_events
+from agfrun.events.event import Event
+from agfrun.events.plateaus import find_staircase
+from agfrun.manifest import manifest
+from agfrun.problem import Problem, build_problem
+from agfrun.progress import TrainingBar
+from agfrun.report.run_files import RunFiles
+from agfrun.report.terminal import summary_text
+from agfrun.schema import GradientDescentConfig, GradientFlowConfig, RunConfig, config_hash, validate
+from agfrun.theory.theory import Theory
+
+# Training goes on to this multiple of the last predicted activation, so that late drops are seen too.
+HORIZON_FACTOR = 3.0
+LAST_PLATEAU = 1.2
+# Below this many unknowns a second thread costs more than it saves.
+SINGLE_THREAD_SIZE = 4000
+
+
+@dataclass
+class Result:
+    """A finished run.
+
+    Attributes:
+        config, problem: what was run.
+        prediction: AGF.
+        training: the real training.
+        theory: closed forms, or None.
+        events: by source (`training`, `agf`, `theory`).
+        comparison: rows of comparison.csv.
+        claims: rows of claims.csv.
+        verdict: numbers of done.json.
+        horizon: gradient-flow time at which training was to stop.
+        wall_seconds: by stage.
+        output_dir: where the files are, or None.
+    """
+
+    config: RunConfig
+    problem: Problem
+    prediction: Prediction
+    training: TrainingResult
+    theory: Theory | None
+    events: dict[str, list[Event]]
+    comparison: list[dict[str, Any]]
+    claims: list[dict[str, Any]]
+    verdict: dict[str, Any]
+    horizon: float
+    wall_seconds: dict[str, float] = field(default_factory=dict)
+    output_dir: Path | None = None
+
+    @property
+    def trajectories(self) -> list[Trajectory]:
+        """Training, AGF and theory, as far as they exist."""
+        return collect_trajectories(self.problem, self.training.trajectory, self.prediction, self.theory)
+
+    def summary(self) -> str:
+        """The table for the terminal."""
+        endings = [f"training {self.training.status}: {self.training.reason}", f"agf ended: {self.prediction.reason}"]
+        if self.theory is not None and self.theory.undecided:
+            endings.append(self.theory.undecided)
+        return summary_text(self.comparison, self.claims, endings, self.output_dir)
+
+
+def run(config: RunConfig, *, output_dir: Path | str | None = None, progress: bool | None = None,
+        command: Sequence[str] | None = None) -> Result:
+    """Predict, train, compare, check the claims, and write everything to `output_dir` (None: nowhere).
+
+    Args:
+        config: validated here; every stage after that may rely on it.
+        progress: show a bar; None decides by whether standard error is a terminal.
+        command: command line for the manifest.
+
+    Raises:
+        ConfigError: a value is not allowed, or the device is not there.
+        OutputError: `output_dir` cannot be written, or holds a finished run and `overwrite` is off.
+        DivergenceError: training left the finite numbers; what came before is written.
+        KeyboardInterrupt: interrupted; what is finished is written.
+    """
+    validate(config)
+    clock = _StageClock()
+    files = RunFiles(Path(output_dir), overwrite=config.overwrite) if output_dir is not None else None
+    with clock.stage("build"):
+        problem = build_problem(config)
+        _choose_threads(problem)
+        theory = problem.architecture.theory(problem.initial, config.init.scale, config.agf.threshold)
+    with clock.stage("predict"):
+        prediction = predict(problem.architecture, problem.initial, _agf_options(config), config.agf.method)
+    horizon = config.train.horizon or _default_horizon(prediction)
+    if files is not None:
+        files.begin(config)
+        paths = collect_trajectories(problem, None, prediction, theory)
+        files.write_paths(paths, {"agf": predicted_events(prediction, config.agf.threshold)})
+    with clock.stage("train"):
+        training = _train(config, problem, prediction, horizon, progress)
+    # The path needs a last plateau, and a figure wants it to reach as far as training.
+    end = max(float(training.trajectory.times[-1]), LAST_PLATEAU * prediction.last_time)
+    prediction = prediction.extended_to(end)
+    with clock.stage("compare"):
+        result = _judge(config, problem, prediction, training, theory, horizon)
+    result.wall_seconds = clock.seconds
+    if files is not None:
+        _write(result, files, command, clock)
+        result.output_dir = files.folder
+    if training.status == "interrupted":
+        raise KeyboardInterrupt
+    if training.status == "diverged":
+        raise DivergenceError(f"training diverged: {training.reason}")
+    return result
+
+
+def predicted_events(prediction: Prediction, threshold: float) -> list[Event]:
+    """Activations and collapses from the alternation itself, acquisitions from its path.
+
+    With timed cost phases the plateaus are those of the path, as for training.
+    """
+    path, own = prediction.trajectory, list(prediction.events)
+    if prediction.cost_phase == "timed":
+        own = place_on_plateaus(own, find_staircase(path.times, path.loss))
+    acquired = [event for event in detect_events(path, threshold) if event.kind == "acquisition"]
+    return sorted([*own, *acquired], key=lambda event: event.time)
+
+
+def collect_trajectories(problem: Problem, training: Trajectory | None, prediction: Prediction,
+                         theory: Theory | None) -> list[Trajectory]:
+    """The paths that exist, theory's continued to the end of the others."""
+    paths = [path for path in (training, prediction.trajectory) if path is not None]
+    if theory is not None:
+        end = max(float(path.times[-1]) for path in paths)
+        staircase = theory.trajectory(problem.architecture.feature_names, end)
+        paths += [staircase] if staircase is not None else []
+    return paths
+
+
+def _judge(config: RunConfig, problem: Problem, prediction: Prediction, training: TrainingResult,
+           theory: Theory | None, horizon: float) -> Result:
+    """Detect the events of training, compare them with the predicted ones and check the claims."""
+    threshold = config.agf.threshold
+    measured = detect_events(training.trajectory, threshold)
+    training.trajectory = mark_active(training.trajectory, measured)
+    predicted = predicted_events(prediction, threshold)
+    theory_events = list(theory.events) if theory is not None else []
+    initial_loss = float(problem.architecture.loss(problem.architecture.empty_residual()))
+    rows = compare(predicted, measured, theory, theory_events, initial_loss)
+    evidence = Evidence(
+        architecture=problem.architecture, initial=problem.initial, init_scale=config.init.scale,
+        threshold=threshold, prediction=prediction, training=training,
+        is_flow=isinstance(config.train, GradientFlowConfig), theory=theory, predicted=predicted,
+        measured=measured, comparison=rows)
+    claims = check_claims(evidence) if training.status != "diverged" else []
+    return Result(
+        config=config, problem=problem, prediction=prediction, training=training, theory=theory,
+        events={"training": measured, "agf": predicted, "theory": theory_events}, comparison=rows, claims=claims,
+        verdict={**verdict(rows), "claims_hold": sum(row["holds"] for row in claims), "claims": len(claims)},
+        horizon=horizon)
+
+
+def mark_active(trajectory: Trajectory, events: Sequence[Event]) -> Trajectory:
+    """The trajectory with `active` set between each neuron's activations and collapses."""
+    active = np.zeros_like(trajectory.active)
+    for event in sorted(events, key=lambda event: event.time):
+        if event.neuron is not None and event.kind in ("activation", "collapse"):
+            active[trajectory.times >= event.time, event.neuron] = event.kind == "activation"
+    return dataclasses.replace(trajectory, active=active)
+
+
+def _train(config: RunConfig, problem: Problem, prediction: Prediction, horizon: float,
+           progress: bool | None) -> TrainingResult:
+    train, architecture = config.train, problem.architecture
+    first = prediction.rounds[0].time if prediction.rounds else None
+    if isinstance(train, GradientDescentConfig):
+        per_step = flow_time_per_step(train.learning_rate, train.momentum, train.loss_normalization,
+                                      architecture.output_dimension)
+        steps = train.max_steps or math.ceil(horizon / per_step)
+        with TrainingBar(steps * per_step, None, progress) as bar:
+            return train_by_gradient_descent(
+                architecture, problem.initial, steps, learning_rate=train.learning_rate, momentum=train.momentum,
+                batch_size=train.batch_size, loss_normalization=train.loss_normalization, seed=config.seed,
+                convergence=train.convergence, max_rows=train.max_rows, progress=bar)
+    assert isinstance(train, GradientFlowConfig)
+    with TrainingBar(horizon, first, progress) as bar:
+        return train_by_gradient_flow(
+            architecture, problem.initial, horizon, tolerance=train.tolerance, method=train.method,
+            convergence=train.convergence, max_rows=train.max_rows, progress=bar)
+
+
+def _agf_options(config: RunConfig) -> AlternationOptions:
+    values = dataclasses.asdict(config.agf)
+    del values["method"]
+    return AlternationOptions(**values)
+
+
+def _default_horizon(prediction: Prediction) -> float:
+    """Enough to see every predicted drop; without any, as far as the prediction looked."""
+    return HORIZON_FACTOR * prediction.last_time or float(prediction.trajectory.times[-1])
+
+
+def _choose_threads(problem: Problem) -> None:
+    size = problem.architecture.flow_coordinates(problem.initial).encode(problem.initial).numel()
+    if size <= SINGLE_THREAD_SIZE:
+        torch.set_num_threads(1)
+
+
+def _write(result: Result, files: RunFiles, command: Sequence[str] | None, clock: _StageClock) -> None:
+    """All files, `done.json` last."""
+    with clock.stage("write"):
+        files.write_paths(result.trajectories, result.events)
+        files.write_rows(result.comparison, result.claims)
+        files.write_parameters(parameters(result))
+    if result.config.plots:
+        with clock.stage("plot"):
+            files.plot(result.config.plot_formats)
+    files.write_manifest(manifest(result.config, result.problem, result.prediction, result.training,
+                                  result.horizon, clock.seconds, command))
+    files.finish({
+        "status": result.training.status, "reason": result.training.reason,
+        "config_hash": config_hash(result.config), **result.verdict, "wall_seconds": sum(clock.seconds.values()),
+    })
+
+
+def parameters(result: Result) -> dict[str, np.ndarray]:
+    """Arrays of parameters.safetensors: neurons at the start, at the end and on each plateau."""
+    arrays = {
+        "neurons/initial": result.problem.initial,
+        "neurons/final": result.training.final,
+    }
+    times = []
+    for k, moment in enumerate(plateau_moments(result)):
+        reached, state = result.training.recorder.state_near(moment)
+        arrays[f"neurons/plateau_{k}"] = state
+        times.append(reached)
+    template = getattr(getattr(result.problem.architecture, "data", None), "template", None)
+    if template is not None:
+        arrays["template"] = template
+    as_numpy = {name: array.detach().double().cpu().numpy() for name, array in arrays.items()}
+    return {**as_numpy, "plateau_times": np.array(times)}
+
+
+def plateau_moments(result: Result) -> list[float]:
+    """Times in the middle (on a log scale) of the plateaus between acquisitions of training."""
+    acquired = [event.time for event in result.events["training"] if event.kind == "acquisition"]
+    end = float(result.training.trajectory.times[-1])
+    if not acquired:
+        return [0.0]
+    between = [math.sqrt(before * after) for before, after in zip(acquired, acquired[1:], strict=False)]
+    return [0.5 * acquired[0], *between, end]
+
+
+class _StageClock:
+    """Wall seconds by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = time.perf_counter() - start
