@@ -53,6 +53,8 @@ def loss_levels(evidence: Evidence) -> list[Claim]:
     names = [feature for feature, _ in evidence.theory.levels]
     for source in ("agf", "training"):
         acquired = evidence.acquisitions(source)
+        if source == "training" and evidence.training.status != "converged":
+            acquired = acquired[:-1]  # training was stopped: the last feature may be half learned
         in_order = [event.feature for event in acquired] == names[: len(acquired)]
         if not in_order:
             continue  # the levels of another order are other levels

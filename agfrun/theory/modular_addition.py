@@ -18,9 +18,9 @@ from agfrun.events.event import Event
 from agfrun.theory.theory import Theory
 from agfrun.theory.three_wave import blow_up_time
 
-# Smallest share of a frequency's loss that n neurons on that frequency alone can leave, n = 0, 1, ...; from
-# two neurons on (Nyquist excepted) an infimum that is approached as neurons become alike and their weights
-# grow; one neuron more than listed attains zero. See tests/theory for the derivation.
+# Smallest share of a frequency's loss that n neurons on that frequency alone can leave, n = 0, 1, ... From two
+# neurons on it is an infimum, approached as neurons become alike and their weights grow, until one neuron
+# more than are listed attains zero; at the Nyquist frequency two attain it. Derived in tests/theory.
 SHARE_LEFT = (1.0, 8 / 9, 5 / 9, 0.3256283410, 1 / 6, 0.0)
 # Frequencies of order p / gcd(p, k) = 2 (Nyquist) or 4 alias with their own second harmonic.
 SHARE_LEFT_AT_ORDER = {2: (1.0, 1 / 2, 0.0), 4: (1.0, 7 / 8, 3 / 8, 0.0)}
