@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from agfrun.agf.alternation import AlternationOptions
+from agfrun.agf.alternation import AlternationOptions, shortest_activation_time
 from agfrun.agf.predict import predict
 from agfrun.agf.prediction import Prediction
 from agfrun.claims.check import check_claims
@@ -40,6 +40,7 @@ from agfrun.theory.theory import Theory
 
 # Training goes on to this multiple of the last predicted activation, so that late drops are seen too.
 HORIZON_FACTOR = 3.0
+MISSED_DROP = 100.0
 LAST_PLATEAU = 1.2
 # Below this many unknowns a second thread costs more than it saves.
 SINGLE_THREAD_SIZE = 4000
@@ -113,7 +114,7 @@ def run(config: RunConfig, *, output_dir: Path | str | None = None, progress: bo
         theory = problem.architecture.theory(problem.initial, config.init.scale, config.agf.threshold)
     with clock.stage("predict"):
         prediction = predict(problem.architecture, problem.initial, _agf_options(config), config.agf.method)
-    horizon = config.train.horizon or _default_horizon(prediction)
+    horizon = config.train.horizon or _default_horizon(problem, prediction, config.agf.threshold)
     if files is not None:
         files.begin(config)
         paths = collect_trajectories(problem, None, prediction, theory)
@@ -217,9 +218,11 @@ def _agf_options(config: RunConfig) -> AlternationOptions:
     return AlternationOptions(**values)
 
 
-def _default_horizon(prediction: Prediction) -> float:
-    """Enough to see every predicted drop; without any, as far as the prediction looked."""
-    return HORIZON_FACTOR * prediction.last_time or float(prediction.trajectory.times[-1])
+def _default_horizon(problem: Problem, prediction: Prediction, threshold: float) -> float:
+    """Enough to see every predicted drop; without any, long enough for one that the prediction missed."""
+    if prediction.rounds:
+        return HORIZON_FACTOR * prediction.last_time
+    return MISSED_DROP * shortest_activation_time(problem.architecture, problem.initial, threshold)
 
 
 def _choose_threads(problem: Problem) -> None:

@@ -72,7 +72,7 @@ def minimize_cost(
             fallen = torch.linalg.vector_norm(neurons, dim=1) < collapse_norms
             if bool(fallen.any()):
                 break
-            reason = _stationary(gradient_norm, duration, start_loss - float(segment.loss_end), start_loss, tolerance)
+            reason = _stationary(gradient_norm, duration, start_loss - float(segment.loss_end), initial_loss, tolerance)
             if reason:
                 break
             if count >= LARGEST_STEP_COUNT:
@@ -89,10 +89,10 @@ def minimize_cost(
     return CriticalPoint(neurons, index, loss, gradient_norm, decline, duration, tuple(collapsed), reason)
 
 
-def _stationary(gradient_norm: float, duration: float, lowered: float, cost: float, tolerance: float) -> str:
+def _stationary(gradient_norm: float, duration: float, lowered: float, initial_loss: float, tolerance: float) -> str:
     """Why the cost counts as stationary, or an empty string."""
     if gradient_norm**2 * duration <= tolerance * lowered:
         return f"an e-fold of time lowers the cost by less than {tolerance:g} of what the phase lowered"
-    if lowered < 0 or gradient_norm**2 * duration <= 1e-13 * cost:
+    if lowered < 0 or gradient_norm**2 * duration <= 1e-13 * initial_loss:
         return "the cost does not change any more to the last digit"
     return ""

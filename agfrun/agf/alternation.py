@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from agfrun.agf.active import CriticalPoint, minimize_cost
-from agfrun.agf.dormant import DormantFlow, DormantNeurons
+from agfrun.agf.dormant import LARGEST_STEP_COUNT, DormantFlow, DormantNeurons
 from agfrun.agf.prediction import Prediction, Round
 from agfrun.agf.record import PathRecord
 from agfrun.architectures.base import Architecture
@@ -80,7 +80,8 @@ class Alternation:
         self.collapse_norms = (self.dormant.log_norms.exp() * self.options.threshold).sqrt()
         self.initial_loss = float(self.architecture.loss(self.architecture.empty_residual()))
         self.loss = self.initial_loss
-        self.max_time = self.options.max_time or LARGEST_TIME_RATIO * self._shortest_time()
+        self.max_time = self.options.max_time or LARGEST_TIME_RATIO * shortest_activation_time(
+            self.architecture, self.initial, self.options.threshold)
         self.path = PathRecord(self.architecture, self.initial,
                                only_active=self.options.cost_phase == "instantaneous")
         self.dormant_flow = DormantFlow(self.architecture, self.options.threshold, self.options.tolerance,
@@ -103,7 +104,7 @@ class Alternation:
             self.path.activated(self.time, neuron, feature, loss_before, point.loss, point.collapsed)
             reason = self._reason_to_stop(len(rounds))
         return Prediction(self.path.trajectory(), self.path.events(), tuple(rounds), self._neurons(), "generic",
-                          self.options.cost_phase, reason, self.statistics)
+                          self.options.cost_phase, self._learned(), reason, self.statistics)
 
     def _utility_phase(self) -> int | None:
         """Advance to the next activation; the row of the neuron concerned, or None."""
@@ -133,7 +134,7 @@ class Alternation:
             self._record()
             if row is not None:
                 return row
-            if self.loss <= self.options.loss_tolerance * self.initial_loss:
+            if self._learned():
                 return None
             if bool((torch.linalg.vector_norm(self.active, dim=1) < self.collapse_norms[index]).any()):
                 self._release_collapsed()
@@ -219,17 +220,11 @@ class Alternation:
             self.dormant, self.time = dormant, time
             self._record()
 
-    def _shortest_time(self) -> float:
-        """Time in which the fastest neuron could activate if its growth rate stayed at |grad U|."""
-        gradient = self.architecture.utility_gradient(self.dormant.directions, self.architecture.empty_residual())
-        rates = torch.linalg.vector_norm(gradient, dim=1)
-        distance = threshold_distance(self.dormant.log_norms, self.options.threshold,
-                                      self.architecture.homogeneity_degree)
-        times = distance / rates
-        return float(times[torch.isfinite(times)].min()) if bool((rates > 0).any()) else 1.0
+    def _learned(self) -> bool:
+        return self.loss <= self.options.loss_tolerance * self.initial_loss
 
     def _reason_to_stop(self, rounds: int) -> str:
-        if self.loss <= self.options.loss_tolerance * self.initial_loss:
+        if self._learned():
             return f"the loss fell below {self.options.loss_tolerance:g} of its initial value"
         if self.dormant.index.shape[0] == 0 and self.options.cost_phase == "instantaneous":
             return "no dormant neuron is left"
@@ -238,10 +233,12 @@ class Alternation:
         return ""
 
     def _reason_without_activation(self) -> str:
-        if self.loss <= self.options.loss_tolerance * self.initial_loss:
+        if self._learned():
             return self._reason_to_stop(0)
         if self.dormant.index.shape[0] == 0:
             return "no dormant neuron is left"
+        if self.dormant_flow.exhausted:
+            return f"no dormant neuron activated within {LARGEST_STEP_COUNT} steps, up to time {self.time:.6g}"
         return f"no dormant neuron activates before time {self.max_time:.6g}"
 
 
@@ -251,3 +248,17 @@ def threshold_distance(log_norms: Tensor, threshold: float, homogeneity_degree: 
         return math.log(threshold) - log_norms
     power = 2 - homogeneity_degree
     return ((power * log_norms).exp() - threshold**power) / (homogeneity_degree - 2)
+
+
+def shortest_activation_time(architecture: Architecture, neurons: Tensor, threshold: float) -> float:
+    """Time in which the fastest neuron could activate if its growth rate stayed at |grad U|; the problem's unit.
+
+    Args:
+        neurons: initialization, (H, D).
+    """
+    dormant = DormantNeurons.of(neurons, torch.arange(neurons.shape[0], device=neurons.device))
+    gradient = architecture.utility_gradient(dormant.directions, architecture.empty_residual())
+    rates = torch.linalg.vector_norm(gradient, dim=1)
+    times = threshold_distance(dormant.log_norms, threshold, architecture.homogeneity_degree) / rates
+    usable = times[torch.isfinite(times) & (times > 0)]
+    return float(usable.min()) if len(usable) else 1.0

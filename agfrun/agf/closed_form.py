@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -42,21 +40,30 @@ def diagonal_prediction(
         for fraction in np.linspace(0, 1, ROWS_PER_PHASE)[1:]:
             here = levels + fraction * (saddle.levels - levels)
             _record(path, initial, time + fraction * (saddle.time - time), here, coefficients, loss, sums, differences)
-        time, levels, coefficients = saddle.time, saddle.levels, saddle.coefficients
+        time, levels = saddle.time, saddle.levels
+        _record(path, initial, time, levels, coefficients, loss, sums, differences, saddle.coordinate)
+        coefficients = saddle.coefficients
         feature = architecture.feature_names[saddle.coordinate]
         before, loss = loss, saddle.loss
         _record(path, initial, time, levels, coefficients, loss, sums, differences)
         path.activated(time, saddle.coordinate, feature, before, loss, saddle.collapsed)
         rounds.append(_round(saddle, feature, inputs, targets, differences * sums))
     final = torch.tensor(_states(levels, coefficients, sums, differences), dtype=initial.dtype, device=initial.device)
+    complete = loss <= options.loss_tolerance * initial_loss
+    reason = f"the loss fell below {options.loss_tolerance:g} of its initial value" if complete else _reason(
+        saddles, options)
     return Prediction(path.trajectory(), path.events(), tuple(rounds), final, "closed_form", "instantaneous",
-                      _reason(loss, initial_loss, saddles, options), IntegrationStatistics())
+                      complete, reason, IntegrationStatistics())
 
 
 def _record(path: PathRecord, like: Tensor, time: float, levels: FloatArray, coefficients: FloatArray, loss: float,
-            sums: FloatArray, differences: FloatArray) -> None:
+            sums: FloatArray, differences: FloatArray, joining: int | None = None) -> None:
+    """Add a row; `joining` is a neuron that is on its threshold and counts as active from now on."""
     state = torch.tensor(_states(levels, coefficients, sums, differences), dtype=like.dtype, device=like.device)
-    path.record(time, state, loss, torch.tensor(np.nonzero(coefficients)[0]))
+    active = coefficients != 0
+    if joining is not None:
+        active[joining] = True
+    path.record(time, state, loss, torch.tensor(np.nonzero(active)[0]))
 
 
 def _states(levels: FloatArray, coefficients: FloatArray, sums: FloatArray, differences: FloatArray) -> FloatArray:
@@ -82,9 +89,8 @@ def _round(saddle: Saddle, feature: str, inputs: FloatArray, targets: FloatArray
                  "least squares under sign constraints, exact")
 
 
-def _reason(loss: float, initial_loss: float, saddles: list[Saddle], options: AlternationOptions) -> str:
-    if loss <= options.loss_tolerance * initial_loss:
-        return f"the loss fell below {options.loss_tolerance:g} of its initial value"
+def _reason(saddles: list[Saddle], options: AlternationOptions) -> str:
     if len(saddles) >= options.max_events:
         return f"agf.max_events={options.max_events} activations were reached"
-    return f"no dormant neuron activates before time {options.max_time or math.inf:g}"
+    return "no dormant neuron is driven to its threshold" + (
+        f" before time {options.max_time:g}" if options.max_time else "")

@@ -22,14 +22,13 @@ from torch import Tensor
 
 from agfrun.architectures.base import Architecture
 from agfrun.dynamics.integrate import IntegrationStatistics, StepController
-from agfrun.errors import DivergenceError
 
 _STAGES = [[float(a) for a in row[:i]] for i, row in enumerate(RK45.A)]
 _NODES = [float(c) for c in RK45.C]
 _RESULT = [float(b) for b in RK45.B]
 _ERROR = [float(e) for e in RK45.E]
 CROSSING_TOLERANCE = 1e-12
-LARGEST_STEP_COUNT = 200_000
+LARGEST_STEP_COUNT = 20_000
 
 ResidualAt = Callable[[float, Tensor], Any]
 
@@ -84,6 +83,7 @@ class DormantFlow:
         self.statistics = statistics
         self.observe = observe
         self.step: float | None = None
+        self.exhausted = False
 
     def advance(
         self, dormant: DormantNeurons, residual_at: ResidualAt, start: float, end: float
@@ -92,7 +92,8 @@ class DormantFlow:
 
         Returns:
             The neurons, the time reached, and the row of the neuron that has just reached the
-            threshold, or None if `end` came first or every velocity vanished.
+            threshold, or None if `end` came first, every velocity vanished, or the step budget ran out
+            (then `exhausted` is set).
         """
         if dormant.index.shape[0] == 0:
             return dormant, end, None
@@ -127,7 +128,8 @@ class DormantFlow:
             self.step = following
             steps += 1
             if steps > LARGEST_STEP_COUNT:
-                raise DivergenceError(f"dormant neurons took over {LARGEST_STEP_COUNT} steps up to time {time:.6g}")
+                self.exhausted = True
+                return self._split(state, dormant.index), time, None
             velocity = self._velocity(time, state, dormant.index, residual_at)
         return self._split(state, dormant.index), end, None
 

@@ -46,6 +46,7 @@ class Prediction:
         final: neurons at the end, (H, D).
         method: `generic` or `closed_form`.
         cost_phase: `instantaneous` or `timed`.
+        complete: whether it ended because nothing was left to learn.
         reason: one sentence on why the prediction ended.
         statistics: what it cost.
     """
@@ -56,6 +57,7 @@ class Prediction:
     final: Tensor
     method: str
     cost_phase: str
+    complete: bool
     reason: str
     statistics: IntegrationStatistics
 

@@ -64,7 +64,7 @@ class PathRecord:
 
         With timed cost phases the plateaus are found on the path, as they are for training.
         """
-        ends = [event.time for event in self.activations[1:]] + [math.nan]
+        ends = [*(event.time for event in self.activations[1:]), math.nan][: len(self.activations)]
         closed = [replace(event, plateau_end=end) for event, end in zip(self.activations, ends, strict=True)]
         return tuple(sorted([*closed, *self.collapses], key=lambda event: event.time))
 

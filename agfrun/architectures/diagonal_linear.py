@@ -127,12 +127,13 @@ class HyperbolicCoordinates(FlowCoordinates):
 
     def decode(self, y: Tensor) -> Tensor:
         """See `FlowCoordinates.decode`."""
-        sums, differences = self.sums * y.exp(), self.differences * (-y).exp()
+        sums, differences = self._branches(y)
         return 0.5 * torch.stack([sums + differences, sums - differences], dim=-1)
 
     def loss_and_velocity(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Loss and the drives of the neurons concerned."""
-        coefficients = 0.25 * ((self.sums * y.exp()).square() - (self.differences * (-y).exp()).square())
+        sums, differences = self._branches(y)
+        coefficients = 0.25 * (sums.square() - differences.square())
         residual = self.architecture.residual_of(coefficients, self.index)
         drives = residual.drives if self.index is None else residual.drives[self.index]
         return self.architecture.loss(residual), drives
@@ -141,9 +142,15 @@ class HyperbolicCoordinates(FlowCoordinates):
         """-Sigma diag(d beta / d q), Sigma = X^T X / n."""
         inputs = self.architecture.data.inputs
         inputs = inputs if self.index is None else inputs[:, self.index]
-        slope = 0.5 * ((self.sums * y.exp()).square() + (self.differences * (-y).exp()).square())
+        sums, differences = self._branches(y)
+        slope = 0.5 * (sums.square() + differences.square())
         return -(inputs.T @ inputs / inputs.shape[0]) * slope
 
     def relative_error(self, error: Tensor, y: Tensor, y_new: Tensor) -> Tensor:
         """See `FlowCoordinates.relative_error`."""
         return error.square().mean().sqrt()
+
+    def _branches(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """U + v and u - v; one that starts at zero stays there, even once the exponential overflows."""
+        sums = torch.where(self.sums == 0, self.sums, self.sums * y.exp())
+        return sums, torch.where(self.differences == 0, self.differences, self.differences * (-y).exp())

@@ -65,7 +65,7 @@ class QuadraticModadd(Architecture):
         spectrum = torch.fft.rfft(torch.randn(self.width, 1, p, generator=generator, dtype=self.dtype)).abs()
         angles = 2 * torch.pi * torch.rand(self.width, 3, spectrum.shape[-1], generator=generator, dtype=self.dtype)
         real = [0, p // 2] if p % 2 == 0 else [0]
-        angles[..., real] = torch.pi * (angles[..., real] > torch.pi)
+        angles[..., real] = torch.pi * (angles[..., real] > torch.pi).to(angles)
         parts: Tensor = torch.fft.irfft(torch.polar(spectrum.expand_as(angles).contiguous(), angles), n=p)
         parts *= (2 / 3) ** 0.5 * scale / torch.linalg.vector_norm(parts, dim=-1, keepdim=True)
         return parts.flatten(1).to(self.device)

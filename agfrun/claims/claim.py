@@ -41,6 +41,10 @@ class Evidence:
     measured: Sequence[Event]
     comparison: Sequence[dict[str, Any]]
 
+    def complete(self, source: str) -> bool:
+        """Whether a path (`agf` or `training`) went on until nothing was left to learn."""
+        return self.prediction.complete if source == "agf" else self.training.status == "converged"
+
     def acquisitions(self, source: str) -> list[Event]:
         """Acquisitions predicted (`agf`) or measured (`training`), in order of time."""
         events = self.predicted if source == "agf" else self.measured

@@ -107,6 +107,8 @@ class _Watch:
         """Record if there is something new; status and reason if training is to end."""
         loss = float(loss_tensor)
         if not math.isfinite(loss):
+            if step == 0:  # a trajectory has its start, whatever its loss
+                self.recorder.record(0.0, neurons.clone(), loss, step)
             return "diverged", f"the loss is not finite at step {step}; try a smaller train.learning_rate"
         if step == 0:
             self.initial_loss = loss

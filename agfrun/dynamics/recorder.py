@@ -93,7 +93,7 @@ def accumulated_utility(norms: FloatArray, homogeneity_degree: int) -> FloatArra
         norms: (T, H), first row the initialization.
     """
     if homogeneity_degree == 2:
-        return np.asarray(np.log(norms) - np.log(norms[0]))
+        return np.asarray(_log(norms) - _log(norms[0]))
     power = 2.0 - homogeneity_degree
     return np.asarray((norms[0] ** power - norms**power) / -power)
 
@@ -117,7 +117,7 @@ def select_rows(
         np.log(np.maximum(loss, floor)),
         loss / max(float(np.abs(loss).max()), floor) * 10,
         features / np.maximum(np.abs(features).max(0), 1e-300) * 10,
-        np.log(norms),
+        _log(norms),
     ]
     length = np.zeros(count - 1)
     for column in columns:
@@ -126,5 +126,11 @@ def select_rows(
         length += change / max(float(change.sum()), 1e-300)
     position = np.concatenate([[0.0], np.cumsum(length)])
     wanted = np.linspace(0, position[-1], max_rows)
-    chosen = np.searchsorted(position, wanted)
-    return np.unique(np.concatenate([[0], np.clip(chosen, 0, count - 1), [count - 1]]))[:count]
+    chosen = np.clip(np.searchsorted(position, wanted), 0, count - 1)
+    chosen[-1] = count - 1  # the last row stays even if nothing moved before it
+    return np.unique(chosen)
+
+
+def _log(norms: FloatArray) -> FloatArray:
+    """Logarithm of norms; a neuron that has decayed below the smallest normal number counts as that."""
+    return np.asarray(np.log(np.maximum(norms, np.finfo(np.float64).tiny)))

@@ -40,7 +40,3 @@ class Trajectory:
     direction_feature: IntArray
     active: BoolArray
     steps: IntArray | None = None
-
-    def loss_at(self, time: float) -> float:
-        """Loss at a time, linear between rows (log-linear would need a positive loss)."""
-        return float(np.interp(time, self.times, self.loss))

@@ -18,13 +18,13 @@ from agfrun.events.event import Event
 from agfrun.theory.theory import Theory
 from agfrun.theory.three_wave import blow_up_time
 
-# Smallest share of a frequency's loss that n neurons on that frequency alone can leave, n = 0, 1, ... From two
-# neurons on it is an infimum, approached as neurons become alike and their weights grow, until one neuron
-# more than are listed attains zero; at the Nyquist frequency two attain it. Derived in tests/theory.
-SHARE_LEFT = (1.0, 8 / 9, 5 / 9, 0.3256283410, 1 / 6, 0.0)
-# Frequencies of order p / gcd(p, k) = 2 (Nyquist) or 4 alias with their own second harmonic.
-SHARE_LEFT_AT_ORDER = {2: (1.0, 1 / 2, 0.0), 4: (1.0, 7 / 8, 3 / 8, 0.0)}
-NEURONS_FOR_A_FREQUENCY = 6
+# Smallest share of a frequency's loss that n neurons on it can leave, n = 0, 1, ...; most are infima, approached
+# as neurons become alike and their weights grow. Keys are the order p / gcd(p, k) of the frequency: 2 (Nyquist)
+# and 4 alias with their own second harmonic, 0 stands for all others. Derived in tests/theory.
+SHARES_OF_THE_FIRST = {0: (1.0, 8 / 9, 5 / 9, 0.3256283410, 1 / 6, 0.0), 2: (1.0, 1 / 2, 0.0),
+                       4: (1.0, 7 / 8, 3 / 8, 0.0)}
+# Once another frequency is learned, its neurons also cancel the constant part of (A + B)^2 for this one.
+SHARES_OF_THE_LATER = {0: (1.0, 4 / 5, 7 / 15, 1 / 6, 0.0), 2: (1.0, 0.0), 4: (1.0, 3 / 4, 1 / 4, 0.0)}
 
 
 def maximal_utilities(data: ModularAddition) -> Tensor:
@@ -37,9 +37,10 @@ def maximal_utilities(data: ModularAddition) -> Tensor:
     return constant.sqrt() * data.spectrum.abs().pow(3)
 
 
-def shares_left(p: int, frequency: int) -> tuple[float, ...]:
+def shares_left(p: int, frequency: int, another_is_learned: bool) -> tuple[float, ...]:
     """Smallest share of a frequency's loss that 0, 1, ... neurons on it can leave, down to 0."""
-    return SHARE_LEFT_AT_ORDER.get(p // math.gcd(p, frequency), SHARE_LEFT)
+    shares = SHARES_OF_THE_LATER if another_is_learned else SHARES_OF_THE_FIRST
+    return shares.get(p // math.gcd(p, frequency), shares[0])
 
 
 def lower_bounds(data: ModularAddition, largest_norm: float, threshold: float = 1.0) -> Tensor:
@@ -113,14 +114,17 @@ def decoupled_events(data: ModularAddition, times: FloatArray) -> list[Event]:
         times: blow-up times, (H, F).
     """
     energies = data.energies.cpu().numpy()
-    shares = [shares_left(data.p, k) for k in data.frequencies]
+    shares = [shares_left(data.p, k, False) for k in data.frequencies]
     used = np.zeros(len(energies), dtype=int)
     free = np.ones(times.shape[0], dtype=bool)
     loss, events = float(energies.sum()), []
     for flat in np.argsort(times, axis=None):
         neuron, k = (int(index) for index in np.unravel_index(flat, times.shape))
-        if not math.isfinite(times[neuron, k]) or not free[neuron] or used[k] >= len(shares[k]) - 1:
+        if not math.isfinite(times[neuron, k]) or not free[neuron] or used[k] == len(shares[k]) - 1:
             continue
+        if used[k] == 0:
+            learned = any(count == len(of_one) - 1 for count, of_one in zip(used, shares, strict=True))
+            shares[k] = shares_left(data.p, data.frequencies[k], learned)
         used[k] += 1
         free[neuron] = False
         before, loss = loss, loss - energies[k] * (shares[k][used[k] - 1] - shares[k][used[k]])

@@ -57,7 +57,6 @@ def successive_saddles(
     """
     samples, dimension = inputs.shape
     levels, coefficients = np.zeros(dimension), np.zeros(dimension)
-    signs = np.zeros(dimension, dtype=int)
     time, saddles = 0.0, list[Saddle]()
     initial_loss = loss = 0.5 * float(np.mean(targets**2))
     while loss > loss_tolerance * initial_loss and len(saddles) < max_events:
@@ -71,9 +70,9 @@ def successive_saddles(
         levels = levels + wait[coordinate] * drives
         sign = 1 if drives[coordinate] > 0 else -1
         levels[coordinate] = upper[coordinate] if sign > 0 else lower[coordinate]
-        signs[drives != 0] = 0
-        signs[(levels == upper) & np.isfinite(upper)] = 1
-        signs[(levels == lower) & np.isfinite(lower)] = -1
+        # One at a time: another coordinate that has reached its end as well comes next, after no wait.
+        signs = np.sign(coefficients).astype(int)
+        signs[coordinate] = sign
         before, coefficients = coefficients, signed_least_squares(inputs, targets, signs)
         collapsed = np.nonzero((before != 0) & (coefficients == 0))[0]
         loss = 0.5 * float(np.mean((targets - inputs @ coefficients) ** 2))
