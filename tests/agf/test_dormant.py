@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from explicit_networks import modadd_network, regression_2d, regression_5d, small_modadd, with_random_phases
+from explicit_networks import regression_2d, regression_5d, small_modadd, with_random_phases
 from scipy.integrate import solve_ivp
 from scipy.interpolate import CubicSpline
 from torch import Tensor
@@ -164,8 +164,9 @@ def test_norm_identity_of_the_accumulated_utility(name: str) -> None:
     residual = architecture.empty_residual()
     start = DormantNeurons.of(neurons, torch.arange(len(neurons)))
     times = np.array([0.0, *(time for time, _ in rows)])
-    density = np.array([(architecture.homogeneity_degree * architecture.utility(d.directions, residual, d.index)).numpy()
-                        for d in [start, *(dormant for _, dormant in rows)]])
+    utilities = [architecture.utility(d.directions, residual, d.index).numpy()
+                 for d in [start, *(dormant for _, dormant in rows)]]
+    density = architecture.homogeneity_degree * np.array(utilities)
     integral = np.concatenate([[np.zeros(len(neurons))], _running_integral(times, density)])
     norms = torch.stack([start.log_norms, *(d.log_norms for _, d in rows)]).exp().numpy()
     expected = (np.log(norms / norms[0]) if architecture.homogeneity_degree == 2 else 1 / norms[0] - 1 / norms)

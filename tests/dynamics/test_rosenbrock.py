@@ -92,19 +92,19 @@ def test_rooted_trees_are_all_there() -> None:
 
 
 def test_result_satisfies_the_order_conditions_to_order_5() -> None:
-    assert max(violations(np.array(RESULT), 5)) < 1e-12
+    assert max(violations(np.array(RESULT), 5)) < 1e-13
     assert max(violations(np.array(RESULT), 6)) > 1e-6
 
 
 def test_error_estimate_compares_with_order_4() -> None:
     embedded = np.array(RESULT) - np.eye(STAGES)[7]
-    assert max(violations(embedded, 4)) < 1e-12
+    assert max(violations(embedded, 4)) < 1e-13
     assert max(violations(embedded, 5)) > 1e-5
 
 
 @pytest.mark.parametrize("fraction", [0.1, 0.3, 0.5, 0.9])
 def test_dense_output_satisfies_the_order_conditions_to_order_4(fraction: float) -> None:
-    assert max(violations(dense_weights(fraction), 4, fraction)) < 1e-12
+    assert max(violations(dense_weights(fraction), 4, fraction)) < 1e-13
     assert max(violations(dense_weights(fraction), 5, fraction)) > 1e-6
 
 

@@ -132,8 +132,9 @@ def test_shares_are_chosen_by_the_order_of_the_frequency(p: int, k: int, order: 
 def test_one_neuron_by_hand() -> None:
     """g = (1 + cos 2a / 2 + cos 2b / 2 + 2 cos a cos b) / 2 has mean square 9/16, 1/4 of it from the constant; its
     product with the wanted wave has mean 1/4."""
-    assert 1 - (1 / 4) ** 2 / (9 / 16) == pytest.approx(shares_left(7, 2, False)[1], rel=1e-12)
-    assert 1 - (1 / 4) ** 2 / (9 / 16 - 1 / 4) == pytest.approx(shares_left(7, 2, True)[1], rel=1e-12)
+    overlap, power, constant = 1 / 4, 9 / 16, 1 / 4
+    assert shares_left(7, 2, False)[1] == pytest.approx(1 - overlap**2 / power, rel=1e-12)
+    assert shares_left(7, 2, True)[1] == pytest.approx(1 - overlap**2 / (power - constant), rel=1e-12)
 
 
 @pytest.mark.parametrize(("p", "first", "second"), [(20, 1, 3), (20, 1, 5), (20, 1, 10), (7, 2, 3)])
