@@ -69,7 +69,18 @@ def compare(
         for match in match_events(predicted, measured, kind):
             rows.append({"event": len(rows) + 1,
                          **_row(match, closed_form[match.predicted], theory, initial_loss)})
+    _add_levels_of_acquisitions(rows, theory)
     return rows
+
+
+def _add_levels_of_acquisitions(rows: Sequence[dict[str, Any]], theory: Theory | None) -> None:
+    """Theory's level after the n-th acquisition of a feature, for acquisitions have no closed-form event."""
+    levels: dict[str, list[float]] = {}
+    for feature, level in theory.levels if theory else ():
+        levels.setdefault(feature, []).append(level)
+    for row in rows:
+        if row["kind"] == "acquisition" and levels.get(row["feature"]):
+            row["level_theory"] = levels[row["feature"]].pop(0)
 
 
 def _row(match: Match, closed_form: Event | None, theory: Theory | None, initial_loss: float) -> dict[str, Any]:
@@ -77,9 +88,6 @@ def _row(match: Match, closed_form: Event | None, theory: Theory | None, initial
     time = partner.time if partner else math.nan
     level = partner.loss_after if partner else math.nan
     bound = theory.lower_bounds.get(event.feature, math.nan) if theory else math.nan
-    level_theory = closed_form.loss_after if closed_form else math.nan
-    if theory and event.kind == "acquisition":
-        level_theory = dict(theory.levels).get(event.feature, math.nan)
     return {
         "kind": event.kind,
         "feature": event.feature,
@@ -95,7 +103,7 @@ def _row(match: Match, closed_form: Event | None, theory: Theory | None, initial
         "lower_bound": bound,
         "lower_bound_holds": None if math.isnan(bound) or math.isnan(time) else time >= bound,
         "time_theory": closed_form.time if closed_form else math.nan,
-        "level_theory": level_theory,
+        "level_theory": closed_form.loss_after if closed_form else math.nan,
     }
 
 

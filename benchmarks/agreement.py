@@ -1,8 +1,7 @@
 """How well AGF's variants agree with gradient flow: every predicted event of every run, as a table.
 
     python benchmarks/agreement.py --seeds 0 1 2 3 4 --scales 1e-2 1e-3 1e-4 --output modadd.csv
-    python benchmarks/agreement.py --seeds 0 --scales 1e-1 1e-2 1e-4 1e-8 1e-16 --variants paper \\
-        --output diagonal.csv experiment=diagonal_5d
+    python benchmarks/agreement.py --seeds 0 --scales 1e-2 1e-8 1e-16 --variants paper experiment=diagonal_5d
 
 One training run for each seed and scale; each variant switches off one or more of AGF's idealizations.
 `benchmarks/summarize_agreement.py` makes the tables of docs/agreement.md of it.

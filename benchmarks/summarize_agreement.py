@@ -1,6 +1,6 @@
 """Tables of docs/agreement.md from the rows that benchmarks/agreement.py wrote.
 
-  python benchmarks/summarize_agreement.py modadd.csv [more.csv ...]
+Usage: python benchmarks/summarize_agreement.py modadd.csv [more.csv ...]
 """
 
 from __future__ import annotations

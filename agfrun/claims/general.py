@@ -63,11 +63,11 @@ def loss_levels(evidence: Evidence) -> list[Claim]:
         in_order = [event.feature for event in acquired] == names[: len(acquired)]
         if not in_order:
             continue  # the levels of another order are other levels
-        for event, (feature, level) in zip(acquired, evidence.theory.levels, strict=False):
+        for number, (event, (feature, level)) in enumerate(zip(acquired, evidence.theory.levels, strict=False), 1):
             if np.isfinite(event.loss_after):
                 # The last level is zero, which a path that is stopped at a finite loss reaches only so far.
                 scale = max(level, 1e-2 * evidence.theory.initial_loss)
-                claims.append(close(f"loss_level_after_{feature}", source,
+                claims.append(close(f"loss_level_{number}", source,
                                     f"with feature {feature} acquired the loss rests at its closed-form level",
                                     level, event.loss_after, LEVEL_TOLERANCE, scale))
     return claims

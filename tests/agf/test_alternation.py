@@ -309,7 +309,6 @@ def of_race(**options: float | str | bool) -> Prediction:
 @pytest.fixture(scope="module")
 def timed() -> list[Prediction]:
     """Timed cost phases with ever lower thresholds."""
-    torch.set_default_dtype(torch.float64)
     return [of_race(cost_phase="timed", threshold=threshold) for threshold in (1.0, 0.25, 0.05)]
 
 

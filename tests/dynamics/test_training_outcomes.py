@@ -12,8 +12,10 @@ from explicit_networks import CPU, ExplicitNetwork, regression_5d, small_modadd
 from torch import Tensor
 
 from agfrun.architectures.base import Architecture
+from agfrun.architectures.diagonal_linear import DiagonalLinear
 from agfrun.architectures.quadratic_modadd import QuadraticModadd
-from agfrun.data.modular_addition import modular_addition
+from agfrun.data.modular_addition import ModularAddition, modular_addition
+from agfrun.data.regression import Regression, random_regression
 from agfrun.dynamics.gradient_descent import train_by_gradient_descent
 from agfrun.dynamics.gradient_flow import train_by_gradient_flow
 from agfrun.dynamics.result import TrainingResult
@@ -155,6 +157,28 @@ def test_nan_in_the_start(train: Train) -> None:
     neurons[2, 0] = math.nan
     result = train(network.architecture, neurons)
     assert result.status == "diverged"
+
+
+def run_of_everything(data: ModularAddition | Regression, default: torch.dtype) -> list[Tensor]:
+    torch.set_default_dtype(default)
+    architecture = QuadraticModadd(data, 3) if isinstance(data, ModularAddition) else DiagonalLinear(data)
+    found: list[Tensor] = []
+    for kind in ("gaussian", "balanced"):
+        neurons = architecture.initialize(kind, 0.1, torch.Generator().manual_seed(0))
+        found += [neurons, architecture.features(neurons), *architecture.loss_and_gradient(neurons),
+                  architecture.hessian(neurons), architecture.utility(neurons, architecture.empty_residual())]
+        found += [train(architecture, neurons, 2.0).final for train in (flow, rkc, descent, sampled)]
+    return found
+
+
+@pytest.mark.parametrize("data", [modular_addition(6, [1, 3], [5.0, 3.0], torch.float64, CPU),
+                                  random_regression(5, 20, 10, torch.float64, CPU)], ids=["modadd", "regression"])
+def test_torch_s_default_dtype_decides_nothing(data: ModularAddition | Regression) -> None:
+    """The other tests set it to float64, a user does not."""
+    double, single = (run_of_everything(data, default) for default in (torch.float64, torch.float32))
+    for expected, measured in zip(double, single, strict=True):
+        assert measured.dtype == torch.float64
+        assert torch.equal(measured, expected)
 
 
 def test_descent_of_no_steps_is_the_start() -> None:
