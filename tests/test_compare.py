@@ -152,10 +152,15 @@ def test_without_theory_there_is_no_bound_and_no_level_of_theory() -> None:
     assert math.isnan(row["time_theory"])
 
 
-def test_level_error_is_relative_to_the_level_but_for_zero_levels() -> None:
-    """Below 1e-3 of the initial loss, 0.004 here, relative to that."""
-    assert row_of(acquisition(3, "1", after=2.0), [acquisition(5, "1", after=1.9)])["level_error"] == pytest.approx(0.05)
-    assert row_of(acquisition(3, "1", after=0.0), [acquisition(5, "1", after=4e-5)])["level_error"] == pytest.approx(0.01)
+@pytest.mark.parametrize(("predicted", "measured", "error"), [
+    (2.0, 1.9, 0.05), (0.5, 0.6, 0.2),
+    (0.0, 4e-5, 0.01), (1e-4, 5e-4, 0.1),  # below 1e-3 of the initial loss, 0.004 here: relative to that
+])
+def test_level_error_is_relative_to_the_level_but_for_zero_levels(
+    predicted: float, measured: float, error: float,
+) -> None:
+    row = row_of(acquisition(3, "1", after=predicted), [acquisition(5, "1", after=measured)])
+    assert row["level_error"] == pytest.approx(error)
 
 
 def test_unresolved_levels_give_no_error() -> None:

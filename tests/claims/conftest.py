@@ -27,7 +27,8 @@ def evidence_of(result: Result) -> Evidence:
 def modadd_evidence() -> Evidence:
     """A run from which every claim can be decided: two features, both paths complete."""
     return evidence_of(run(RunConfig(
-        model=QuadraticModaddConfig(width=8), data=ModularAdditionConfig(p=4, frequencies=[1, 2], amplitudes=[4.0, 2.0]),
+        model=QuadraticModaddConfig(width=8),
+        data=ModularAdditionConfig(p=4, frequencies=[1, 2], amplitudes=[4.0, 2.0]),
         agf=AgfConfig(loss_tolerance=1e-3, cost_tolerance=1e-3), seed=2, device="cpu")))
 
 

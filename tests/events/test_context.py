@@ -32,7 +32,8 @@ def test_each_event_gets_the_plateaus_around_its_drop() -> None:
                 [(4, 2, 11, 19), (2, 1, 21, 29), (1, 0, 31, NAN)])
 
 
-@pytest.mark.parametrize(("time", "before"), [(0.1, 4.0), (14.9, 4.0), (15.1, 2.0), (24.9, 2.0), (25.1, 1.0), (49, 1.0)])
+@pytest.mark.parametrize(
+    ("time", "before"), [(0.1, 4.0), (14.9, 4.0), (15.1, 2.0), (24.9, 2.0), (25.1, 1.0), (49, 1.0)])
 def test_drop_owns_the_time_between_the_flattest_points_beside_it(time: float, before: float) -> None:
     assert place_on_plateaus([event(time)], STAIRCASE)[0].loss_before == before
 
