@@ -242,8 +242,8 @@ def _validate_modular_addition(data: ModularAdditionConfig) -> None:
     _require("data.amplitudes", data.amplitudes,
              len(data.amplitudes) == len(data.frequencies),
              f"one amplitude for each of the {len(data.frequencies)} frequencies")
-    _require("data.amplitudes", data.amplitudes, all(_positive(a) for a in data.amplitudes),
-             "positive finite numbers")
+    _require("data.amplitudes", data.amplitudes, all(1e-6 <= a <= 1e6 for a in data.amplitudes),
+             "numbers from 1e-6 to 1e6")
 
 
 def _validate_init(config: RunConfig) -> None:

@@ -142,7 +142,6 @@ class TemplateCoordinates(FlowCoordinates):
         self.neurons = neurons.shape[0]
         inputs = neurons[:, : 2 * p].reshape(-1, 2, p)
         self.frozen = inputs - (inputs @ self.basis) @ self.basis.T
-        self.frozen_energy = self.frozen.square().sum((1, 2))
 
     def encode(self, neurons: Tensor) -> Tensor:
         """See `FlowCoordinates.encode`."""

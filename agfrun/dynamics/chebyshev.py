@@ -25,6 +25,7 @@ class RungeKuttaChebyshev(Stepper):
     """RKC of order 2, stage number chosen from an estimate of the Jacobian's spectral radius."""
 
     order = 3
+    sharpening = 0.1
 
     def __init__(self, coordinates: FlowCoordinates, statistics: IntegrationStatistics) -> None:
         super().__init__(coordinates, statistics)
@@ -69,11 +70,11 @@ class RungeKuttaChebyshev(Stepper):
             self.direction = velocity if bool(velocity.any()) else torch.ones_like(y)
         size = 1e-7 * max(float(torch.linalg.vector_norm(y)), 1e-300)
         direction, radius = self.direction, 0.0
-        for _ in range(20):
+        for _ in range(50):
             shift = direction * (size / torch.linalg.vector_norm(direction))
             direction = self.loss_and_velocity(y + shift)[1] - velocity
             estimate = float(torch.linalg.vector_norm(direction)) / size
-            if estimate == 0 or abs(estimate - radius) <= 0.05 * estimate:
+            if estimate == 0 or abs(estimate - radius) <= 0.01 * estimate:
                 radius = estimate
                 break
             radius = estimate

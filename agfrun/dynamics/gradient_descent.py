@@ -17,6 +17,8 @@ from agfrun.dynamics.result import TrainingResult
 # A row is recorded when the loss has changed by this share, or the step number has grown by that share.
 LOSS_CHANGE = 0.004
 STEP_GROWTH = 0.01
+# Below this share of the initial loss, changes are rounding.
+SMALLEST_LOSS = 1e-12
 # Reading the loss off an accelerator stalls it, and a mini-batch does not yield it: look now and then.
 LOOK_EVERY = 20
 
@@ -125,4 +127,5 @@ class _Watch:
     def _is_news(self, step: int, loss: float) -> bool:
         change = abs(loss - self.recorded_loss)
         return (step in (0, self.steps) or step - self.recorded_step > STEP_GROWTH * step
-                or change > LOSS_CHANGE * min(self.recorded_loss, loss + 0.1 * self.initial_loss))
+                or change > LOSS_CHANGE * max(min(self.recorded_loss, loss + 0.1 * self.initial_loss),
+                                              SMALLEST_LOSS * self.initial_loss))

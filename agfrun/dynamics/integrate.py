@@ -62,9 +62,16 @@ class Attempt:
 
 
 class Stepper(ABC):
-    """A one-step method. `order` is the order that step control assumes: local error ~ h^order."""
+    """A one-step method.
+
+    Attributes:
+        order: the order that step control assumes: local error ~ h^order.
+        sharpening: part of the asked-for tolerance that is allowed in a step, so that the global error of
+            methods of different order is alike (a local error h^k adds up to about tolerance^((k - 1) / k)).
+    """
 
     order: int
+    sharpening: float = 1.0
 
     def __init__(self, coordinates: FlowCoordinates, statistics: IntegrationStatistics) -> None:
         self.coordinates = coordinates
@@ -134,6 +141,7 @@ def integrate(
     Raises:
         DivergenceError: the start is not finite, or no step is short enough to be accepted.
     """
+    tolerance = tolerance * stepper.sharpening
     controller = StepController(tolerance, stepper.order)
     loss, velocity = stepper.loss_and_velocity(y)
     _require_finite(loss, start)
