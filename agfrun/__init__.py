@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from agfrun.config import load_config
     from agfrun.dynamics.gradient_descent import train_by_gradient_descent
     from agfrun.dynamics.gradient_flow import train_by_gradient_flow
+    from agfrun.pipeline import Result, run
     from agfrun.problem import build_problem
-    from agfrun.run import Result, run
     from agfrun.schema import RunConfig
 
 _HOME = {
     "AlternationOptions": "agfrun.agf.alternation",
-    "Result": "agfrun.run",
+    "Result": "agfrun.pipeline",
     "RunConfig": "agfrun.schema",
     "build_problem": "agfrun.problem",
     "load_config": "agfrun.config",
     "predict": "agfrun.agf.predict",
-    "run": "agfrun.run",
+    "run": "agfrun.pipeline",
     "train_by_gradient_descent": "agfrun.dynamics.gradient_descent",
     "train_by_gradient_flow": "agfrun.dynamics.gradient_flow",
 }

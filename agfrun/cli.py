@@ -119,7 +119,7 @@ def _run(composed: DictConfig, folder: Path, overrides: Sequence[str], multirun:
     if not os.access(folder, os.W_OK):
         raise OutputError(f"the run folder {folder} is not writable; choose another with hydra.run.dir=DIR")
 
-    from agfrun.run import run
+    from agfrun.pipeline import run
 
     result = run(
         config,

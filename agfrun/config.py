@@ -31,7 +31,7 @@ def load_config(overrides: Sequence[str] = ()) -> RunConfig:
         overrides: as on the command line, for instance `["model=diagonal_linear", "init.scale=1e-8"]`.
 
     Returns:
-        The validated configuration, ready for `agfrun.run`.
+        The validated configuration, ready for `agfrun.pipeline`.
 
     Raises:
         UsageError: an override cannot be understood, or (ConfigError) its key or value is not allowed.

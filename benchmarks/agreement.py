@@ -22,9 +22,9 @@ from agfrun.compare import compare
 from agfrun.config import load_config
 from agfrun.dynamics.gradient_flow import train_by_gradient_flow
 from agfrun.events.detect import detect_events
+from agfrun.pipeline import HORIZON_FACTOR, predicted_events
 from agfrun.problem import build_problem
 from agfrun.report.writing import write_csv
-from agfrun.run import HORIZON_FACTOR, predicted_events
 
 VARIANTS = {
     "paper": {},

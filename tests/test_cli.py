@@ -45,7 +45,7 @@ def run(config, *, output_dir, progress, command):
     {body}
     said = f"command: {{command}} progress: {{progress}} folder: {{output_dir}}"
     return types.SimpleNamespace(summary=lambda: said)
-sys.modules["agfrun.run"] = types.SimpleNamespace(run=run)
+sys.modules["agfrun.pipeline"] = types.SimpleNamespace(run=run)
 """
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,9 @@ from agfrun.conversion import from_mapping
 from agfrun.dynamics.trajectory import Trajectory
 from agfrun.errors import ConfigError, DivergenceError, OutputError
 from agfrun.events.event import Event
+from agfrun.pipeline import Result, mark_active, plateau_moments, run
 from agfrun.progress import TrainingBar
-from agfrun.run import Result, mark_active, plateau_moments, run
+from agfrun.report.tables import LOSS, read_table
 from agfrun.schema import (
     AgfConfig,
     DiagonalLinearConfig,
@@ -63,9 +66,9 @@ def diagonal_config(**changes: Any) -> RunConfig:
     return dataclasses.replace(config, **changes)
 
 
-def descent(**changes: Any) -> GradientDescentConfig:
-    """A quarter of a unit of flow time a step for p = 4."""
-    return GradientDescentConfig(learning_rate=0.05, momentum=0.9, horizon=40.0, **changes)
+def descent(learning_rate: float = 0.05, **changes: Any) -> GradientDescentConfig:
+    """For p = 4, five times the learning rate in flow time a step."""
+    return GradientDescentConfig(learning_rate=learning_rate, momentum=0.9, horizon=40.0, **changes)
 
 
 CONFIGS = {"modadd": modadd_config, "diagonal": diagonal_config}
@@ -157,7 +160,7 @@ def test_manifest_tells_where_the_numbers_come_from(result: Result, model: str) 
 
 @ON_EITHER
 def test_loss_table_holds_all_three_sources_in_full_precision(result: Result) -> None:
-    table = pd.read_csv(folder_of(result) / "loss.csv", float_precision="round_trip")
+    table = read_table(folder_of(result) / "loss.csv", LOSS)
     assert set(table["source"]) == {"training", "agf", "theory"}
     training = table[table["source"] == "training"]
     np.testing.assert_array_equal(training["time"], result.training.trajectory.times)
@@ -204,7 +207,7 @@ def test_without_a_folder_nothing_is_written_and_the_same_is_returned(
     result: Result, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    other = agfrun.run(CONFIGS[model]())
+    other = run(CONFIGS[model]())
     assert list(tmp_path.iterdir()) == []
     assert other.output_dir is None
     np.testing.assert_array_equal(other.training.trajectory.loss, result.training.trajectory.loss)
@@ -271,6 +274,12 @@ def test_without_any_predicted_event_training_goes_on_all_the_same() -> None:
     assert result.verdict["predicted_acquisitions"] == 0
 
 
+@pytest.mark.parametrize("first", ["from agfrun import run", "import agfrun.pipeline"])
+def test_front_door_is_the_function_whatever_was_imported_before(first: str) -> None:
+    code = f"{first}\nfrom agfrun import RunConfig, run\nassert callable(run), run\nassert callable(RunConfig)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
 # ---- Determinism
 
 
@@ -290,10 +299,10 @@ def test_seed_decides_the_initialization() -> None:
     assert not torch.equal(first, other)
 
 
-def test_sampled_batches_repeat_with_the_seed(tmp_path: Path) -> None:
+def test_sampled_batches_repeat_with_the_seed() -> None:
     losses = []
     for seed in (1, 1, 2):
-        config = modadd_config(train=descent(batch_size=5), seed=seed, agf=AgfConfig(max_events=1))
+        config = modadd_config(train=descent(0.01, batch_size=8, max_steps=500), seed=seed, agf=AgfConfig(max_events=1))
         losses.append(run(config).training.trajectory.loss)
     np.testing.assert_array_equal(losses[0], losses[1])
     assert losses[0].shape != losses[2].shape or (losses[0] != losses[2]).any()
@@ -324,13 +333,16 @@ def test_max_steps_bounds_gradient_descent() -> None:
     assert result.training.trajectory.steps[-1] == 37
 
 
-def test_gradient_descent_with_small_steps_follows_the_flow() -> None:
-    """Paper's time in both; momentum 0.9."""
-    flow = run(modadd_config()).training.trajectory
-    small = GradientDescentConfig(learning_rate=0.002, momentum=0.9, horizon=40.0)
-    steps = run(modadd_config(train=small)).training.trajectory
-    loss = np.interp(steps.times, flow.times, flow.loss)
-    assert np.abs(loss - steps.loss).max() < 0.02 * flow.loss[0]
+def test_gradient_descent_tends_to_the_flow_on_the_same_clock() -> None:
+    """Momentum 0.9 included. It lags by a first-order error, which extrapolation to step zero removes."""
+
+    def first_activation(config: RunConfig) -> float:
+        return next(event.time for event in run(config).events["training"] if event.kind == "activation")
+
+    flow = first_activation(modadd_config())
+    coarse, fine = (first_activation(modadd_config(train=descent(rate))) for rate in (0.005, 0.0025))
+    assert (fine - flow) / (coarse - flow) == pytest.approx(0.5, abs=0.06)
+    assert 2 * fine - coarse == pytest.approx(flow, rel=0.015)
 
 
 # ---- Other settings
@@ -352,7 +364,8 @@ def test_single_precision_agrees_to_single_precision(result: Result, model: str,
 
 def test_equal_amplitudes_run_without_a_claim_about_the_order(tmp_path: Path) -> None:
     data = ModularAdditionConfig(p=5, frequencies=[1, 2], amplitudes=[3.0, 3.0])
-    config = modadd_config(data=data, agf=AgfConfig(max_events=1), train=GradientFlowConfig(horizon=20.0, tolerance=1e-4))
+    train = GradientFlowConfig(horizon=20.0, tolerance=1e-4)
+    config = modadd_config(data=data, agf=AgfConfig(max_events=1), train=train)
     result = run(config, output_dir=tmp_path / "run")
     assert result.theory is not None
     assert "1 and 2" in result.theory.undecided
@@ -434,7 +447,7 @@ def interrupt_after(calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("calls", [1, 60])
-@pytest.mark.parametrize("train", [GradientFlowConfig(horizon=40.0, tolerance=1e-5), descent()], ids=["flow", "descent"])
+@pytest.mark.parametrize("train", [GradientFlowConfig(horizon=40.0), descent()], ids=["flow", "descent"])
 def test_interrupted_training_keeps_what_is_finished(
     train: GradientFlowConfig, calls: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -447,11 +460,12 @@ def test_interrupted_training_keeps_what_is_finished(
     assert "interrupted by the user" in done["reason"]
     table = pd.read_csv(tmp_path / "run" / "loss.csv")
     training = table[table["source"] == "training"]
-    assert 1 <= len(training)
+    assert len(training) >= 1
     assert training["time"].iloc[-1] < 40.0
     assert table[table["source"] == "agf"]["time"].iloc[-1] > 0  # the prediction is whole
-    claims = pd.read_csv(tmp_path / "run" / "claims.csv")
-    assert not ((claims["claim"] == "feature_order") & (claims["source"] == "training")).any()
+    if calls == 1:  # nothing learned: no claim about what training learns
+        claims = pd.read_csv(tmp_path / "run" / "claims.csv")
+        assert not ((claims["claim"] == "feature_order") & (claims["source"] == "training")).any()
 
 
 def test_interrupted_run_equals_the_beginning_of_the_whole_one(
@@ -460,7 +474,7 @@ def test_interrupted_run_equals_the_beginning_of_the_whole_one(
     interrupt_after(40, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         run(modadd_config(), output_dir=tmp_path / "run")
-    table = pd.read_csv(tmp_path / "run" / "loss.csv", float_precision="round_trip")
+    table = read_table(tmp_path / "run" / "loss.csv", LOSS)
     training = table[table["source"] == "training"]
     whole = results["modadd"].training.trajectory
     np.testing.assert_array_equal(training["loss"], whole.loss[: len(training)])
@@ -470,7 +484,7 @@ def test_interrupt_during_the_prediction_leaves_no_files(tmp_path: Path, monkeyp
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("agfrun.run.predict", interrupted)
+    monkeypatch.setattr("agfrun.pipeline.predict", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(modadd_config(), output_dir=tmp_path / "run")
     assert not (tmp_path / "run").exists() or list((tmp_path / "run").iterdir()) == []

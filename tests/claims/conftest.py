@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from agfrun.claims.claim import Evidence
-from agfrun.run import Result, run
+from agfrun.pipeline import Result, run
 from agfrun.schema import (
     AgfConfig,
     DiagonalLinearConfig,
