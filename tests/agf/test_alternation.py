@@ -339,6 +339,15 @@ def test_timed_and_interacting_from_the_start_is_gradient_flow(training: Trainin
     torch.testing.assert_close(prediction.final, training.final, atol=2e-5, rtol=0)
 
 
+def test_interacting_dormant_neurons_follow_training_up_to_the_first_activation(training: TrainingResult) -> None:
+    """At norm 0.5 a neuron's own output already slows it down."""
+    interacting, blind = (of_race(threshold=0.5, max_events=1, dormant_interaction=interaction)
+                          for interaction in (True, False))
+    (expected,) = crossing_times(training, [interacting.rounds[0].neuron], 0.5)
+    assert interacting.last_time == pytest.approx(expected, rel=2e-5)
+    assert blind.last_time < expected * (1 - 2e-4)
+
+
 def test_timed_variant_tends_to_training_as_the_threshold_falls(
     training: TrainingResult, timed: list[Prediction],
 ) -> None:
