@@ -12,8 +12,13 @@ from agfrun.theory.diagonal_linear import limit_saddles
 
 
 def agf_is_successive_saddles(evidence: Evidence) -> list[Claim]:
-    """Theorem 3.1: AGF's sequence is that of Pesme & Flammarion's algorithm, times rescaled by log(1/scale)."""
+    """Theorem 3.1: AGF's sequence is that of Pesme & Flammarion's algorithm, times rescaled by log(1/scale).
+
+    Only the generic engine can decide it: the closed form is built on that algorithm.
+    """
     assert isinstance(evidence.architecture, DiagonalLinear)
+    if evidence.prediction.method != "generic":
+        return []
     saddles = limit_saddles(evidence.architecture.data)[: len(evidence.prediction.rounds)]
     names = evidence.architecture.feature_names
     expected = " ".join(names[saddle.coordinate] for saddle in saddles)

@@ -165,6 +165,8 @@ def integrate(
         reached = end if step == end - time else time + step
         loss, velocity = stepper.loss_and_velocity(attempt.y)
         _require_finite(loss, reached)
+        if not math.isfinite(reached):  # at rest, and asked to go on for ever
+            return
         yield Segment(time, reached, y, attempt.y, loss, velocity, attempt.interpolant)
         y, time, step = attempt.y, reached, following
 

@@ -72,11 +72,16 @@ def feature_acquisitions(
                   for excursion in _excursions(times, features, feature, np.sign(stations) * present, rows)]
     owners = _owners(excursions, stations)
     events = []
+    spans = {index: _drops_of(index, staircase.drop_index(excursion.time), owners)
+             for index, excursion in enumerate(excursions) if math.isfinite(excursion.time)}
     for index, excursion in enumerate(excursions):
         name = feature_names[excursion.feature]
-        if math.isfinite(excursion.time):
-            first, last = _drops_of(index, staircase.drop_index(excursion.time), owners)
-            events.append(Event("acquisition", excursion.time, name, None, **staircase.context(first, last)))
+        if index in spans:
+            first, last = spans[index]
+            # Of acquisitions that end in one drop, only the last is followed by a plateau.
+            shared = any(spans[other][1] == last and excursions[other].time > excursion.time for other in spans)
+            context = staircase.context(first, None if shared else last)
+            events.append(Event("acquisition", excursion.time, name, None, **context))
         if excursion.last + 1 < rows.size:
             events.append(Event("collapse", _collapse_time(times, features, excursion, rows), name, None,
                                 **staircase.context(excursion.last, excursion.last)))

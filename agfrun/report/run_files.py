@@ -41,7 +41,9 @@ class RunFiles:
             raise OutputError(f"cannot write {folder}: {error.strerror or error}") from error
 
     def begin(self, config: RunConfig) -> None:
-        """Write the resolved configuration."""
+        """Write the resolved configuration, after clearing away the files of a run that is overwritten."""
+        for name in (*(schema.file for schema in tables.SCHEMAS), PARAMETERS_FILE, MANIFEST_FILE):
+            (self.folder / name).unlink(missing_ok=True)
         self._write(write_text, CONFIG_FILE, yaml.safe_dump(dataclasses.asdict(config), sort_keys=False))
 
     def write_paths(self, trajectories: Sequence[Trajectory], events: Mapping[str, Sequence[Event]]) -> None:

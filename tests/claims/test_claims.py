@@ -341,6 +341,11 @@ def test_fewer_rounds_are_compared_with_as_many_saddles(diagonal_evidence: Evide
         ("successive_saddles_order", True), ("rescaled_time_1", True)]
 
 
+def test_a_closed_form_cannot_decide_the_theorem_it_is_built_on(diagonal_evidence: Evidence) -> None:
+    prediction = replace(diagonal_evidence.prediction, method="closed_form")
+    assert diagonal_linear.agf_is_successive_saddles(replace(diagonal_evidence, prediction=prediction)) == []
+
+
 # ---- Parts
 
 
