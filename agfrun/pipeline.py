@@ -253,15 +253,13 @@ def parameters(result: Result) -> dict[str, np.ndarray]:
     arrays = {
         "neurons/initial": result.problem.initial,
         "neurons/final": result.training.final,
+        **result.problem.architecture.data_arrays(),
     }
     times = []
     for k, moment in enumerate(plateau_moments(result)):
         reached, state = result.training.recorder.state_near(moment)
         arrays[f"neurons/plateau_{k}"] = state
         times.append(reached)
-    template = getattr(getattr(result.problem.architecture, "data", None), "template", None)
-    if template is not None:
-        arrays["template"] = template
     as_numpy = {name: array.detach().double().cpu().numpy() for name, array in arrays.items()}
     return {**as_numpy, "plateau_times": np.array(times)}
 

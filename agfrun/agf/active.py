@@ -78,7 +78,8 @@ def minimize_cost(
             if count >= LARGEST_STEP_COUNT:
                 reason = f"not stationary after {LARGEST_STEP_COUNT} steps"
                 break
-        if reason or fallen is None:
+        if fallen is None or not bool(fallen.any()):
+            reason = reason or "the flow came to rest"
             break
         collapsed += index[fallen].tolist()
         neurons, index, collapse_norms = neurons[~fallen], index[~fallen], collapse_norms[~fallen]

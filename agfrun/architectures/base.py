@@ -93,6 +93,10 @@ class Architecture(ABC):
         """Closed forms for this network from the initialization (H, D); None if there are none."""
         return None
 
+    def data_arrays(self) -> dict[str, Tensor]:
+        """What figures need of the data, to be saved beside the neurons."""
+        return {}
+
     def utility(self, neurons: Tensor, residual: Any, index: Tensor | None = None) -> Tensor:
         """Utility of each neuron, shape (K,): by Euler's theorem <theta, grad U> / kappa."""
         gradient = self.utility_gradient(neurons, residual, index)

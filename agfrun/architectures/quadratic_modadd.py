@@ -74,6 +74,10 @@ class QuadraticModadd(Architecture):
         """Order, levels, bounds and three-wave times."""
         return modular_addition_theory(self.data, self.neuron_spectra(initial), initial, threshold)
 
+    def data_arrays(self) -> dict[str, Tensor]:
+        """The template, (p,)."""
+        return {"template": self.data.template}
+
     def neuron_spectra(self, neurons: Tensor) -> Tensor:
         """Fourier coefficients of u, v, w at the features' frequencies, (..., D) to (..., 3, F)."""
         parts = neurons.reshape(*neurons.shape[:-1], 3, self.data.p)
