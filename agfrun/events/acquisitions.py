@@ -23,6 +23,8 @@ NEGLIGIBLE = 0.01
 SMALLEST = float(np.finfo(np.float64).tiny)
 # A drop is put to the account of the feature that gains most in it, if that is this part of its final size.
 REQUIRED_GAIN = 0.05
+# Acquisitions nearer together than this, relative to their time, are simultaneous but for rounding.
+SIMULTANEOUS = 1e-9
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ def feature_acquisitions(
         if index in spans:
             first, last = spans[index]
             # Of acquisitions that end in one drop, only the last is followed by a plateau.
-            shared = any(spans[other][1] == last and excursions[other].time > excursion.time for other in spans)
+            shared = any(spans[other][1] == last
+                         and excursions[other].time > excursion.time * (1 + SIMULTANEOUS) for other in spans)
             context = staircase.context(first, None if shared else last)
             events.append(Event("acquisition", excursion.time, name, None, **context))
         if excursion.last + 1 < rows.size:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agfrun.events.acquisitions import feature_acquisitions
@@ -154,7 +154,15 @@ def test_no_features_and_no_drops() -> None:
     assert feature_acquisitions(TIMES, smooth([(10, 1.0)])[:, None], ("a",), staircase) == []
 
 
+def test_simultaneous_features_are_both_followed_by_the_plateau() -> None:
+    """Rounding does not decide which of two features that come at one time ends the drop."""
+    for first, second in ((1.0, 0.3), (0.3, 1.0), (-1.7, 2.9)):
+        found = events_of(loss_steps((10, 0.4)), smooth([(10, first)]), smooth([(10, second)]))
+        assert [event.loss_after for event in found] == pytest.approx([0.4, 0.4], abs=1e-3)
+
+
 @settings(max_examples=40, deadline=None)
+@example(379426, [0, 1, 2, 3], 2.0, 0.0)
 @given(st.integers(0, 10**6), st.permutations(range(4)), st.floats(-6, 6), st.floats(-9, 9))
 def test_order_of_features_and_units_do_not_matter(
     seed: int, order: list[int], time_exponent: float, size_exponent: float
