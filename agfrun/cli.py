@@ -14,8 +14,9 @@ from typing import NoReturn
 from omegaconf import DictConfig, OmegaConf
 
 from agfrun.config import config_directory, from_composed
-from agfrun.errors import AgfrunError, OutputError
+from agfrun.errors import AgfrunError, OutputError, UsageError
 from agfrun.folders import folder_name
+from agfrun.registry import import_module, named_modules
 from agfrun.schema import PLOT_FORMATS
 from agfrun.version import __version__
 
@@ -54,6 +55,7 @@ def main(arguments: Sequence[str]) -> int:
         The exit status: 0; 1 a run failed; 2 the command or configuration is wrong; 130 interrupted.
     """
     try:
+        arguments = _import_named(arguments)
         if arguments[:1] == ["plot"]:
             return _plot(arguments[1:])
         if list(arguments) == ["--version"]:
@@ -67,6 +69,19 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("\nagfrun: interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def _import_named(arguments: Sequence[str]) -> list[str]:
+    """Import the modules that the user names with `--import`, and return the other arguments."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--import", dest="sources", action="append", default=[])
+    try:
+        named, others = parser.parse_known_args(arguments)
+    except argparse.ArgumentError:
+        raise UsageError("--import needs a Python file or the name of a module") from None
+    for source in named.sources:
+        import_module(source)
+    return others
 
 
 def _compose_and_run(arguments: Sequence[str]) -> int:
@@ -119,13 +134,12 @@ def _run(composed: DictConfig, folder: Path, overrides: Sequence[str], multirun:
     if not os.access(folder, os.W_OK):
         raise OutputError(f"the run folder {folder} is not writable; choose another with hydra.run.dir=DIR")
 
-    from agfrun.pipeline import run
-
-    result = run(
+    result = config.study.execute(
         config,
         output_dir=folder,
         progress=False if multirun else None,
-        command=["agfrun", *(overrides if multirun else sys.argv[1:])],
+        command=["agfrun", *(f"--import={source}" for source in named_modules()),
+                 *(overrides if multirun else sys.argv[1:])],
     )
     print(result.summary(), flush=True)
 

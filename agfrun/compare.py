@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agfrun.events.event import Event
@@ -56,16 +56,20 @@ def _pair(ours: Sequence[Event], theirs: Sequence[Event], key: Callable[[Event],
 
 def compare(
     predicted: Sequence[Event], measured: Sequence[Event], theory: Theory | None, theory_events: Sequence[Event],
-    initial_loss: float,
+    initial_loss: float, kinds: Sequence[str] = COMPARED_KINDS,
 ) -> list[dict[str, Any]]:
     """Rows of comparison.csv: acquisitions, then activations; one row a predicted event.
 
     Times are predicted over measured. A level's error is relative to the predicted level, or to 1e-3 of
-    the initial loss where that is larger.
+    the initial loss where that is larger. A closed-form activation that is no single neuron's stands for the
+    acquisition of its feature.
     """
     rows: list[dict[str, Any]] = []
-    for kind in COMPARED_KINDS:
-        closed_form = {match.predicted: match.measured for match in match_events(predicted, theory_events, kind)}
+    of_features = [replace(event, kind="acquisition") for event in theory_events
+                   if event.kind == "activation" and event.neuron is None]
+    for kind in kinds:
+        closed_events = [*theory_events, *of_features]
+        closed_form = {match.predicted: match.measured for match in match_events(predicted, closed_events, kind)}
         for match in match_events(predicted, measured, kind):
             rows.append({"event": len(rows) + 1,
                          **_row(match, closed_form[match.predicted], theory, initial_loss)})

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agfrun.conversion import CHOICES, from_mapping
+from agfrun.conversion import GROUPS, from_mapping
 from agfrun.errors import ConfigError
 from agfrun.schema import RunConfig
 
@@ -64,7 +64,7 @@ def from_composed(composed: DictConfig, overrides: Sequence[str] = ()) -> RunCon
     from agfrun.hydra_errors import explain, values_by_key
 
     written = values_by_key(overrides)
-    for group in CHOICES:
+    for group in GROUPS:
         if (key := f"{group}.name") in written:
             raise ConfigError(key, written[key], f"it comes with the group; write {group}=NAME")
     try:

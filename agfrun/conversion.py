@@ -8,16 +8,12 @@ from collections.abc import Mapping
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
+from agfrun import registry
 from agfrun.errors import ConfigError, closest, did_you_mean
-from agfrun.schema import DATA, INITIALIZATIONS, MODELS, TRAINERS, InitConfig, RunConfig, validate
+from agfrun.schema import TRAINERS, InitConfig, RunConfig, validate
 
-# The groups of which one choice is made by `name`, and the dataclass of each choice.
-CHOICES: dict[str, Mapping[str, type]] = {
-    "model": MODELS,
-    "data": DATA,
-    "init": dict.fromkeys(INITIALIZATIONS, InitConfig),
-    "train": TRAINERS,
-}
+# The groups of which one choice is made by `name`.
+GROUPS = ("model", "data", "init", "train", "study")
 _DESCRIPTIONS = {
     int: "an integer",
     float: "a number",
@@ -40,12 +36,32 @@ def from_mapping(values: Mapping[str, Any]) -> RunConfig:
     return validate(_build(RunConfig, values, ""))
 
 
+def choices(group: str) -> Mapping[str, type]:
+    """The dataclass of each choice of one of `GROUPS`, by name."""
+    if group == "model":
+        return registry.models()
+    if group == "data":
+        return registry.data_sets()
+    if group == "study":
+        return registry.studies()
+    if group == "init":
+        known = (name for model in registry.models().values() for name in model.initializations)
+        return dict.fromkeys(sorted(set(known)), InitConfig)
+    return TRAINERS
+
+
+def field_types(kind: type) -> dict[str, Any]:
+    """Type of every field of a dataclass by name."""
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+
+
 def unknown_key(key: str, value: object) -> ConfigError:
     """The error for a key that the configuration does not have: where it belongs, or the closest key."""
-    choices = known_keys().get(key)
-    if choices:
+    having = known_keys().get(key)
+    if having:
         group = key.partition(".")[0]
-        return ConfigError(key, value, f"it belongs to {' and '.join(f'{group}={c}' for c in choices)}")
+        return ConfigError(key, value, f"it belongs to {' and '.join(f'{group}={name}' for name in having)}")
     hint = did_you_mean(_closest_key(key)) or _where_to_look(key.partition(".")[0])
     return ConfigError(key, value, f"there is no such key{hint}")
 
@@ -54,11 +70,12 @@ def unknown_key(key: str, value: object) -> ConfigError:
 def known_keys() -> dict[str, list[str]]:
     """Every dotted key, with the choices of its group that have it where not all of them do."""
     known: dict[str, list[str]] = {}
-    for group, kind in get_type_hints(RunConfig).items():
+    for group, kind in field_types(RunConfig).items():
         known[group] = []
         if not dataclasses.is_dataclass(kind):
             continue
-        fields = {name: get_type_hints(choice) for name, choice in CHOICES.get(group, {"": kind}).items()}
+        of_group = choices(group) if group in GROUPS else {"": kind}
+        fields = {name: field_types(choice) for name, choice in of_group.items()}  # type: ignore[arg-type]
         for field in [field for choice in fields.values() for field in choice]:
             having = [name for name, choice in fields.items() if field in choice]
             known[f"{group}.{field}"] = having if len(having) < len(fields) else []
@@ -89,21 +106,21 @@ def _keys_of(group: str) -> list[str]:
 
 def _build(kind: type, values: Mapping[str, Any], prefix: str = "") -> Any:
     """The dataclass `kind` from plain values, every key known and every type right."""
-    hints = get_type_hints(kind)
+    types = field_types(kind)
     for key, value in values.items():
-        if key not in hints:
+        if key not in types:
             raise unknown_key(f"{prefix}{key}", value)
-    for key in CHOICES if kind is RunConfig else ():
+    for key in GROUPS if kind is RunConfig else ():
         if key not in values:
-            raise ConfigError(key, None, f"choose one of {', '.join(CHOICES[key])}")
-    return kind(**{key: _convert(f"{prefix}{key}", value, hints[key]) for key, value in values.items()})
+            raise ConfigError(key, None, f"choose one of {', '.join(choices(key))}")
+    return kind(**{key: _convert(f"{prefix}{key}", value, types[key]) for key, value in values.items()})
 
 
 def _convert(key: str, value: Any, kind: Any) -> Any:
     if dataclasses.is_dataclass(kind):
         if not isinstance(value, Mapping):
             raise ConfigError(key, value, "must be a group of keys: {key: value, ...}")
-        choice = _choice(key, value.get("name")) if key in CHOICES else kind
+        choice = _choice(key, value.get("name")) if key in GROUPS else kind
         return _build(choice, value, f"{key}.")  # type: ignore[arg-type]
     try:
         return _plain(value, kind)
@@ -113,11 +130,11 @@ def _convert(key: str, value: Any, kind: Any) -> Any:
 
 def _choice(group: str, name: Any) -> type:
     """The dataclass of the group's choice called `name`."""
-    choices = CHOICES[group]
-    if not isinstance(name, str) or name not in choices:
-        hint = did_you_mean(closest(name, choices))
-        raise ConfigError(f"{group}.name", name, f"choose one of {', '.join(choices)}{hint}")
-    return choices[name]
+    known = choices(group)
+    if not isinstance(name, str) or name not in known:
+        hint = did_you_mean(closest(name, known))
+        raise ConfigError(f"{group}.name", name, f"choose one of {', '.join(known)}{hint}")
+    return known[name]
 
 
 def _plain(value: Any, kind: Any) -> Any:

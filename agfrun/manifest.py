@@ -23,14 +23,9 @@ PACKAGES = ("torch", "numpy", "scipy", "pandas", "matplotlib", "hydra-core", "om
 def manifest(config: RunConfig, problem: Problem, prediction: Prediction, training: TrainingResult,
              horizon: float, wall_seconds: dict[str, float], command: Sequence[str] | None) -> dict[str, Any]:
     """Everything that is needed to judge and repeat a run, ready for JSON."""
+    coordinates = problem.architecture.flow_coordinates(problem.initial, None, problem.log_scale)
     return {
-        "agfrun": __version__,
-        "git_revision": git_revision(),
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
-        "platform": platform.platform(),
-        "command": list(command if command is not None else sys.argv),
-        "config_hash": config_hash(config),
-        "seed": config.seed,
+        **provenance(config, command),
         "device": str(problem.architecture.device),
         "dtype": str(problem.architecture.dtype).removeprefix("torch."),
         "clock": {
@@ -38,7 +33,8 @@ def manifest(config: RunConfig, problem: Problem, prediction: Prediction, traini
             "horizon": horizon,
             **training.clock,
         },
-        "coordinates": type(problem.architecture.flow_coordinates(problem.initial)).__name__,
+        "coordinates": type(coordinates).__name__,
+        "neurons_held_as": "direction and log norm" if problem.log_scale else "parameters",
         "wall_seconds": wall_seconds,
         "training": {"status": training.status, "reason": training.reason,
                      **dataclasses.asdict(training.statistics)},
@@ -47,6 +43,19 @@ def manifest(config: RunConfig, problem: Problem, prediction: Prediction, traini
             "rounds": [dataclasses.asdict(stage) for stage in prediction.rounds],
             **dataclasses.asdict(prediction.statistics),
         },
+    }
+
+
+def provenance(config: RunConfig, command: Sequence[str] | None) -> dict[str, Any]:
+    """What ran, where and with which versions."""
+    return {
+        "agfrun": __version__,
+        "git_revision": git_revision(),
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "platform": platform.platform(),
+        "command": list(command if command is not None else sys.argv),
+        "config_hash": config_hash(config),
+        "seed": config.seed,
     }
 
 

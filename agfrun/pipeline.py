@@ -19,7 +19,7 @@ from agfrun.agf.predict import predict
 from agfrun.agf.prediction import Prediction
 from agfrun.claims.check import check_claims
 from agfrun.claims.claim import Evidence
-from agfrun.compare import compare, verdict
+from agfrun.compare import COMPARED_KINDS, compare, verdict
 from agfrun.dynamics.clock import flow_time_per_step
 from agfrun.dynamics.gradient_descent import train_by_gradient_descent
 from agfrun.dynamics.gradient_flow import train_by_gradient_flow
@@ -111,12 +111,15 @@ def run(config: RunConfig, *, output_dir: Path | str | None = None, progress: bo
     with clock.stage("build"):
         problem = build_problem(config)
         _choose_threads(problem)
-        theory = problem.architecture.theory(problem.initial, config.init.scale, config.agf.threshold)
+        theory = problem.architecture.theory(problem.initial, config.init.log_scale, config.agf.threshold,
+                                             problem.log_scale)
     with clock.stage("predict"):
-        prediction = predict(problem.architecture, problem.initial, _agf_options(config), config.agf.method)
+        prediction = predict(problem.architecture, problem.initial, _agf_options(config), config.agf.method,
+                             problem.log_scale)
     horizon = config.train.horizon or _default_horizon(problem, prediction, config.agf.threshold)
     if files is not None:
         files.begin(config)
+        files.write_labels(problem.architecture.wording, problem.architecture.homogeneity_degree)
         paths = collect_trajectories(problem, None, prediction, theory)
         files.write_paths(paths, {"agf": predicted_events(prediction, config.agf.threshold)})
     with clock.stage("train"):
@@ -169,10 +172,12 @@ def _judge(config: RunConfig, problem: Problem, prediction: Prediction, training
     predicted = predicted_events(prediction, threshold)
     theory_events = list(theory.events) if theory is not None else []
     initial_loss = float(problem.architecture.loss(problem.architecture.empty_residual()))
-    rows = compare(predicted, measured, theory, theory_events, initial_loss)
+    # Where neurons may be mixed, those of the prediction are not those of training.
+    kinds = ("acquisition",) if problem.architecture.interchangeable_neurons else COMPARED_KINDS
+    rows = compare(predicted, measured, theory, theory_events, initial_loss, kinds)
     evidence = Evidence(
-        architecture=problem.architecture, initial=problem.initial, init_scale=config.init.scale,
-        threshold=threshold, prediction=prediction, training=training,
+        architecture=problem.architecture, initial=problem.initial * math.exp(problem.log_scale),
+        log_init_scale=config.init.log_scale, threshold=threshold, prediction=prediction, training=training,
         is_flow=isinstance(config.train, GradientFlowConfig), theory=theory, predicted=predicted,
         measured=measured, comparison=rows)
     claims = check_claims(evidence) if training.status != "diverged" else []
@@ -209,7 +214,7 @@ def _train(config: RunConfig, problem: Problem, prediction: Prediction, horizon:
     with TrainingBar(horizon, first, progress) as bar:
         return train_by_gradient_flow(
             architecture, problem.initial, horizon, tolerance=train.tolerance, method=train.method,
-            convergence=train.convergence, max_rows=train.max_rows, progress=bar)
+            convergence=train.convergence, max_rows=train.max_rows, progress=bar, log_scale=problem.log_scale)
 
 
 def _agf_options(config: RunConfig) -> AlternationOptions:
@@ -222,7 +227,8 @@ def _default_horizon(problem: Problem, prediction: Prediction, threshold: float)
     """Enough to see every predicted drop; without any, long enough for one that the prediction missed."""
     if prediction.rounds:
         return HORIZON_FACTOR * prediction.last_time
-    return MISSED_DROP * shortest_activation_time(problem.architecture, problem.initial, threshold)
+    return MISSED_DROP * shortest_activation_time(problem.architecture, problem.initial, threshold,
+                                                      problem.log_scale)
 
 
 def _choose_threads(problem: Problem) -> None:
@@ -235,7 +241,8 @@ def _write(result: Result, files: RunFiles, command: Sequence[str] | None, clock
     """All files, `done.json` last."""
     with clock.stage("write"):
         files.write_paths(result.trajectories, result.events)
-        files.write_rows(result.comparison, result.claims)
+        files.write_comparison(result.comparison)
+        files.write_claims(result.claims)
         files.write_parameters(parameters(result))
     if result.config.plots:
         with clock.stage("plot"):

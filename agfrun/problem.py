@@ -2,47 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from agfrun.architectures.base import Architecture
-from agfrun.architectures.diagonal_linear import DiagonalLinear
-from agfrun.architectures.quadratic_modadd import QuadraticModadd
-from agfrun.data.modular_addition import modular_addition
-from agfrun.data.regression import Regression, random_regression, rotated_regression
+from agfrun.architectures.homogeneity import check_homogeneity
 from agfrun.errors import ConfigError
-from agfrun.schema import (
-    DiagonalLinearConfig,
-    ModularAdditionConfig,
-    QuadraticModaddConfig,
-    RandomRegressionConfig,
-    RotatedRegressionConfig,
-    RunConfig,
-)
+from agfrun.schema import GradientDescentConfig, RunConfig
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A network on its data, and where it starts: neurons `initial`, (H, D)."""
+    """A network on its data, and where it starts.
+
+    Attributes:
+        architecture: the network.
+        initial: neurons at the start, (H, D), over exp(log_scale).
+        log_scale: 0, or the logarithm of the initialization scale where that is too small for floats. Log
+            norms and directions of the neurons are then carried apart.
+    """
 
     architecture: Architecture
     initial: Tensor
+    log_scale: float = 0.0
 
 
 def build_problem(config: RunConfig) -> Problem:
     """Build the network and draw its initialization from `seed`.
 
     Raises:
-        ConfigError: the device is not there, or the network has no such initialization.
+        ConfigError: the device is not there, the data cannot be made or read, the network cannot be built
+            on them or is not homogeneous of the degree it declares, or the initialization is too small for
+            the numbers that hold it.
     """
     device, dtype = resolve_device(config.device), getattr(torch, config.dtype)
-    builder = ARCHITECTURES[type(config.model)]
-    architecture = builder(config, dtype, device)
+    architecture = config.model.build(config.data.build(dtype, device))
+    check_homogeneity(architecture, torch.Generator(device="cpu").manual_seed(0))
     generator = torch.Generator(device="cpu").manual_seed(config.seed)
-    return Problem(architecture, architecture.initialize(config.init.name, config.init.scale, generator))
+    log_scale = _separate_scale(config, architecture)
+    scale = 1.0 if log_scale else math.exp(config.init.log_scale)
+    return Problem(architecture, architecture.initialize(config.init.name, scale, generator), log_scale)
 
 
 def resolve_device(name: str) -> torch.device:
@@ -56,28 +58,17 @@ def resolve_device(name: str) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def _quadratic_modadd(config: RunConfig, dtype: torch.dtype, device: torch.device) -> Architecture:
-    assert isinstance(config.data, ModularAdditionConfig)
-    assert isinstance(config.model, QuadraticModaddConfig)
-    data = modular_addition(config.data.p, config.data.frequencies, config.data.amplitudes, dtype, device)
-    return QuadraticModadd(data, config.model.width)
-
-
-def _diagonal_linear(config: RunConfig, dtype: torch.dtype, device: torch.device) -> Architecture:
-    return DiagonalLinear(_regression(config, dtype, device))
-
-
-def _regression(config: RunConfig, dtype: torch.dtype, device: torch.device) -> Regression:
-    data = config.data
-    if isinstance(data, RotatedRegressionConfig):
-        return rotated_regression(data.eigenvalues, data.rotation_degrees, data.coefficients, dtype, device)
-    assert isinstance(data, RandomRegressionConfig)
-    return random_regression(data.dimension, data.samples, data.data_seed, dtype, device)
-
-
-Builder = Callable[[RunConfig, torch.dtype, torch.device], Architecture]
-
-ARCHITECTURES: dict[type, Builder] = {
-    QuadraticModaddConfig: _quadratic_modadd,
-    DiagonalLinearConfig: _diagonal_linear,
-}
+def _separate_scale(config: RunConfig, architecture: Architecture) -> float:
+    """Logarithm of the scale where a product of a neuron's parameters would underflow and lose its digits, else 0."""
+    degree = architecture.homogeneity_degree
+    smallest = torch.finfo(architecture.dtype).tiny ** (1 / degree) * 1e3
+    if config.init.log_scale >= math.log(smallest):
+        return 0.0
+    if degree > 2:
+        key = "scale" if config.init.log10_scale is None else "log10_scale"
+        bound = smallest if key == "scale" else math.log10(smallest)
+        raise ConfigError(f"init.{key}", getattr(config.init, key), f"at homogeneity degree {degree} {config.dtype} "
+                          f"underflows below {bound:.3g}")
+    if isinstance(config.train, GradientDescentConfig):
+        raise ConfigError("train", config.train.name, "a scale below the smallest float needs train=gradient_flow")
+    return config.init.log_scale

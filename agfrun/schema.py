@@ -1,6 +1,7 @@
 """The typed configuration: every key, its default and its range, checked once at the edge.
 
-Hydra composes these dataclasses from `configs/`; a notebook builds them directly. This module
+Hydra composes these dataclasses from `configs/`; a notebook builds them directly. The keys
+of a network or a data set are defined beside its code and found through `agfrun.registry`. This module
 imports neither torch nor Hydra, so that `agfrun --help` answers at once.
 """
 
@@ -10,15 +11,31 @@ import dataclasses
 import hashlib
 import json
 import math
-import sys
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from agfrun.errors import ConfigError, closest, did_you_mean
+from agfrun import registry
+from agfrun.checks import one_of, positive, require
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    import pandas as pd
+    import torch
+    from matplotlib.figure import Figure
+
+    from agfrun.architectures.base import Architecture
+    from agfrun.studies.study import Finished, StudyResult
+
+DEFAULT_MODEL = "quadratic_modadd"
+DEFAULT_DATA = "modular_addition"
+DEFAULT_STUDY = "compare"
 
 LOSS_NORMALIZATIONS = ("paper", "mean_over_outputs", "sum_over_outputs")
 FLOW_METHODS = ("auto", "rosenbrock", "rkc")
 COST_PHASES = ("instantaneous", "timed")
+DORMANT_CLOCKS = ("carried", "restarted")
 AGF_METHODS = ("auto", "generic", "closed_form")
 DEVICES = ("auto", "cpu", "cuda")
 DTYPES = ("float64", "float32")
@@ -27,69 +44,76 @@ PLOT_FORMATS = ("png", "pdf")
 
 @dataclass
 class ModelConfig:
-    """Which network. `loss_normalization` is how the published code normalizes its loss."""
+    """Which network; every network has a subclass of its own, beside its code.
 
-    name: str = "quadratic_modadd"
-    loss_normalization: str = "mean_over_outputs"
+    `loss_normalization` is how the published code normalizes its loss: the default of
+    `train=gradient_descent`.
+    """
 
-
-@dataclass
-class QuadraticModaddConfig(ModelConfig):
-    """Two-layer network with quadratic activation on modular addition (AGF paper, section 6)."""
-
-    width: int = 18
-
-
-@dataclass
-class DiagonalLinearConfig(ModelConfig):
-    """Diagonal linear network beta = u * v (AGF paper, section 3). Its width is the data's dimension."""
-
-    name: str = "diagonal_linear"
+    name: str
     loss_normalization: str = "paper"
+
+    data_type: ClassVar[type]
+    """Type of the data that the network is built on."""
+    initializations: ClassVar[tuple[str, ...]] = ("gaussian",)
+    """Choices of `init` that the network has."""
+
+    def check(self) -> None:
+        """Check the ranges of this network's own keys.
+
+        Raises:
+            ConfigError: a value is not allowed.
+        """
+
+    def build(self, data: Any) -> Architecture:
+        """The network on `data`, an instance of `data_type`.
+
+        Raises:
+            ConfigError: the network cannot be built on these data.
+        """
+        raise NotImplementedError
 
 
 @dataclass
 class DataConfig:
-    """Which data."""
+    """Which data; every data set has a subclass of its own, beside its code."""
 
-    name: str = "modular_addition"
+    name: str
 
+    provides: ClassVar[type]
+    """Type of what `build` returns; a network whose `data_type` this is can be trained on it."""
 
-@dataclass
-class ModularAdditionConfig(DataConfig):
-    """Addition modulo p with a real, mean-zero template of given Fourier amplitudes."""
+    def check(self) -> None:
+        """Check the ranges of this data set's own keys.
 
-    p: int = 20
-    frequencies: list[int] = field(default_factory=lambda: [1, 3, 5])
-    amplitudes: list[float] = field(default_factory=lambda: [10.0, 5.0, 2.5])
+        Raises:
+            ConfigError: a value is not allowed.
+        """
 
+    def build(self, dtype: torch.dtype, device: torch.device) -> Any:
+        """The data.
 
-@dataclass
-class RotatedRegressionConfig(DataConfig):
-    """The paper's two-dimensional regression: a rotated covariance and a planted coefficient."""
-
-    name: str = "rotated_regression"
-    eigenvalues: list[float] = field(default_factory=lambda: [1.0, 25.0])
-    rotation_degrees: float = 150.0
-    coefficients: list[float] = field(default_factory=lambda: [-0.2, 2.0])
-
-
-@dataclass
-class RandomRegressionConfig(DataConfig):
-    """Gaussian regression with covariance diag(1/i) and coefficients 10 * N(0, 1)."""
-
-    name: str = "random_regression"
-    dimension: int = 5
-    samples: int = 20
-    data_seed: int = 10
+        Raises:
+            ConfigError: they cannot be made or read.
+        """
+        raise NotImplementedError
 
 
 @dataclass
 class InitConfig:
-    """The initialization. `scale` is alpha: a typical neuron starts at norm sqrt(2) * alpha."""
+    """The initialization. `scale` is alpha: a typical neuron starts at norm sqrt(2) * alpha.
+
+    `log10_scale`, where given, stands in for `scale`, so that alpha may be below the smallest float.
+    """
 
     name: str = "gaussian"
     scale: float = 1e-2
+    log10_scale: float | None = None
+
+    @property
+    def log_scale(self) -> float:
+        """Natural logarithm of alpha."""
+        return math.log(self.scale) if self.log10_scale is None else self.log10_scale * math.log(10)
 
 
 @dataclass
@@ -129,23 +153,68 @@ class AgfConfig:
     method: str = "auto"
     cost_phase: str = "instantaneous"
     dormant_interaction: bool = False
+    dormant_clock: str = "carried"
     threshold: float = 1.0
     tolerance: float = 1e-8
-    cost_tolerance: float = 3e-3
+    cost_tolerance: float = 1e-2
     loss_tolerance: float = 1e-4
     max_events: int = 200
     max_time: float | None = None
 
 
 @dataclass
-class RunConfig:
-    """One run: training and prediction of one network from one initialization."""
+class StudyConfig:
+    """What is done with the configured network; every study has a subclass of its own, beside its code.
 
-    model: ModelConfig = field(default_factory=QuadraticModaddConfig)
-    data: DataConfig = field(default_factory=ModularAdditionConfig)
+    A study makes tables, and draws figures from these tables alone, so that they can be redrawn.
+    """
+
+    name: str
+
+    tables: ClassVar[tuple[str, ...]] = ()
+    """Names of the tables that `study` saves, each of which becomes NAME.csv."""
+
+    def check(self, config: RunConfig) -> None:
+        """Check the ranges of this study's own keys, and that it suits the configuration.
+
+        Raises:
+            ConfigError: a value is not allowed.
+        """
+
+    def study(self, config: RunConfig, save: Callable[[Mapping[str, pd.DataFrame]], None],
+              progress: bool | None) -> StudyResult:
+        """Do the study.
+
+        Args:
+            config: validated; the network, data and so on to study.
+            save: write the tables as far as they are known. To be called whenever something is finished, so
+                that nothing is lost to a later failure.
+            progress: show a bar; None decides by whether standard error is a terminal.
+        """
+        raise NotImplementedError
+
+    def figures(self, tables: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, Figure]]:
+        """Names and figures drawn from the saved tables; a table that was not saved yet is absent."""
+        return iter(())
+
+    def execute(self, config: RunConfig, *, output_dir: Path | str | None, progress: bool | None,
+                command: Sequence[str] | None) -> Finished:
+        """Do the study and write its files; what `agfrun` calls."""
+        from agfrun.studies.runner import execute_study
+
+        return execute_study(self, config, output_dir, progress, command)
+
+
+@dataclass
+class RunConfig:
+    """One run: a study of one network from one initialization."""
+
+    model: ModelConfig = field(default_factory=lambda: registry.models()[DEFAULT_MODEL]())  # type: ignore[call-arg]
+    data: DataConfig = field(default_factory=lambda: registry.data_sets()[DEFAULT_DATA]())  # type: ignore[call-arg]
     init: InitConfig = field(default_factory=InitConfig)
     train: TrainConfig = field(default_factory=GradientFlowConfig)
     agf: AgfConfig = field(default_factory=AgfConfig)
+    study: StudyConfig = field(default_factory=lambda: registry.studies()[DEFAULT_STUDY]())  # type: ignore[call-arg]
     seed: int = 0
     device: str = "auto"
     dtype: str = "float64"
@@ -154,23 +223,9 @@ class RunConfig:
     overwrite: bool = False
 
 
-MODELS: dict[str, type[ModelConfig]] = {
-    "quadratic_modadd": QuadraticModaddConfig,
-    "diagonal_linear": DiagonalLinearConfig,
-}
-DATA: dict[str, type[DataConfig]] = {
-    "modular_addition": ModularAdditionConfig,
-    "rotated_regression": RotatedRegressionConfig,
-    "random_regression": RandomRegressionConfig,
-}
 TRAINERS: dict[str, type[TrainConfig]] = {
     "gradient_flow": GradientFlowConfig,
     "gradient_descent": GradientDescentConfig,
-}
-INITIALIZATIONS: tuple[str, ...] = ("gaussian", "deterministic", "balanced")
-DATA_OF_MODEL: dict[str, tuple[str, ...]] = {
-    "quadratic_modadd": ("modular_addition",),
-    "diagonal_linear": ("rotated_regression", "random_regression"),
 }
 
 
@@ -189,129 +244,72 @@ def validate(config: RunConfig) -> RunConfig:
     Raises:
         ConfigError: names the first key that is not allowed, its value and what is allowed.
     """
-    _one_of("device", config.device, DEVICES)
-    _one_of("dtype", config.dtype, DTYPES)
-    _require("seed", config.seed, 0 <= config.seed < 2**63, "an integer from 0 to 2**63 - 1")
+    one_of("device", config.device, DEVICES)
+    one_of("dtype", config.dtype, DTYPES)
+    require("seed", config.seed, 0 <= config.seed < 2**63, "an integer from 0 to 2**63 - 1")
     for plot_format in config.plot_formats:
-        _one_of("plot_formats", plot_format, PLOT_FORMATS)
-    _validate_model(config.model)
-    _validate_data(config.data)
-    _one_of("data.name", config.data.name, DATA_OF_MODEL[config.model.name],
-            f" with model={config.model.name}")
+        one_of("plot_formats", plot_format, PLOT_FORMATS)
+    one_of("model.loss_normalization", config.model.loss_normalization, LOSS_NORMALIZATIONS)
+    config.model.check()
+    config.data.check()
+    _validate_match(config)
     _validate_init(config)
     _validate_train(config.train)
-    _validate_agf(config)
+    _validate_agf(config.agf)
+    config.study.check(config)
     return config
 
 
-def _validate_model(model: ModelConfig) -> None:
-    _one_of("model.name", model.name, tuple(MODELS))
-    _one_of("model.loss_normalization", model.loss_normalization, LOSS_NORMALIZATIONS)
-    if isinstance(model, QuadraticModaddConfig):
-        _require("model.width", model.width, model.width >= 1, "an integer of at least 1")
-
-
-def _validate_data(data: DataConfig) -> None:
-    _one_of("data.name", data.name, tuple(DATA))
-    if isinstance(data, ModularAdditionConfig):
-        _validate_modular_addition(data)
-    elif isinstance(data, RotatedRegressionConfig):
-        _require("data.eigenvalues", data.eigenvalues,
-                 len(data.eigenvalues) == 2 and all(_positive(v) for v in data.eigenvalues),
-                 "two positive numbers")
-        _require("data.coefficients", data.coefficients,
-                 len(data.coefficients) == 2 and all(map(math.isfinite, data.coefficients)),
-                 "two finite numbers")
-        _require("data.rotation_degrees", data.rotation_degrees,
-                 math.isfinite(data.rotation_degrees), "a finite number")
-    elif isinstance(data, RandomRegressionConfig):
-        _require("data.dimension", data.dimension, data.dimension >= 1, "an integer of at least 1")
-        _require("data.samples", data.samples, data.samples >= 1, "an integer of at least 1")
-        _require("data.data_seed", data.data_seed, 0 <= data.data_seed < 2**32,
-                 "an integer from 0 to 2**32 - 1")
-
-
-def _validate_modular_addition(data: ModularAdditionConfig) -> None:
-    _require("data.p", data.p, data.p >= 2, "an integer of at least 2")
-    half = data.p // 2
-    _require("data.frequencies", data.frequencies,
-             len(data.frequencies) > 0 and all(1 <= k <= half for k in data.frequencies),
-             f"a list of frequencies from 1 to p/2 = {half}")
-    _require("data.frequencies", data.frequencies,
-             len(set(data.frequencies)) == len(data.frequencies), "a list with each frequency once")
-    _require("data.amplitudes", data.amplitudes,
-             len(data.amplitudes) == len(data.frequencies),
-             f"one amplitude for each of the {len(data.frequencies)} frequencies")
-    _require("data.amplitudes", data.amplitudes, all(1e-6 <= a <= 1e6 for a in data.amplitudes),
-             "numbers from 1e-6 to 1e6")
+def _validate_match(config: RunConfig) -> None:
+    """The network can be built on the data, and has the initialization."""
+    model = config.model
+    fitting = [name for name, data in registry.data_sets().items() if issubclass(data.provides, model.data_type)]
+    if not issubclass(config.data.provides, model.data_type):
+        one_of("data.name", config.data.name, fitting, f" with model={model.name}")
+    one_of("init.name", config.init.name, model.initializations, f" with model={model.name}")
 
 
 def _validate_init(config: RunConfig) -> None:
-    init = config.init
-    _one_of("init.name", init.name, INITIALIZATIONS)
-    if init.name == "deterministic" and config.model.name != "diagonal_linear":
-        raise ConfigError("init.name", init.name, "it is for model=diagonal_linear only")
-    # The smallest quantity formed from the parameters is a product of two of them (degree 2) or
-    # three (degree 3); below the smallest normal number such a product loses its digits.
-    tiny = sys.float_info.min if config.dtype == "float64" else 1.1754943508222875e-38
-    degree = 2 if config.model.name == "diagonal_linear" else 3
-    smallest = tiny ** (1 / degree) * 1e3
-    _require("init.scale", init.scale, math.isfinite(init.scale) and smallest <= init.scale < 1,
-             f"a number from {smallest:.0e} (below it {config.dtype} underflows) up to but not including 1")
+    scale, exponent = config.init.scale, config.init.log10_scale
+    require("init.scale", scale, math.isfinite(scale) and 0 < scale < 1,
+            "a number above 0 and below 1; for scales below the smallest float there is init.log10_scale, e.g. -400")
+    require("init.log10_scale", exponent, exponent is None or -1e6 <= exponent < 0,
+            "an exponent from -1e6 up to but not including 0, or null")
 
 
 def _validate_train(train: TrainConfig) -> None:
-    _one_of("train.name", train.name, tuple(TRAINERS))
+    one_of("train.name", train.name, tuple(TRAINERS))
     if train.horizon is not None:
-        _require("train.horizon", train.horizon, _positive(train.horizon),
-                 "a positive time, or null to choose it from the prediction")
-    _require("train.convergence", train.convergence, 0 <= train.convergence < 1,
-             "a fraction of the initial loss from 0 up to but not including 1")
-    _require("train.max_rows", train.max_rows, 100 <= train.max_rows <= 20000, "an integer from 100 to 20000")
+        require("train.horizon", train.horizon, positive(train.horizon),
+                "a positive time, or null to choose it from the prediction")
+    require("train.convergence", train.convergence, 0 <= train.convergence < 1,
+            "a fraction of the initial loss from 0 up to but not including 1")
+    require("train.max_rows", train.max_rows, 100 <= train.max_rows <= 20000, "an integer from 100 to 20000")
     if isinstance(train, GradientFlowConfig):
-        _one_of("train.method", train.method, FLOW_METHODS)
-        _require("train.tolerance", train.tolerance, 1e-13 <= train.tolerance <= 1e-2,
-                 "a number from 1e-13 to 1e-2")
+        one_of("train.method", train.method, FLOW_METHODS)
+        require("train.tolerance", train.tolerance, 1e-13 <= train.tolerance <= 1e-2,
+                "a number from 1e-13 to 1e-2")
     elif isinstance(train, GradientDescentConfig):
-        _require("train.learning_rate", train.learning_rate, _positive(train.learning_rate),
-                 "a positive number")
-        _require("train.momentum", train.momentum, 0 <= train.momentum < 1,
-                 "a number from 0 up to but not including 1")
+        require("train.learning_rate", train.learning_rate, positive(train.learning_rate),
+                "a positive number")
+        require("train.momentum", train.momentum, 0 <= train.momentum < 1,
+                "a number from 0 up to but not including 1")
         for key in ("max_steps", "batch_size"):
             value = getattr(train, key)
-            _require(f"train.{key}", value, value is None or value >= 1, "an integer of at least 1, or null")
-        _one_of("train.loss_normalization", train.loss_normalization, LOSS_NORMALIZATIONS)
+            require(f"train.{key}", value, value is None or value >= 1, "an integer of at least 1, or null")
+        one_of("train.loss_normalization", train.loss_normalization, LOSS_NORMALIZATIONS)
 
 
-def _validate_agf(config: RunConfig) -> None:
-    agf = config.agf
-    _one_of("agf.method", agf.method, AGF_METHODS)
-    idealized = agf.cost_phase == "instantaneous" and not agf.dormant_interaction
-    if agf.method == "closed_form" and not (idealized and config.model.name == "diagonal_linear"):
-        raise ConfigError("agf.method", agf.method, "a closed form is known for model=diagonal_linear with "
-                          "agf.cost_phase=instantaneous and agf.dormant_interaction=false only")
-    _one_of("agf.cost_phase", agf.cost_phase, COST_PHASES)
-    _require("agf.threshold", agf.threshold, _positive(agf.threshold), "a positive norm")
+def _validate_agf(agf: AgfConfig) -> None:
+    one_of("agf.method", agf.method, AGF_METHODS)
+    one_of("agf.cost_phase", agf.cost_phase, COST_PHASES)
+    one_of("agf.dormant_clock", agf.dormant_clock, DORMANT_CLOCKS)
+    require("agf.threshold", agf.threshold, positive(agf.threshold), "a positive norm")
     for key in ("tolerance", "cost_tolerance"):
         value = getattr(agf, key)
-        _require(f"agf.{key}", value, 1e-13 <= value <= 1e-2, "a number from 1e-13 to 1e-2")
-    _require("agf.loss_tolerance", agf.loss_tolerance, 0 <= agf.loss_tolerance < 1,
-             "a fraction of the initial loss from 0 up to but not including 1")
-    _require("agf.max_events", agf.max_events, agf.max_events >= 1, "an integer of at least 1")
-    _require("agf.max_time", agf.max_time, agf.max_time is None or _positive(agf.max_time),
-             "a positive time, or null")
-
-
-def _positive(value: float) -> bool:
-    return math.isfinite(value) and value > 0
-
-
-def _require(key: str, value: Any, holds: bool, allowed: str) -> None:
-    if not holds:
-        raise ConfigError(key, value, f"must be {allowed}")
-
-
-def _one_of(key: str, value: str, allowed: tuple[str, ...], context: str = "") -> None:
-    if value not in allowed:
-        hint = did_you_mean(closest(value, allowed))
-        raise ConfigError(key, value, f"choose one of {', '.join(allowed)}{context}{hint}")
+        require(f"agf.{key}", value, 1e-13 <= value <= 1e-2, "a number from 1e-13 to 1e-2")
+    require("agf.loss_tolerance", agf.loss_tolerance, 0 <= agf.loss_tolerance < 1,
+            "a fraction of the initial loss from 0 up to but not including 1")
+    require("agf.max_events", agf.max_events, agf.max_events >= 1, "an integer of at least 1")
+    require("agf.max_time", agf.max_time, agf.max_time is None or positive(agf.max_time),
+            "a positive time, or null")

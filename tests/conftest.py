@@ -1,9 +1,19 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 import torch
+from hypothesis import settings
+from tiny_runs import CONFIGS
+
+from agfrun.pipeline import Result, run
+
+# The same command gives the same verdict; HYPOTHESIS_PROFILE=explore draws new examples each time.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
 @pytest.fixture(autouse=True)
@@ -13,3 +23,16 @@ def double_precision_on_one_thread() -> Iterator[None]:
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(before)
+
+
+@pytest.fixture(scope="session")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
+    """A finished tiny run of each network of `tiny_runs`."""
+    return {name: run(make(), output_dir=tmp_path_factory.mktemp("runs") / name, command=["agfrun", name])
+            for name, make in CONFIGS.items()}
+
+
+@pytest.fixture
+def result(results: dict[str, Result], model: str) -> Result:
+    """The finished run of a test that is parametrized by `ON_EITHER`."""
+    return results[model]

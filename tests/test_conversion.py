@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agfrun import registry
 from agfrun.conversion import from_mapping, unknown_key
 from agfrun.errors import ConfigError
 from agfrun.schema import GradientDescentConfig, RunConfig
 
-MODEL_NAMES = "choose one of quadratic_modadd, diagonal_linear"
+MODEL_NAMES = f"choose one of {', '.join(registry.models())}"
 
 
 def mapping(**changes: Any) -> dict[str, Any]:
@@ -103,11 +104,11 @@ def test_a_missing_group_or_name_is_refused(group: str) -> None:
         ("modle", "did you mean model?"),
         ("trian.momentum", "did you mean train.momentum?"),
         ("data.scale", "did you mean init.scale?"),
-        ("init.foo", "init has the keys name, scale"),
+        ("init.foo", "init has the keys name, scale, log10_scale"),
         ("optimizer", "agfrun --cfg job shows the keys"),
         ("hydra.runn", "agfrun --cfg hydra shows the keys"),
         ("train.momentum", "it belongs to train=gradient_descent"),
-        ("data.p", "it belongs to data=modular_addition"),
+        ("data.frequencies", "it belongs to data=modular_addition"),
         ("train.loss_normalization", "it belongs to train=gradient_descent"),
     ],
 )

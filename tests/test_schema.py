@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
+from agfrun.architectures.diagonal_linear import DiagonalLinearConfig
+from agfrun.architectures.quadratic_modadd import QuadraticModaddConfig
+from agfrun.data.modular_addition import ModularAdditionConfig
+from agfrun.data.regression import RandomRegressionConfig, RotatedRegressionConfig
 from agfrun.errors import ConfigError
+from agfrun.problem import build_problem
 from agfrun.schema import (
     AgfConfig,
-    DiagonalLinearConfig,
     GradientDescentConfig,
     GradientFlowConfig,
     InitConfig,
-    ModularAdditionConfig,
-    QuadraticModaddConfig,
-    RandomRegressionConfig,
-    RotatedRegressionConfig,
     RunConfig,
     config_hash,
     validate,
@@ -77,8 +77,6 @@ INVALID: list[tuple[str, RunConfig]] = [
     ("init.scale", RunConfig(init=InitConfig(scale=0.0))),
     ("init.scale", RunConfig(init=InitConfig(scale=1.0))),
     ("init.scale", RunConfig(init=InitConfig(scale=math.nan))),
-    ("init.scale", RunConfig(init=InitConfig(scale=1e-150))),
-    ("init.scale", RunConfig(init=InitConfig(scale=1e-20), dtype="float32")),
     ("train.horizon", RunConfig(train=GradientFlowConfig(horizon=0.0))),
     ("train.convergence", RunConfig(train=GradientFlowConfig(convergence=1.0))),
     ("train.max_rows", RunConfig(train=GradientFlowConfig(max_rows=10))),
@@ -116,11 +114,24 @@ def test_a_misspelt_choice_is_suggested() -> None:
 
 
 def test_smallest_scale_depends_on_degree_and_precision() -> None:
-    """A product of degree factors must stay a normal number: 1e-60 is fine squared, not in float32."""
-    assert validate(diagonal(init=InitConfig(name="deterministic", scale=1e-150)))
-    assert validate(RunConfig(init=InitConfig(scale=1e-90)))
+    """A product of degree factors must stay a normal number: 1e-60 is fine squared, not in float32.
+
+    Below, degree 2 goes on with log norms and directions apart.
+    """
+    assert build_problem(diagonal(init=InitConfig(name="deterministic", scale=1e-150))).log_scale == 0
+    assert build_problem(RunConfig(init=InitConfig(scale=1e-90))).log_scale == 0
+    single = build_problem(diagonal(init=InitConfig(name="deterministic", scale=1e-60), dtype="float32"))
+    assert single.log_scale == pytest.approx(math.log(1e-60))
+    apart = build_problem(diagonal(init=InitConfig(name="deterministic", log10_scale=-400)))
+    assert apart.log_scale == pytest.approx(-400 * math.log(10))
+    assert float(apart.initial.norm(dim=1).max()) == pytest.approx(math.sqrt(2))
+    with pytest.raises(ConfigError, match="needs train=gradient_flow"):
+        build_problem(diagonal(init=InitConfig(name="deterministic", log10_scale=-400),
+                               train=GradientDescentConfig()))
     with pytest.raises(ConfigError, match="float32 underflows"):
-        validate(diagonal(init=InitConfig(name="deterministic", scale=1e-60), dtype="float32"))
+        build_problem(RunConfig(init=InitConfig(scale=1e-20), dtype="float32"))
+    with pytest.raises(ConfigError, match="at homogeneity degree 3 float64 underflows below"):
+        build_problem(RunConfig(init=InitConfig(scale=1e-150)))
 
 
 def test_hash_is_of_what_decides_the_numbers() -> None:

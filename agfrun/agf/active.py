@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,10 @@ from agfrun.dynamics.gradient_flow import make_stepper
 from agfrun.dynamics.integrate import IntegrationStatistics, integrate
 
 LARGEST_STEP_COUNT = 1000
+# Of the initial loss: a decline over an e-fold of time that rounding hides.
+ROUNDING = 1e-13
+# Part of the tolerance to which a cost that converges exponentially is followed.
+EXPONENTIAL = 1e-6
 
 
 @dataclass(frozen=True)
@@ -42,29 +47,34 @@ class CriticalPoint:
 
 
 def minimize_cost(
-    architecture: Architecture, neurons: Tensor, index: Tensor, collapse_norms: Tensor, initial_loss: float,
-    tolerance: float, step_tolerance: float, statistics: IntegrationStatistics,
+    architecture: Architecture, neurons: Tensor, index: Tensor, collapse_norms: Tensor, loss_before: float,
+    initial_loss: float, tolerance: float, step_tolerance: float, statistics: IntegrationStatistics,
 ) -> CriticalPoint:
     """Follow d Theta_A / dt = -grad C until the cost is stationary.
 
     The phase ends when an e-fold of time would lower the cost by less than `tolerance` of what the phase
-    has lowered so far, ||grad C||^2 t <= tolerance (C_start - C). Scale-free, and it also ends in the
-    valleys that have no minimum: with fewer than six neurons on one frequency of modular addition the
-    infimum is approached with diverging weights and never attained.
+    has lowered so far, ||grad C||^2 t <= tolerance (C_start - C), where C_start is the cost before the
+    last neuron joined if that is less (at norm 1 a neuron may overshoot by far). Scale-free, and it also ends in
+    the valleys that have no minimum: with fewer than six neurons on one frequency of modular addition the
+    infimum is approached with diverging weights and never attained, by a power of the time. Where the cost
+    approaches its minimum exponentially the phase goes on, at little expense, to a millionth of `tolerance`;
+    and it goes on while a neuron is on its way back to the origin.
 
     Args:
         neurons: active neurons at the start, (K, D), with indices `index` (K,).
         collapse_norms: norm below which a neuron has collapsed, (K,).
+        loss_before: cost before the last neuron joined.
         initial_loss: loss of the empty network.
         step_tolerance: relative error of an integration step.
     """
     duration, collapsed = 0.0, []
-    gradient_norm, start_loss = math.inf, float(architecture.loss(architecture.residual(neurons, index)))
+    gradient_norm = math.inf
+    start_loss = min(loss_before, float(architecture.loss(architecture.residual(neurons, index))))
     while neurons.shape[0] > 0:
         coordinates = architecture.flow_coordinates(neurons, index)
         y = coordinates.encode(neurons)
         stepper = make_stepper("auto", coordinates, y.numel(), statistics)
-        reason, fallen = "", None
+        reason, fallen, rest = "", None, _Rest(tolerance, start_loss, initial_loss)
         for count, segment in enumerate(integrate(stepper, y, duration, math.inf, step_tolerance)):
             neurons, duration = coordinates.decode(segment.y_end), segment.end
             gradient = architecture.loss_and_gradient(neurons, index)[1]
@@ -72,8 +82,8 @@ def minimize_cost(
             fallen = torch.linalg.vector_norm(neurons, dim=1) < collapse_norms
             if bool(fallen.any()):
                 break
-            reason = _stationary(gradient_norm, duration, start_loss - float(segment.loss_end), initial_loss, tolerance)
-            if reason:
+            reason = rest.reached(duration, gradient_norm**2 * duration, float(segment.loss_end))
+            if reason and not _vanishing(neurons, gradient, duration):
                 break
             if count >= LARGEST_STEP_COUNT:
                 reason = f"not stationary after {LARGEST_STEP_COUNT} steps"
@@ -90,10 +100,37 @@ def minimize_cost(
     return CriticalPoint(neurons, index, loss, gradient_norm, decline, duration, tuple(collapsed), reason)
 
 
-def _stationary(gradient_norm: float, duration: float, lowered: float, initial_loss: float, tolerance: float) -> str:
-    """Why the cost counts as stationary, or an empty string."""
-    if gradient_norm**2 * duration <= tolerance * lowered:
-        return f"an e-fold of time lowers the cost by less than {tolerance:g} of what the phase lowered"
-    if lowered < 0 or gradient_norm**2 * duration <= 1e-13 * initial_loss:
-        return "the cost does not change any more to the last digit"
-    return ""
+class _Rest:
+    """Tells when the cost is stationary from its decline over an e-fold of time."""
+
+    def __init__(self, tolerance: float, start_loss: float, initial_loss: float) -> None:
+        self.tolerance, self.start_loss, self.initial_loss = tolerance, start_loss, initial_loss
+        self.durations: list[float] = []
+        self.declines: list[float] = []
+
+    def reached(self, duration: float, decline: float, loss: float) -> str:
+        """Why the cost counts as stationary, or an empty string."""
+        self.durations.append(duration)
+        self.declines.append(decline)
+        if decline <= ROUNDING * self.initial_loss:
+            return "the cost does not change any more to the last digit"
+        lowered = max(self.start_loss - loss, 0.0)
+        fine = decline <= EXPONENTIAL * self.tolerance * lowered
+        if fine or (decline <= self.tolerance * lowered and not self._converging()):
+            return f"an e-fold of time lowers the cost by less than {self.tolerance:g} of what the phase lowered"
+        return ""
+
+    def _converging(self) -> bool:
+        """Whether the decline has fallen tenfold while the time doubled: faster than any power seen in a valley."""
+        row = bisect_right(self.durations, 0.5 * self.durations[-1]) - 1
+        return row >= 0 and self.declines[-1] < 0.1 * self.declines[row]
+
+
+def _vanishing(neurons: Tensor, gradient: Tensor, duration: float) -> bool:
+    """Whether a neuron shrinks faster than 1 / t: exponentially, on its way back to the origin.
+
+    Its part in the cost may have become negligible long before it has arrived. In a valley without a minimum
+    neurons shrink by slower powers of the time, and for ever.
+    """
+    rates = (neurons * gradient).sum(1) / neurons.square().sum(1)
+    return bool((rates * duration > 1).any())

@@ -16,7 +16,7 @@ blind to one another (`dormant_interaction=True`), and a neuron counts as dorman
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -42,9 +42,11 @@ class AlternationOptions:
         threshold: norm at which a dormant neuron activates.
         cost_phase: `instantaneous` (the paper's limit) or `timed`.
         dormant_interaction: whether dormant neurons see one another's output.
+        dormant_clock: `carried` (the published algorithm: what a dormant neuron has accumulated stays when
+            another activates) or `restarted` (its norm, not its direction, returns to the initial one).
         tolerance: error of a step of the dormant neurons.
         cost_tolerance: when a cost phase is stationary, see `minimize_cost`.
-        loss_tolerance: stop once the loss is below this fraction of its initial value.
+        loss_tolerance: stop once no more than this fraction of what there was to learn is left.
         max_events: stop after so many activations.
         max_time: stop at this time; None is 1e5 times the shortest time in which any neuron could
             activate if it grew at the largest rate its initial utility gradient allows.
@@ -53,8 +55,9 @@ class AlternationOptions:
     threshold: float = 1.0
     cost_phase: str = "instantaneous"
     dormant_interaction: bool = False
+    dormant_clock: str = "carried"
     tolerance: float = 1e-8
-    cost_tolerance: float = 3e-3
+    cost_tolerance: float = 1e-2
     loss_tolerance: float = 1e-4
     max_events: int = 200
     max_time: float | None = None
@@ -62,26 +65,27 @@ class AlternationOptions:
 
 @dataclass
 class Alternation:
-    """One run of the algorithm; call `predict` once."""
+    """One run of the algorithm from neurons `initial * exp(log_scale)`, (H, D); call `predict` once."""
 
     architecture: Architecture
     initial: Tensor
     options: AlternationOptions
+    log_scale: float = 0.0
     statistics: IntegrationStatistics = field(default_factory=IntegrationStatistics)
 
     def __post_init__(self) -> None:
         everyone = torch.arange(self.initial.shape[0], device=self.initial.device)
         self.time = 0.0
-        self.dormant = DormantNeurons.of(self.initial, everyone)
+        self.dormant = DormantNeurons.of(self.initial, everyone, self.log_scale)
         self.active = self.initial[:0]
         self.active_index = everyone[:0]
         self.activation_states: dict[int, DormantNeurons] = {}
         # Half-way to the threshold on a log scale: where training's collapses are counted, too.
-        self.collapse_norms = (self.dormant.log_norms.exp() * self.options.threshold).sqrt()
+        self.collapse_norms = (0.5 * (self.dormant.log_norms + math.log(self.options.threshold))).exp()
         self.initial_loss = float(self.architecture.loss(self.architecture.empty_residual()))
         self.loss = self.initial_loss
         self.max_time = self.options.max_time or LARGEST_TIME_RATIO * shortest_activation_time(
-            self.architecture, self.initial, self.options.threshold)
+            self.architecture, self.initial, self.options.threshold, self.log_scale)
         self.path = PathRecord(self.architecture, self.initial,
                                only_active=self.options.cost_phase == "instantaneous")
         self.dormant_flow = DormantFlow(self.architecture, self.options.threshold, self.options.tolerance,
@@ -155,6 +159,9 @@ class Alternation:
         neuron = int(joining.index[0])
         self.activation_states[neuron] = joining
         self.dormant = self.dormant.without(row)
+        if self.options.dormant_clock == "restarted":
+            start = DormantNeurons.of(self.initial, torch.arange(len(self.initial)), self.log_scale).log_norms
+            self.dormant = replace(self.dormant, log_norms=start[self.dormant.index])
         self.active = torch.cat([self.active, joining.neurons()])
         self.active_index = torch.cat([self.active_index, joining.index])
         self._record()
@@ -169,7 +176,7 @@ class Alternation:
             return CriticalPoint(self.active, self.active_index, self.loss, float(torch.linalg.vector_norm(gradient)),
                                  math.nan, 0.0, (), "active neurons move with the clock")
         point = minimize_cost(self.architecture, self.active, self.active_index,
-                              self.collapse_norms[self.active_index], self.initial_loss,
+                              self.collapse_norms[self.active_index], self.loss, self.initial_loss,
                               self.options.cost_tolerance, COST_STEP_TOLERANCE, self.statistics)
         self.active, self.active_index, self.loss = point.neurons, point.index, point.loss
         for neuron in point.collapsed:
@@ -187,7 +194,7 @@ class Alternation:
         residual = self.architecture.residual(self.active, self.active_index)
         if float(self.architecture.utility(state.directions, residual, state.index)[0]) < 0:
             return state
-        return DormantNeurons.of(self.initial[neuron][None], state.index)
+        return DormantNeurons.of(self.initial[neuron][None], state.index, self.log_scale)
 
     def _release_collapsed(self) -> None:
         """Timed variant: neurons below the collapse norm become dormant as they are."""
@@ -209,10 +216,13 @@ class Alternation:
         With instantaneous cost phases the loss is that of the active neurons, a staircase. Timed, it is
         that of all neurons, which is continuous.
         """
-        neurons, loss = self._neurons(), self.loss
+        neurons, loss, log_scales = self._neurons(), self.loss, None
         if self.options.cost_phase == "timed":
             loss = float(self.architecture.loss(self.architecture.residual(neurons)))
-        self.path.record(self.time, neurons, loss, self.active_index)
+        if self.log_scale:
+            neurons[self.dormant.index] = self.dormant.directions
+            log_scales = torch.zeros_like(neurons[:, 0]).index_put((self.dormant.index,), self.dormant.log_norms)
+        self.path.record(self.time, neurons, loss, self.active_index, log_scales)
 
     def _observe_dormant(self, time: float, dormant: DormantNeurons) -> None:
         """Rows within a utility phase; a timed phase has rows of its own, at the active neurons' steps."""
@@ -221,11 +231,11 @@ class Alternation:
             self._record()
 
     def _learned(self) -> bool:
-        return self.loss <= self.options.loss_tolerance * self.initial_loss
+        return self.architecture.learned(self.loss, self.initial_loss, self.options.loss_tolerance)
 
     def _reason_to_stop(self, rounds: int) -> str:
         if self._learned():
-            return f"the loss fell below {self.options.loss_tolerance:g} of its initial value"
+            return f"all but {self.options.loss_tolerance:g} of the loss was learned"
         if self.dormant.index.shape[0] == 0 and self.options.cost_phase == "instantaneous":
             return "no dormant neuron is left"
         if rounds >= self.options.max_events:
@@ -250,14 +260,16 @@ def threshold_distance(log_norms: Tensor, threshold: float, homogeneity_degree: 
     return ((power * log_norms).exp() - threshold**power) / (homogeneity_degree - 2)
 
 
-def shortest_activation_time(architecture: Architecture, neurons: Tensor, threshold: float) -> float:
+def shortest_activation_time(
+    architecture: Architecture, neurons: Tensor, threshold: float, log_scale: float = 0.0
+) -> float:
     """Time in which the fastest neuron could activate if its growth rate stayed at |grad U|; the problem's unit.
 
     Args:
-        neurons: initialization, (H, D).
+        neurons: initialization over exp(log_scale), (H, D).
     """
-    dormant = DormantNeurons.of(neurons, torch.arange(neurons.shape[0], device=neurons.device))
-    gradient = architecture.utility_gradient(dormant.directions, architecture.empty_residual())
+    dormant = DormantNeurons.of(neurons, torch.arange(neurons.shape[0], device=neurons.device), log_scale)
+    gradient = architecture.utility_gradient(dormant.directions, architecture.empty_residual(), dormant.index)
     rates = torch.linalg.vector_norm(gradient, dim=1)
     times = threshold_distance(dormant.log_norms, threshold, architecture.homogeneity_degree) / rates
     usable = times[torch.isfinite(times) & (times > 0)]

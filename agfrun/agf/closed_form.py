@@ -1,6 +1,8 @@
-"""AGF of the diagonal linear network in closed form, at any initialization scale."""
+"""AGF of diagonal linear networks in closed form, at any depth and initialization scale."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,86 +13,126 @@ from agfrun.agf.prediction import Prediction, Round
 from agfrun.agf.record import PathRecord
 from agfrun.architectures.diagonal_linear import DiagonalLinear
 from agfrun.dynamics.integrate import IntegrationStatistics
-from agfrun.theory.successive_saddles import FloatArray, Saddle, hyperbola_ends, successive_saddles
+from agfrun.theory.diagonal_curves import NeuronCurves
+from agfrun.theory.diagonal_linear import design_of
+from agfrun.theory.successive_saddles import FloatArray, Saddle, drive_resolution, successive_saddles
 
 ROWS_PER_PHASE = 40
 
 
 def diagonal_prediction(
-    architecture: DiagonalLinear, initial: Tensor, options: AlternationOptions
+    architecture: DiagonalLinear, initial: Tensor, options: AlternationOptions, log_scale: float = 0.0
 ) -> Prediction:
-    """The alternation of a diagonal network: dormant neurons slide along their hyperbolas at constant speed.
+    """The alternation of a diagonal network: dormant neurons slide along their curves as fast as they are driven.
 
-    The cost phase is least squares under sign constraints; a neuron that collapses stays on its
-    threshold and has to cross to the other one (Pesme & Flammarion's rule).
+    A neuron activates where its own curve reaches the threshold; the cost phase is least squares under sign
+    constraints; a neuron that collapses stays on its threshold and has to cross to the other one (Pesme &
+    Flammarion's rule, which holds at any depth, for a neuron always moves on one curve).
+
+    Args:
+        initial: neurons at the start, over exp(log_scale), (d, D).
     """
-    neurons = initial.cpu().double().numpy()
-    sums, differences = neurons[:, 0] + neurons[:, 1], neurons[:, 0] - neurons[:, 1]
-    lower, upper = hyperbola_ends(sums, differences, options.threshold)
-    inputs = architecture.data.inputs.cpu().double().numpy()
-    targets = architecture.data.targets.cpu().double().numpy()
-    saddles = successive_saddles(inputs, targets, lower, upper, options.loss_tolerance, options.max_events,
-                                 options.max_time or np.inf)
-    initial_loss = 0.5 * float(np.mean(targets**2))
-    path = PathRecord(architecture, initial, only_active=True)
+    inputs, targets = design_of(architecture.data)
+    curves = architecture.curves(initial, log_scale)
+    saddles = successive_saddles(inputs, targets, *curves.ends(options.threshold), options.loss_tolerance,
+                                 options.max_events, options.max_time or np.inf)
+    recorder = _Recorder(architecture, initial, curves, options.threshold)
+    place = _Place(0.0, np.zeros(curves.width), np.zeros(curves.width), 0.5 * float(np.mean(targets**2)))
+    initial_loss = place.loss
+    recorder.record(place, np.zeros((1, curves.width)), np.zeros(1))
     rounds: list[Round] = []
-    time, levels, coefficients, loss = 0.0, np.zeros_like(sums), np.zeros_like(sums), initial_loss
-    path.record(0.0, initial, loss, torch.zeros(0, dtype=torch.long))
     for saddle in saddles:
-        for fraction in np.linspace(0, 1, ROWS_PER_PHASE)[1:]:
-            here = levels + fraction * (saddle.levels - levels)
-            _record(path, initial, time + fraction * (saddle.time - time), here, coefficients, loss, sums, differences)
-        time, levels = saddle.time, saddle.levels
-        _record(path, initial, time, levels, coefficients, loss, sums, differences, saddle.coordinate)
-        coefficients = saddle.coefficients
         feature = architecture.feature_names[saddle.coordinate]
-        before, loss = loss, saddle.loss
-        _record(path, initial, time, levels, coefficients, loss, sums, differences)
-        path.activated(time, saddle.coordinate, feature, before, loss, saddle.collapsed)
-        rounds.append(_round(saddle, feature, inputs, targets, differences * sums))
-    final = torch.tensor(_states(levels, coefficients, sums, differences), dtype=initial.dtype, device=initial.device)
-    complete = loss <= options.loss_tolerance * initial_loss
-    reason = f"the loss fell below {options.loss_tolerance:g} of its initial value" if complete else _reason(
-        saddles, options)
-    return Prediction(path.trajectory(), path.events(), tuple(rounds), final, "closed_form", "instantaneous",
-                      complete, reason, IntegrationStatistics())
+        following = _Place(saddle.time, saddle.levels, saddle.coefficients, saddle.loss)
+        recorder.slide(place, following, saddle.coordinate)
+        recorder.record(following, saddle.levels[None], np.array([saddle.time]))
+        recorder.path.activated(saddle.time, saddle.coordinate, feature, place.loss, saddle.loss, saddle.collapsed)
+        rounds.append(_round(saddle, feature, inputs, targets, curves))
+        place = following
+    complete, reason = _ending(saddles, place, initial_loss, curves, inputs, targets, options)
+    return Prediction(recorder.path.trajectory(), recorder.path.events(), tuple(rounds), recorder.final(place),
+                      "closed_form", "instantaneous", complete, reason, IntegrationStatistics())
 
 
-def _record(path: PathRecord, like: Tensor, time: float, levels: FloatArray, coefficients: FloatArray, loss: float,
-            sums: FloatArray, differences: FloatArray, joining: int | None = None) -> None:
-    """Add a row; `joining` is a neuron that is on its threshold and counts as active from now on."""
-    state = torch.tensor(_states(levels, coefficients, sums, differences), dtype=like.dtype, device=like.device)
-    active = coefficients != 0
-    if joining is not None:
-        active[joining] = True
-    path.record(time, state, loss, torch.tensor(np.nonzero(active)[0]))
+@dataclass(frozen=True)
+class _Place:
+    """The alternation after a cost phase: time, levels and coefficients (d,), loss."""
+
+    time: float
+    levels: FloatArray
+    coefficients: FloatArray
+    loss: float
 
 
-def _states(levels: FloatArray, coefficients: FloatArray, sums: FloatArray, differences: FloatArray) -> FloatArray:
-    """Neurons (d, 2): dormant ones from their level, active ones from u v = beta, u^2 - v^2 conserved."""
-    grown, shrunk = sums * np.exp(levels), differences * np.exp(-levels)
-    dormant = 0.5 * np.stack([grown + shrunk, grown - shrunk], axis=1)
-    imbalance = sums * differences
-    total = np.hypot(2 * coefficients, imbalance)
-    large, small = np.sqrt((total + np.abs(imbalance)) / 2), np.sqrt(np.maximum(total - np.abs(imbalance), 0) / 2)
-    u, v = np.where(imbalance >= 0, large, small), np.where(imbalance >= 0, small, large)
-    # Growing on the upper side keeps the sign of u + v, on the lower side that of u - v.
-    orientation = np.where(coefficients > 0, np.sign(sums), np.sign(differences))
-    active = np.stack([u, v * np.sign(coefficients)], axis=1) * orientation[:, None]
-    return np.where((coefficients != 0)[:, None], active, dormant)
+class _Recorder:
+    """Turns levels and coefficients into rows of the predicted path."""
+
+    def __init__(self, architecture: DiagonalLinear, initial: Tensor, curves: NeuronCurves, threshold: float) -> None:
+        self.path = PathRecord(architecture, initial, only_active=True)
+        self.like = initial
+        self.curves = curves
+        self.end_positions = curves.end_positions(threshold)
+        self.ends = [curves.levels(positions) for positions in self.end_positions]
+
+    def slide(self, place: _Place, following: _Place, joining: int) -> None:
+        """Rows from one event to the next; at its end the neuron `joining` counts as active."""
+        fractions = np.linspace(0, 1, ROWS_PER_PHASE)[1:]
+        levels = place.levels + fractions[:, None] * (following.levels - place.levels)
+        levels[-1] = following.levels
+        times = place.time + fractions * (following.time - place.time)
+        self.record(place, levels, times)
+        self.record(place, levels[-1:], times[-1:], joining)
+
+    def record(self, place: _Place, levels: FloatArray, times: FloatArray, joining: int | None = None) -> None:
+        """Rows at levels (R, d) and times (R,), with the coefficients and the loss of `place`."""
+        neurons, log_scales = self._states(levels, place.coefficients)
+        active = place.coefficients != 0
+        if joining is not None:
+            active[joining] = True
+        index = torch.tensor(np.nonzero(active)[0])
+        for row, time in enumerate(times):
+            self.path.record(float(time), neurons[row], place.loss, index, log_scales[row])
+
+    def final(self, place: _Place) -> Tensor:
+        """Neurons (d, D) of a place."""
+        neurons, log_scales = self._states(place.levels[None], place.coefficients)
+        return neurons[0] * log_scales[0].exp()[:, None]
+
+    def _states(self, levels: FloatArray, coefficients: FloatArray) -> tuple[Tensor, Tensor]:
+        """Neurons (R, d, D) over log scales (R, d): dormant ones from their levels, active ones from beta."""
+        positions = self.curves.positions(levels)
+        for ends, end_positions in zip(self.ends, self.end_positions, strict=True):
+            positions = np.where((levels == ends) & np.isfinite(end_positions), end_positions, positions)
+        neurons, log_scales = self.curves.at(positions)
+        active = coefficients != 0
+        learned = self.curves.with_coefficients(np.where(active, coefficients, 1.0))
+        neurons = np.where(active[:, None], learned, neurons)
+        log_scales = np.where(active, 0.0, log_scales)
+        return (torch.tensor(neurons, dtype=self.like.dtype, device=self.like.device),
+                torch.tensor(log_scales, dtype=self.like.dtype, device=self.like.device))
 
 
-def _round(saddle: Saddle, feature: str, inputs: FloatArray, targets: FloatArray, imbalance: FloatArray) -> Round:
+def _round(saddle: Saddle, feature: str, inputs: FloatArray, targets: FloatArray, curves: NeuronCurves) -> Round:
     drives = inputs.T @ (targets - inputs @ saddle.coefficients) / len(targets)
     active = saddle.coefficients != 0
-    norms = np.sqrt(np.hypot(2 * saddle.coefficients, imbalance))
-    gradient_norm = float(np.linalg.norm((drives * norms)[active]))
+    slopes = curves.slopes(curves.with_coefficients(np.where(active, saddle.coefficients, 1.0)))
+    gradient_norm = float(np.linalg.norm((drives[:, None] * slopes)[active]))
     return Round(saddle.time, saddle.coordinate, feature, saddle.collapsed, saddle.loss, gradient_norm, 0.0,
                  "least squares under sign constraints, exact")
 
 
-def _reason(saddles: list[Saddle], options: AlternationOptions) -> str:
+def _ending(saddles: list[Saddle], place: _Place, initial_loss: float, curves: NeuronCurves, inputs: FloatArray,
+            targets: FloatArray, options: AlternationOptions) -> tuple[bool, str]:
+    """Whether nothing was left to learn at the end, and why the prediction ended."""
+    if place.loss <= options.loss_tolerance * initial_loss:
+        return True, f"all but {options.loss_tolerance:g} of the loss was learned"
     if len(saddles) >= options.max_events:
-        return f"agf.max_events={options.max_events} activations were reached"
-    return "no dormant neuron is driven to its threshold" + (
-        f" before time {options.max_time:g}" if options.max_time else "")
+        return False, f"agf.max_events={options.max_events} activations were reached"
+    further = successive_saddles(inputs, targets, *curves.ends(options.threshold), max_events=len(saddles) + 1)
+    if len(further) > len(saddles):
+        return False, f"no dormant neuron is driven to its threshold before time {options.max_time:g}"
+    drives = inputs.T @ (targets - inputs @ place.coefficients) / len(targets)
+    at_rest = np.all(np.abs(drives) <= 10 * drive_resolution(inputs, targets))
+    rest = "these are the least squares" if at_rest else "the signs it would need cannot be reached"
+    later = f", nor would one be after time {options.max_time:g}" if options.max_time else ""
+    return True, f"no dormant neuron is driven to its threshold{later}: {rest}"

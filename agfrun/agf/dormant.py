@@ -22,6 +22,7 @@ from torch import Tensor
 
 from agfrun.architectures.base import Architecture
 from agfrun.dynamics.integrate import IntegrationStatistics, StepController
+from agfrun.dynamics.polar import directions_and_log_norms
 
 _STAGES = [[float(a) for a in row[:i]] for i, row in enumerate(RK45.A)]
 _NODES = [float(c) for c in RK45.C]
@@ -42,10 +43,10 @@ class DormantNeurons:
     index: Tensor
 
     @classmethod
-    def of(cls, neurons: Tensor, index: Tensor) -> DormantNeurons:
-        """Split neurons (K, D) into direction and log norm."""
-        norms = torch.linalg.vector_norm(neurons, dim=-1)
-        return cls(neurons / norms[:, None], norms.log(), index)
+    def of(cls, neurons: Tensor, index: Tensor, log_scale: float = 0.0) -> DormantNeurons:
+        """Split `neurons * exp(log_scale)`, (K, D), into direction and log norm."""
+        directions, log_norms = directions_and_log_norms(neurons)
+        return cls(directions, log_norms + log_scale, index)
 
     def neurons(self) -> Tensor:
         """The neurons' parameters, (K, D)."""
@@ -120,7 +121,7 @@ class DormantFlow:
                 step, new = self._locate(time, state, velocity, step, dormant.index, residual_at)
                 row = int(self._excess(new).argmax())
             time = end if step == end - time else time + step
-            state = self._renormalized(new)
+            state = self._independent(self._renormalized(new))
             self.statistics.accepted_steps += 1
             self.observe(time, self._split(state, dormant.index))
             if row is not None:
@@ -188,6 +189,11 @@ class DormantFlow:
     def _renormalized(self, state: Tensor) -> Tensor:
         directions = state[:, :-1]
         return torch.cat([directions / torch.linalg.vector_norm(directions, dim=1, keepdim=True), state[:, -1:]], 1)
+
+    def _independent(self, state: Tensor) -> Tensor:
+        """Equivalent neurons that have not all turned to one direction, if the network allows to mix them."""
+        mixtures = self.architecture.independent_mixtures(state[:, :-1], state[:, -1])
+        return state if mixtures is None else torch.cat([mixtures[0], mixtures[1][:, None]], dim=1)
 
     def _split(self, state: Tensor, index: Tensor) -> DormantNeurons:
         return DormantNeurons(state[:, :-1], state[:, -1], index)

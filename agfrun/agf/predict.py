@@ -13,9 +13,10 @@ from agfrun.errors import ConfigError
 
 
 def predict(
-    architecture: Architecture, initial: Tensor, options: AlternationOptions | None = None, method: str = "auto"
+    architecture: Architecture, initial: Tensor, options: AlternationOptions | None = None, method: str = "auto",
+    log_scale: float = 0.0,
 ) -> Prediction:
-    """Predict training from the initialization `initial` (H, D).
+    """Predict training from the initialization `initial * exp(log_scale)`, (H, D).
 
     Args:
         method: `generic`, `closed_form`, or `auto`: the closed form where there is one.
@@ -24,10 +25,11 @@ def predict(
         ConfigError: a closed form is asked for where there is none.
     """
     options = options or AlternationOptions()
-    idealized = options.cost_phase == "instantaneous" and not options.dormant_interaction
+    idealized = (options.cost_phase == "instantaneous" and options.dormant_clock == "carried"
+                 and not options.dormant_interaction)
     if method != "generic" and idealized and isinstance(architecture, DiagonalLinear):
-        return diagonal_prediction(architecture, initial, options)
+        return diagonal_prediction(architecture, initial, options, log_scale)
     if method == "closed_form":
         raise ConfigError("agf.method", method, f"model={architecture.name} with agf.cost_phase="
                           f"{options.cost_phase} has no closed form; choose auto or generic")
-    return Alternation(architecture, initial, options).predict()
+    return Alternation(architecture, architecture.fewest_neurons(initial), options, log_scale).predict()

@@ -71,8 +71,5 @@ class Prediction:
         path = self.trajectory
         if time <= path.times[-1]:
             return self
-        rows = np.append(np.arange(len(path.times)), -1)
-        return replace(self, trajectory=replace(
-            path, times=np.append(path.times, time), loss=path.loss[rows], features=path.features[rows],
-            neuron_norms=path.neuron_norms[rows], accumulated_utility=path.accumulated_utility[rows],
-            direction_feature=path.direction_feature[rows], active=path.active[rows]))
+        held = path.at_rows(np.append(np.arange(len(path.times)), -1))
+        return replace(self, trajectory=replace(held, times=np.append(path.times, time)))

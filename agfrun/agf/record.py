@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from agfrun.architectures.base import Architecture
-from agfrun.dynamics.recorder import accumulated_utility, observe, select_rows
+from agfrun.dynamics.recorder import accumulated_utility, observe_moments, select_rows
 from agfrun.dynamics.trajectory import Trajectory
 from agfrun.events.event import Event
 
@@ -32,18 +32,22 @@ class PathRecord:
         self.width = initial.shape[0]
         self.times: list[float] = []
         self.losses: list[float] = []
-        self.states: list[Tensor] = []
+        self.states: list[tuple[Tensor, Tensor | None]] = []
         self.actives: list[np.ndarray] = []
         self.activations: list[Event] = []
         self.collapses: list[Event] = []
 
-    def record(self, time: float, neurons: Tensor, loss: float, active_index: Tensor) -> None:
-        """Add a row: time, all neurons (H, D), the loss, indices of the active neurons."""
+    def record(self, time: float, neurons: Tensor, loss: float, active_index: Tensor,
+               log_scales: Tensor | None = None) -> None:
+        """Add a row: time, all neurons (H, D), the loss, indices of the active neurons.
+
+        With `log_scales` (H,) the neurons are `neurons * exp(log_scales)`, which may be too small for floats.
+        """
         active = np.zeros(self.width, dtype=bool)
         active[active_index.cpu().numpy()] = True
         self.times.append(time)
         self.losses.append(loss)
-        self.states.append(neurons)
+        self.states.append((neurons, log_scales))
         self.actives.append(active)
 
     def activated(self, time: float, neuron: int, feature: str, loss_before: float, loss_after: float,
@@ -51,7 +55,7 @@ class PathRecord:
         """Note an activation and the collapses that its cost phase caused."""
         self.activations.append(Event("activation", time, feature, neuron, loss_before, loss_after, time))
         if collapsed:
-            self.collapsed(time, list(collapsed), self.states[-1], loss_after)
+            self.collapsed(time, list(collapsed), self.states[-1][0], loss_after)
 
     def collapsed(self, time: float, neurons: list[int], state: Tensor, loss: float) -> None:
         """Note neurons that returned to the origin."""
@@ -74,16 +78,17 @@ class PathRecord:
         Accumulated utility is that of the norm identity; for an active neuron, which accumulates none,
         it is held at the value it had on the threshold.
         """
-        states, active = torch.stack(self.states), np.stack(self.actives)
-        features, norms, directions = observe(self.architecture, states)
+        seen, active = observe_moments(self.architecture, self.states), np.stack(self.actives)
         if self.only_active:
-            answering = states * torch.as_tensor(active, device=states.device)[..., None]
-            features = self.architecture.features(answering).double().cpu().numpy()
+            answering = observe_moments(self.architecture, [
+                (neurons * torch.as_tensor(mask, device=neurons.device)[:, None], log_scales)
+                for (neurons, log_scales), mask in zip(self.states, active, strict=True)])
+            seen = replace(seen, features=answering.features, observables=answering.observables)
         times, loss = np.array(self.times), np.array(self.losses)
-        utility = accumulated_utility(norms, self.architecture.homogeneity_degree)
+        utility = accumulated_utility(seen.log_norms, self.architecture.homogeneity_degree)
         for row in range(1, len(times)):
             held = active[row] & active[row - 1]
             utility[row, held] = utility[row - 1, held]
-        chosen = select_rows(times, loss, features, norms, MAX_ROWS)
-        return Trajectory("agf", times[chosen], loss[chosen], self.architecture.feature_names, features[chosen],
-                          norms[chosen], utility[chosen], directions[chosen], active[chosen])
+        path = Trajectory("agf", times, loss, self.architecture.feature_names, seen.features, seen.log_norms, utility,
+                          seen.directions, active, observables=seen.observables)
+        return path.at_rows(select_rows(times, loss, seen.features, seen.log_norms, MAX_ROWS))

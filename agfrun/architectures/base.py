@@ -14,14 +14,20 @@ with the residual held fixed. An architecture therefore supplies `residual`, `lo
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from agfrun.dynamics.coordinates import EuclideanCoordinates, FlowCoordinates
+from agfrun.dynamics.polar import PolarCoordinates
 from agfrun.errors import ConfigError
 from agfrun.theory.theory import Theory
+from agfrun.wording import Wording
+
+if TYPE_CHECKING:
+    from agfrun.claims.claim import Claim
 
 
 class Architecture(ABC):
@@ -41,6 +47,11 @@ class Architecture(ABC):
         parameter_blocks: (size, standard deviation) of a neuron's parts in a Gaussian initialization of
             scale 1; a typical neuron then has norm sqrt(2).
         device, dtype: where and how the numbers are held.
+        minimal_loss: least loss that the network can reach, or a bound below it; progress is counted from it.
+        interchangeable_neurons: whether every orthogonal mixture of the neurons makes the same network, so that
+            single neurons mean nothing.
+        wording: how features are called.
+        claims: functions of `agfrun.claims.claim.Evidence` that check what is claimed of this network.
     """
 
     name: str
@@ -52,6 +63,10 @@ class Architecture(ABC):
     parameter_blocks: tuple[tuple[int, float], ...]
     device: torch.device
     dtype: torch.dtype
+    minimal_loss: float = 0.0
+    interchangeable_neurons: bool = False
+    wording: Wording = Wording()
+    claims: ClassVar[tuple[Callable[..., list[Claim]], ...]] = ()
 
     @abstractmethod
     def residual(self, neurons: Tensor, index: Tensor | None = None) -> Any:
@@ -89,9 +104,22 @@ class Architecture(ABC):
             return torch.cat(parts, dim=1).to(self.device)
         raise ConfigError("init.name", kind, f"model={self.name} has no such initialization")
 
-    def theory(self, initial: Tensor, init_scale: float, threshold: float) -> Theory | None:
-        """Closed forms for this network from the initialization (H, D); None if there are none."""
+    def theory(
+        self, initial: Tensor, log_init_scale: float, threshold: float, log_scale: float = 0.0
+    ) -> Theory | None:
+        """Closed forms for this network from an initialization; None if there are none.
+
+        Args:
+            initial: neurons over exp(log_scale), (H, D).
+            log_init_scale: natural logarithm of the initialization scale alpha.
+            threshold: norm at which a neuron activates.
+            log_scale: 0, or `log_init_scale` where alpha is too small for floats.
+        """
         return None
+
+    def observables(self, neurons: Tensor) -> dict[str, Tensor]:
+        """Quantities of the whole network to record beside the features, (..., H, D) to (..., m) each."""
+        return {}
 
     def data_arrays(self) -> dict[str, Tensor]:
         """What figures need of the data, to be saved beside the neurons."""
@@ -102,10 +130,33 @@ class Architecture(ABC):
         gradient = self.utility_gradient(neurons, residual, index)
         return (neurons * gradient).sum(-1) / self.homogeneity_degree
 
+    def fewest_neurons(self, neurons: Tensor) -> Tensor:
+        """Equivalent neurons, as few as may stand for `neurons` (K, D) in AGF; all but a few networks need all."""
+        return neurons
+
+    def independent_mixtures(self, directions: Tensor, log_norms: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Orthogonal mixtures of dormant neurons that make the same network and point in independent directions.
+
+        Only for a network that is the same for every orthogonal mixture of its neurons. There neurons that turn
+        to one direction lose what would make them different later.
+
+        Args:
+            directions: unit directions, (K, D).
+            log_norms: (K,).
+
+        Returns:
+            New directions and log norms; None if the network knows its neurons, or these are independent.
+        """
+        return None
+
     def empty_residual(self) -> Any:
         """Residual of the network without neurons: the target itself."""
         nothing = torch.zeros((0, self.neuron_dimension), dtype=self.dtype, device=self.device)
         return self.residual(nothing, torch.zeros(0, dtype=torch.long, device=self.device))
+
+    def learned(self, loss: float, initial_loss: float, tolerance: float) -> bool:
+        """Whether no more than the part `tolerance` of what there was to learn is left."""
+        return loss - self.minimal_loss <= tolerance * (initial_loss - self.minimal_loss)
 
     def loss_and_gradient(self, neurons: Tensor, index: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Paper loss and its gradient (K, D) for a network made of `neurons` alone."""
@@ -122,6 +173,13 @@ class Architecture(ABC):
         hessian: Tensor = torch.func.jacfwd(gradient)(neurons.reshape(count))
         return 0.5 * (hessian + hessian.T)
 
-    def flow_coordinates(self, neurons: Tensor, index: Tensor | None = None) -> FlowCoordinates:
-        """Coordinates in which the gradient flow from `neurons` is integrated."""
+    def flow_coordinates(
+        self, neurons: Tensor, index: Tensor | None = None, log_scale: float = 0.0
+    ) -> FlowCoordinates:
+        """Coordinates in which the gradient flow from `neurons * exp(log_scale)` is integrated.
+
+        A log scale is given where these would be too small for floats, at homogeneity degree 2.
+        """
+        if log_scale:
+            return PolarCoordinates(self, neurons, index, log_scale)
         return EuclideanCoordinates(self, neurons, index)

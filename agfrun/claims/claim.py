@@ -20,8 +20,8 @@ class Evidence:
     """Everything a run has established.
 
     Attributes:
-        architecture, initial: the problem, neurons (H, D).
-        init_scale: alpha.
+        architecture, initial: the problem; neurons (H, D), zero where they are below the smallest float.
+        log_init_scale: natural logarithm of the initialization scale alpha.
         threshold: norm at which a dormant neuron activates.
         prediction, training: the two paths; `is_flow` tells whether training was a gradient flow.
         theory: closed forms, if any.
@@ -31,7 +31,7 @@ class Evidence:
 
     architecture: Architecture
     initial: Tensor
-    init_scale: float
+    log_init_scale: float
     threshold: float
     prediction: Prediction
     training: TrainingResult

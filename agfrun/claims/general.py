@@ -63,8 +63,10 @@ def loss_levels(evidence: Evidence) -> list[Claim]:
         in_order = [event.feature for event in acquired] == names[: len(acquired)]
         if not in_order:
             continue  # the levels of another order are other levels
+        later = [event.time for event in acquired[1:]] + [np.inf]
         for number, (event, (feature, level)) in enumerate(zip(acquired, evidence.theory.levels, strict=False), 1):
-            if np.isfinite(event.loss_after):
+            # Of features that come at one time only the last is followed by a plateau.
+            if np.isfinite(event.loss_after) and later[number - 1] > event.time:
                 # The last level is zero, which a path that is stopped at a finite loss reaches only so far.
                 scale = max(level, 1e-2 * evidence.theory.initial_loss)
                 claims.append(close(f"loss_level_{number}", source,

@@ -34,6 +34,17 @@ class FlowCoordinates(ABC):
     def decode(self, y: Tensor) -> Tensor:
         """Coordinates (n,) to neurons (K, D)."""
 
+    def renewed(self, y: Tensor) -> Tensor:
+        """The same neurons in coordinates better suited from here on; y itself where these still are.
+
+        Called between steps. What was decoded before stays as it is; coordinates from before are void.
+        """
+        return y
+
+    def scaled(self, y: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Neurons as (K, D) times exp of log scales (K,), for norms below the smallest float; None: all zero."""
+        return self.decode(y), None
+
     @abstractmethod
     def loss_and_velocity(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Paper loss (scalar) and dy/dt (n,)."""

@@ -114,14 +114,14 @@ class _Watch:
             return "diverged", f"the loss is not finite at step {step}; try a smaller train.learning_rate"
         if step == 0:
             self.initial_loss = loss
-        converged = loss <= self.convergence * self.initial_loss
+        converged = self.recorder.architecture.learned(loss, self.initial_loss, self.convergence)
         if self._is_news(step, loss) or converged:
             self.recorder.record(step * self.per_step, neurons.clone(), loss, step)
             self.recorded_loss, self.recorded_step = loss, step
             if self.progress is not None:
                 self.progress(step * self.per_step, loss)
         if converged:
-            return "converged", f"the loss fell below {self.convergence:g} of its initial value at step {step}"
+            return "converged", f"all but {self.convergence:g} of the loss was learned at step {step}"
         return None
 
     def _is_news(self, step: int, loss: float) -> bool:

@@ -40,27 +40,29 @@ def make_stepper(method: str, coordinates: FlowCoordinates, size: int,
 def train_by_gradient_flow(
     architecture: Architecture, neurons: Tensor, horizon: float, *, tolerance: float = 1e-6,
     method: str = "auto", convergence: float = 1e-6, max_rows: int = 2000, progress: Progress | None = None,
+    log_scale: float = 0.0,
 ) -> TrainingResult:
     """Integrate d theta / dt = -grad L until the horizon or until the loss has converged.
 
     Args:
-        neurons: initialization, (H, D).
+        neurons: initialization over exp(log_scale), (H, D).
         horizon: gradient-flow time at which to stop.
         tolerance: relative error of each neuron allowed in a step; there is no absolute tolerance.
         method: `auto`, `rosenbrock` or `rkc`.
-        convergence: stop once loss <= convergence * initial loss.
+        convergence: stop once no more than this fraction of what there was to learn is left.
         max_rows: rows of the trajectory at most.
         progress: called with (time, loss) after each step.
+        log_scale: logarithm of a factor of all neurons, where the product is too small for floats.
     """
-    coordinates = architecture.flow_coordinates(neurons)
+    coordinates = architecture.flow_coordinates(neurons, None, log_scale)
     y = coordinates.encode(neurons)
     statistics = IntegrationStatistics()
     stepper = make_stepper(method, coordinates, y.numel(), statistics)
     recorder = Recorder(architecture, "training", max_rows)
-    loss = initial_loss = float(architecture.loss(architecture.residual(neurons)))
-    recorder.record(0.0, neurons, loss)
+    final = coordinates.decode(y) if log_scale else neurons
+    loss = initial_loss = float(architecture.loss(architecture.residual(final)))
+    _record(recorder, coordinates, y, 0.0, loss)
     status, reason = "horizon", f"the horizon {horizon:.6g} was reached"
-    final = neurons
     try:
         for segment in integrate(stepper, y, 0.0, horizon, tolerance):
             loss_before, loss = loss, float(segment.loss_end)
@@ -68,9 +70,9 @@ def train_by_gradient_flow(
             final = coordinates.decode(segment.y_end)
             if progress is not None:
                 progress(segment.end, loss)
-            if loss <= convergence * initial_loss:
+            if architecture.learned(loss, initial_loss, convergence):
                 status = "converged"
-                reason = f"the loss fell below {convergence:g} of its initial value at time {segment.end:.6g}"
+                reason = f"all but {convergence:g} of the loss was learned at time {segment.end:.6g}"
                 break
     except KeyboardInterrupt:
         status, reason = "interrupted", "interrupted by the user"
@@ -90,5 +92,10 @@ def _record_segment(recorder: Recorder, coordinates: FlowCoordinates, segment: S
     for piece in range(1, pieces):
         time = segment.start + (segment.end - segment.start) * piece / pieces
         y = segment.at(time)
-        recorder.record(time, coordinates.decode(y), float(coordinates.loss_and_velocity(y)[0]))
-    recorder.record(segment.end, coordinates.decode(segment.y_end), loss)
+        _record(recorder, coordinates, y, time, float(coordinates.loss_and_velocity(y)[0]))
+    _record(recorder, coordinates, segment.y_end, segment.end, loss)
+
+
+def _record(recorder: Recorder, coordinates: FlowCoordinates, y: Tensor, time: float, loss: float) -> None:
+    neurons, log_scales = coordinates.scaled(y)
+    recorder.record(time, neurons, loss, log_scales=log_scales)

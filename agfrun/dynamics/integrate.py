@@ -168,7 +168,9 @@ def integrate(
         if not math.isfinite(reached):  # at rest, and asked to go on for ever
             return
         yield Segment(time, reached, y, attempt.y, loss, velocity, attempt.interpolant)
-        y, time, step = attempt.y, reached, following
+        y, time, step = stepper.coordinates.renewed(attempt.y), reached, following
+        if y is not attempt.y:
+            velocity = stepper.loss_and_velocity(y)[1]
 
 
 def _first_step(stepper: Stepper, y: Tensor, velocity: Tensor, tolerance: float) -> float:

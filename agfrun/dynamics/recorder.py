@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from agfrun.architectures.base import Architecture
+from agfrun.dynamics.polar import directions_and_log_norms
 from agfrun.dynamics.trajectory import FloatArray, IntArray, Trajectory
 
 STATE_BYTES = 256 * 2**20
@@ -25,16 +29,21 @@ class Recorder:
         self.source = source
         self.max_rows = max_rows
         self.rows: list[tuple[float, int, float]] = []
-        self.pending: list[Tensor] = []
-        self.observed: list[tuple[FloatArray, FloatArray, IntArray]] = []
+        self.pending: list[tuple[Tensor, Tensor | None]] = []
+        self.observed: list[Observed] = []
         self.states: list[tuple[float, Tensor]] = []
         self.state_stride = 1
 
-    def record(self, time: float, neurons: Tensor, loss: float, step: int = -1) -> None:
-        """Add a moment: time, neurons (H, D), paper loss, optimizer step (-1 for a flow)."""
-        self._keep_state(time, neurons)
+    def record(
+        self, time: float, neurons: Tensor, loss: float, step: int = -1, log_scales: Tensor | None = None
+    ) -> None:
+        """Add a moment: time, neurons (H, D), paper loss, optimizer step (-1 for a flow).
+
+        With `log_scales` (H,) the neurons are `neurons * exp(log_scales)`, which may be too small for floats.
+        """
+        self._keep_state(time, neurons if log_scales is None else neurons * log_scales.exp()[:, None])
         self.rows.append((time, step, loss))
-        self.pending.append(neurons)
+        self.pending.append((neurons, log_scales))
         if len(self.pending) >= OBSERVE_TOGETHER:
             self._observe()
 
@@ -45,21 +54,22 @@ class Recorder:
     def trajectory(self) -> Trajectory:
         """The recorded path; accumulated utility follows from the norms, `active` is left False."""
         self._observe()
-        features, norms, directions = (np.concatenate(parts) for parts in zip(*self.observed, strict=True))
+        seen = Observed.joined(self.observed)
         times, steps, loss = (np.array(column) for column in zip(*self.rows, strict=True))
-        chosen = select_rows(times, loss, features, norms, self.max_rows)
-        return Trajectory(
+        path = Trajectory(
             source=self.source,
-            times=times[chosen],
-            loss=loss[chosen],
+            times=times,
+            loss=loss,
             feature_names=self.architecture.feature_names,
-            features=features[chosen],
-            neuron_norms=norms[chosen],
-            accumulated_utility=accumulated_utility(norms, self.architecture.homogeneity_degree)[chosen],
-            direction_feature=directions[chosen],
-            active=np.zeros_like(directions[chosen], dtype=bool),
-            steps=None if steps[0] < 0 else steps[chosen].astype(np.int64),
+            features=seen.features,
+            log_norms=seen.log_norms,
+            accumulated_utility=accumulated_utility(seen.log_norms, self.architecture.homogeneity_degree),
+            direction_feature=seen.directions,
+            active=np.zeros_like(seen.directions, dtype=bool),
+            steps=None if steps[0] < 0 else steps.astype(np.int64),
+            observables=seen.observables,
         )
+        return path.at_rows(select_rows(times, loss, seen.features, seen.log_norms, self.max_rows))
 
     def _keep_state(self, time: float, neurons: Tensor) -> None:
         if len(self.rows) % self.state_stride == 0:
@@ -70,36 +80,79 @@ class Recorder:
 
     def _observe(self) -> None:
         if self.pending:
-            self.observed.append(observe(self.architecture, torch.stack(self.pending)))
+            self.observed.append(observe_moments(self.architecture, self.pending))
             self.pending = []
 
 
-def observe(architecture: Architecture, states: Tensor) -> tuple[FloatArray, FloatArray, IntArray]:
-    """Features (T, F), neuron norms (T, H) and index of each neuron's feature (T, H) of states (T, H, D)."""
-    return (
-        architecture.features(states).double().cpu().numpy(),
-        torch.linalg.vector_norm(states, dim=-1).double().cpu().numpy(),
+@dataclass(frozen=True)
+class Observed:
+    """What is seen of T states of the network.
+
+    Attributes:
+        features: sizes of the features, (T, F).
+        log_norms: logarithms of the neurons' norms, (T, H); that of a neuron at the origin is that of
+            the smallest normal number.
+        directions: index of the feature each neuron points at, (T, H).
+        observables: the architecture's further quantities by name, (T, m) each.
+    """
+
+    features: FloatArray
+    log_norms: FloatArray
+    directions: IntArray
+    observables: dict[str, FloatArray]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Observed]) -> Observed:
+        """Successive observations as one."""
+        return cls(
+            np.concatenate([part.features for part in parts]),
+            np.concatenate([part.log_norms for part in parts]),
+            np.concatenate([part.directions for part in parts]),
+            {name: np.concatenate([part.observables[name] for part in parts]) for name in parts[0].observables},
+        )
+
+
+def observe_moments(architecture: Architecture, moments: Sequence[tuple[Tensor, Tensor | None]]) -> Observed:
+    """Observe moments, each neurons (H, D) and log scales (H,) or None (see `Recorder.record`)."""
+    states = torch.stack([neurons for neurons, _ in moments])
+    scales = torch.stack([torch.zeros_like(neurons[:, 0]) if log_scales is None else log_scales
+                          for neurons, log_scales in moments])
+    return observe(architecture, states, scales)
+
+
+def observe(architecture: Architecture, states: Tensor, log_scales: Tensor | None = None) -> Observed:
+    """Observe states (T, H, D), or `states * exp(log_scales)` with log scales (T, H)."""
+    log_norms = directions_and_log_norms(states)[1]
+    actual = states
+    if log_scales is not None:
+        log_norms = log_norms + log_scales
+        actual = states * log_scales.exp()[..., None]
+    return Observed(
+        architecture.features(actual).double().cpu().numpy(),
+        log_norms.double().cpu().numpy(),
+        # A neuron points the same way at any scale.
         architecture.neuron_feature_strengths(states).argmax(-1).cpu().numpy(),
+        {name: values.double().cpu().numpy() for name, values in architecture.observables(actual).items()},
     )
 
 
-def accumulated_utility(norms: FloatArray, homogeneity_degree: int) -> FloatArray:
+def accumulated_utility(log_norms: FloatArray, homogeneity_degree: int) -> FloatArray:
     """Integral of kappa U along each neuron's path, which its norm determines (AGF, section 1.3).
 
     kappa = 2: log ||theta|| - log ||theta_0||; kappa > 2: a difference of ||theta||^(2 - kappa).
     Exact for training too, where the utility is that of the true residual.
 
     Args:
-        norms: (T, H), first row the initialization.
+        log_norms: (T, H), first row the initialization.
     """
     if homogeneity_degree == 2:
-        return np.asarray(_log(norms) - _log(norms[0]))
+        return np.asarray(log_norms - log_norms[0])
     power = 2.0 - homogeneity_degree
-    return np.asarray((norms[0] ** power - norms**power) / -power)
+    return np.asarray((np.exp(power * log_norms[0]) - np.exp(power * log_norms)) / -power)
 
 
 def select_rows(
-    times: FloatArray, loss: FloatArray, features: FloatArray, norms: FloatArray, max_rows: int
+    times: FloatArray, loss: FloatArray, features: FloatArray, log_norms: FloatArray, max_rows: int
 ) -> IntArray:
     """Indices of at most `max_rows` rows, spread evenly along the path's arc length.
 
@@ -117,7 +170,7 @@ def select_rows(
         np.log(np.maximum(loss, floor)),
         loss / max(float(np.abs(loss).max()), floor) * 10,
         features / np.maximum(np.abs(features).max(0), 1e-300) * 10,
-        _log(norms),
+        log_norms,
     ]
     length = np.zeros(count - 1)
     for column in columns:
@@ -129,8 +182,3 @@ def select_rows(
     chosen = np.clip(np.searchsorted(position, wanted), 0, count - 1)
     chosen[-1] = count - 1  # the last row stays even if nothing moved before it
     return np.unique(chosen)
-
-
-def _log(norms: FloatArray) -> FloatArray:
-    """Logarithm of norms; a neuron that has decayed below the smallest normal number counts as that."""
-    return np.asarray(np.log(np.maximum(norms, np.finfo(np.float64).tiny)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -23,11 +23,13 @@ class Trajectory:
         loss: paper loss, shape (T,).
         feature_names: F labels, for instance the frequencies `1`, `3`, `5`.
         features: size of each feature in the network's output, shape (T, F).
-        neuron_norms: Euclidean norm of each neuron's parameters, shape (T, H); H = 0 for `theory`.
+        log_norms: natural logarithm of the Euclidean norm of each neuron's parameters, shape (T, H); finite
+            also where the norm is below the smallest float. H = 0 for `theory`.
         accumulated_utility: integral of kappa * U along each neuron's path, shape (T, H).
         direction_feature: index of the feature each neuron points at, shape (T, H).
         active: whether each neuron is active (norm has crossed the threshold), shape (T, H).
         steps: optimizer step of each row, shape (T,), or None for a flow.
+        observables: further quantities of the whole network by name, shape (T, m) each.
     """
 
     source: str
@@ -35,8 +37,20 @@ class Trajectory:
     loss: FloatArray
     feature_names: tuple[str, ...]
     features: FloatArray
-    neuron_norms: FloatArray
+    log_norms: FloatArray
     accumulated_utility: FloatArray
     direction_feature: IntArray
     active: BoolArray
     steps: IntArray | None = None
+    observables: dict[str, FloatArray] = field(default_factory=dict)
+
+    @property
+    def neuron_norms(self) -> FloatArray:
+        """Euclidean norm of each neuron's parameters, shape (T, H); 0 below the smallest float."""
+        return np.asarray(np.exp(self.log_norms))
+
+    def at_rows(self, rows: IntArray) -> Trajectory:
+        """The trajectory at chosen rows, in their order."""
+        chosen = {entry.name: getattr(self, entry.name)[rows] for entry in fields(self)
+                  if isinstance(getattr(self, entry.name), np.ndarray)}
+        return replace(self, **chosen, observables={name: values[rows] for name, values in self.observables.items()})

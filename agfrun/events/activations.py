@@ -25,7 +25,7 @@ REQUIRED_PROGRESS = 0.75
 RETURN_PROGRESS = 0.5
 # A neuron that grows by more than this part in the time its last doubling took is still on its way.
 SETTLED_GROWTH = 0.25
-SMALLEST = float(np.finfo(np.float64).tiny)
+LOG_2 = math.log(2)
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Excursion:
 
 def neuron_events(
     times: FloatArray,
-    neuron_norms: FloatArray,
+    log_norms: FloatArray,
     direction_feature: IntArray,
     feature_names: Sequence[str],
     staircase: Staircase,
@@ -66,7 +66,7 @@ def neuron_events(
 
     Args:
         times: shape (T,), not decreasing.
-        neuron_norms: shape (T, H).
+        log_norms: natural logarithms of the norms, shape (T, H).
         direction_feature: index of the feature each neuron points at, shape (T, H). An activation and the
             collapse that follows carry the feature at the first row after the activation.
         feature_names: F labels.
@@ -74,8 +74,8 @@ def neuron_events(
         threshold: norm at which a neuron counts as active, positive.
     """
     events = []
-    for neuron in range(neuron_norms.shape[1]):
-        for excursion in neuron_excursions(times, neuron_norms[:, neuron], threshold):
+    for neuron in range(log_norms.shape[1]):
+        for excursion in neuron_excursions(times, log_norms[:, neuron], math.log(threshold)):
             feature = feature_names[int(direction_feature[excursion.row, neuron])]
             events.append(Event("activation", excursion.activation, feature, neuron, math.nan, math.nan))
             if math.isfinite(excursion.collapse):
@@ -83,59 +83,54 @@ def neuron_events(
     return place_on_plateaus(events, staircase)
 
 
-def neuron_excursions(times: FloatArray, norms: FloatArray, threshold: float) -> list[Excursion]:
-    """Excursions of one neuron's norm, shape (T,), that count as activations, in order of time."""
-    positive = norms[norms > 0]
-    if positive.size == 0:
+def neuron_excursions(times: FloatArray, log_norms: FloatArray, log_threshold: float) -> list[Excursion]:
+    """Excursions of one neuron's log norm, shape (T,), that count as activations, in order of time."""
+    here = log_norms[np.isfinite(log_norms)]
+    if here.size == 0:
         return []
-    start = float(norms[0]) if norms[0] > 0 else float(positive.min())
-    if start >= threshold:
+    start = float(log_norms[0]) if math.isfinite(log_norms[0]) else float(here.min())
+    if start >= log_threshold:
         return []
-    reach = min(threshold, float(norms.max()))
-    home = start ** (1 - RETURN_PROGRESS) * reach**RETURN_PROGRESS
-    needed = start ** (1 - REQUIRED_PROGRESS) * threshold**REQUIRED_PROGRESS
-    away = np.flatnonzero(np.diff(np.pad((norms > home).astype(np.int8), 1))).reshape(-1, 2)
-    return [_excursion(times, norms, (first, stop), home, needed, threshold)
-            for first, stop in away.tolist() if norms[first:stop].max() >= needed]
+    reach = min(log_threshold, float(log_norms.max()))
+    home = start + RETURN_PROGRESS * (reach - start)
+    needed = start + REQUIRED_PROGRESS * (log_threshold - start)
+    away = np.flatnonzero(np.diff(np.pad((log_norms > home).astype(np.int8), 1))).reshape(-1, 2)
+    return [_excursion(times, log_norms, (first, stop), home, needed, log_threshold)
+            for first, stop in away.tolist() if log_norms[first:stop].max() >= needed]
 
 
 def _excursion(
-    times: FloatArray, norms: FloatArray, rows: tuple[int, int], home: float, needed: float, threshold: float
+    times: FloatArray, log_norms: FloatArray, rows: tuple[int, int], home: float, needed: float, log_threshold: float
 ) -> Excursion:
     """Date the excursion whose first row is `rows[0]` and that is over at `rows[1]`."""
     first, stop = rows
-    settled = _settled_norm(times, norms, rows, needed)
-    level = max(min(threshold, settled / 2), home)
-    row = first + int(np.argmax(norms[first:stop] >= level))
+    settled = _settled_log_norm(times, log_norms, rows, needed)
+    level = max(min(log_threshold, settled - LOG_2), home)
+    row = first + int(np.argmax(log_norms[first:stop] >= level))
     collapse = math.nan
     if stop < times.size:
-        left = max(level / 2, home)
-        last = first + int(np.flatnonzero(norms[first:stop] >= left)[-1])
-        collapse = _log_crossing(times, norms, last + 1, left)
-    return Excursion(_log_crossing(times, norms, row, level), row, collapse)
+        left = max(level - LOG_2, home)
+        last = first + int(np.flatnonzero(log_norms[first:stop] >= left)[-1])
+        collapse = crossing_time(times, log_norms, last + 1, left)
+    return Excursion(crossing_time(times, log_norms, row, level), row, collapse)
 
 
-def _settled_norm(times: FloatArray, norms: FloatArray, rows: tuple[int, int], needed: float) -> float:
-    """Norm at which a neuron first settles in rows `rows[0]` to `rows[1] - 1`, else the largest there.
+def _settled_log_norm(times: FloatArray, log_norms: FloatArray, rows: tuple[int, int], needed: float) -> float:
+    """Log norm at which a neuron first settles in rows `rows[0]` to `rows[1] - 1`, else the largest there.
 
     Settled: at least `needed`, and growing by no more than `SETTLED_GROWTH` in the time that the last
     doubling took. That is the neuron's own clock, so that a plateau too short to be seen in the loss does.
     """
     first, stop = rows
     for row in range(first, stop):
-        if norms[row] < needed:
+        if log_norms[row] < needed:
             continue
-        below = np.flatnonzero(norms[:row] < norms[row] / 2)
+        below = np.flatnonzero(log_norms[:row] < log_norms[row] - LOG_2)
         doubling = times[row] - times[below[-1]] if below.size else times[row]
-        later = float(np.interp(times[row] + doubling, times[first:stop], norms[first:stop]))
-        if later <= (1 + SETTLED_GROWTH) * norms[row]:
-            return max(later, float(norms[row]))
-    return float(norms[first:stop].max())
-
-
-def _log_crossing(times: FloatArray, norms: FloatArray, row: int, level: float) -> float:
-    """When the norm passes `level` between rows `row - 1` and `row`, exponential between them."""
-    return crossing_time(times, np.log(np.maximum(norms, SMALLEST)), row, math.log(level))
+        later = float(np.interp(times[row] + doubling, times[first:stop], log_norms[first:stop]))
+        if later <= math.log1p(SETTLED_GROWTH) + log_norms[row]:
+            return max(later, float(log_norms[row]))
+    return float(log_norms[first:stop].max())
 
 
 def crossing_time(times: FloatArray, values: FloatArray, row: int, level: float) -> float:

@@ -28,7 +28,7 @@ def detect_events(trajectory: Trajectory, threshold: float) -> list[Event]:
     """
     staircase = find_staircase(trajectory.times, trajectory.loss)
     of_neurons = neuron_events(
-        trajectory.times, trajectory.neuron_norms, trajectory.direction_feature, trajectory.feature_names,
+        trajectory.times, trajectory.log_norms, trajectory.direction_feature, trajectory.feature_names,
         staircase, threshold)
     of_features = feature_acquisitions(
         trajectory.times, trajectory.features, trajectory.feature_names, staircase)

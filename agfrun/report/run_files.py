@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import yaml
 
 from agfrun.dynamics.trajectory import Trajectory
 from agfrun.errors import OutputError
 from agfrun.events.event import Event
 from agfrun.report import tables
-from agfrun.report.redraw import CONFIG_FILE, PARAMETERS_FILE, redraw
+from agfrun.report.redraw import redraw
+from agfrun.report.saved_run import CONFIG_FILE, LABELS_FILE, PARAMETERS_FILE
 from agfrun.report.writing import write_csv, write_json, write_safetensors, write_text
 from agfrun.schema import RunConfig
+from agfrun.wording import Wording
 
 DONE_FILE = "done.json"
 MANIFEST_FILE = "manifest.json"
@@ -42,21 +45,35 @@ class RunFiles:
 
     def begin(self, config: RunConfig) -> None:
         """Write the resolved configuration, after clearing away the files of a run that is overwritten."""
-        for name in (*(schema.file for schema in tables.SCHEMAS), PARAMETERS_FILE, MANIFEST_FILE):
+        old = [schema.file for schema in tables.SCHEMAS] + [f"{name}.csv" for name in config.study.tables]
+        for name in (*old, PARAMETERS_FILE, LABELS_FILE, MANIFEST_FILE):
             (self.folder / name).unlink(missing_ok=True)
         self._write(write_text, CONFIG_FILE, yaml.safe_dump(dataclasses.asdict(config), sort_keys=False))
+
+    def write_labels(self, wording: Wording, homogeneity_degree: int) -> None:
+        """Write how features are called, for the figures."""
+        self._write(write_json, LABELS_FILE, dataclasses.asdict(wording) | {"homogeneity_degree": homogeneity_degree})
+
+    def write_table(self, name: str, table: pd.DataFrame) -> None:
+        """Write a study's own table, NAME.csv."""
+        self._write(write_csv, f"{name}.csv", table)
 
     def write_paths(self, trajectories: Sequence[Trajectory], events: Mapping[str, Sequence[Event]]) -> None:
         """Write loss, features, neurons and events."""
         self._write(write_csv, tables.LOSS.file, tables.loss_table(trajectories))
         self._write(write_csv, tables.FEATURES.file, tables.features_table(
             [path for path in trajectories if np.isfinite(path.features).any()]))
+        if any(path.observables for path in trajectories):
+            self._write(write_csv, tables.OBSERVABLES.file, tables.observables_table(trajectories))
         self._write(write_csv, tables.NEURONS.file, tables.neurons_table(trajectories))
         self._write(write_csv, tables.EVENTS.file, tables.events_table(events))
 
-    def write_rows(self, comparison: Sequence[Mapping[str, Any]], claims: Sequence[Mapping[str, Any]]) -> None:
-        """Write comparison and claims."""
+    def write_comparison(self, comparison: Sequence[Mapping[str, Any]]) -> None:
+        """Write the comparison."""
         self._write(write_csv, tables.COMPARISON.file, tables.rows_table(tables.COMPARISON, comparison))
+
+    def write_claims(self, claims: Sequence[Mapping[str, Any]]) -> None:
+        """Write the claims."""
         self._write(write_csv, tables.CLAIMS.file, tables.rows_table(tables.CLAIMS, claims))
 
     def write_parameters(self, arrays: dict[str, np.ndarray]) -> None:

@@ -1,4 +1,4 @@
-"""The six tables of a run: their columns, how they are built and how they are read back.
+"""The seven tables of a run: their columns, how they are built and how they are read back.
 
 All are tidy CSV, one observation a row. A missing value is an empty cell; numbers are written in
 full, so that a table read back equals the table written, bit for bit.
@@ -76,10 +76,19 @@ NEURONS = Schema("neurons.csv", (
     _SOURCE,
     _TIME,
     Column("neuron", "integer", "index of the neuron, from 0"),
-    Column("norm", "number", "Euclidean norm of the neuron's parameters"),
+    Column("norm", "number", "Euclidean norm of the neuron's parameters; 0 below the smallest float"),
+    Column("log10_norm", "number", "decimal logarithm of the norm, at any scale"),
     Column("accumulated_utility", "number", "integral of kappa times the normalized utility"),
     Column("direction_feature", "text", "label of the feature the neuron points at"),
     Column("active", "flag", "whether the neuron's norm has crossed the threshold"),
+))
+
+OBSERVABLES = Schema("observables.csv", (
+    _SOURCE,
+    _TIME,
+    Column("quantity", "text", "name of the quantity, for instance singular value"),
+    Column("index", "integer", "its number, from 1"),
+    Column("value", "number", "its value for the whole network"),
 ))
 
 EVENTS = Schema("events.csv", (
@@ -124,7 +133,7 @@ CLAIMS = Schema("claims.csv", (
     Column("holds", "flag", "whether it holds"),
 ))
 
-SCHEMAS: tuple[Schema, ...] = (LOSS, FEATURES, NEURONS, EVENTS, COMPARISON, CLAIMS)
+SCHEMAS: tuple[Schema, ...] = (LOSS, FEATURES, OBSERVABLES, NEURONS, EVENTS, COMPARISON, CLAIMS)
 
 
 def loss_table(trajectories: Iterable[Trajectory]) -> pd.DataFrame:
@@ -147,13 +156,27 @@ def features_table(trajectories: Iterable[Trajectory]) -> pd.DataFrame:
     ))
 
 
+def observables_table(trajectories: Iterable[Trajectory]) -> pd.DataFrame:
+    """Table `observables.csv`: one row for each moment, quantity and index."""
+    return _concatenate(OBSERVABLES, (
+        {
+            "source": t.source,
+            "time": np.repeat(t.times, values.shape[1]),
+            "quantity": name,
+            "index": np.tile(np.arange(1, values.shape[1] + 1), len(t.times)),
+            "value": values.ravel(),
+        }
+        for t in trajectories for name, values in t.observables.items()
+    ))
+
+
 def neurons_table(trajectories: Sequence[Trajectory], max_rows: int = 200_000) -> pd.DataFrame:
     """Table `neurons.csv`: one row for each moment and neuron, moment by moment.
 
     Above `max_rows` rows in all, moments are left out evenly in record index; each source keeps
     its first and last moment (so that 2 x H rows a source are the least).
     """
-    total = sum(t.neuron_norms.size for t in trajectories)
+    total = sum(t.log_norms.size for t in trajectories)
     share = min(1.0, max_rows / total) if total else 1.0
     return _concatenate(NEURONS, (_neuron_columns(t, share) for t in trajectories))
 
@@ -206,7 +229,7 @@ def read_table(path: Path, schema: Schema) -> pd.DataFrame:
 
 
 def _neuron_columns(trajectory: Trajectory, share: float) -> dict[str, Any]:
-    moments, width = trajectory.neuron_norms.shape
+    moments, width = trajectory.log_norms.shape
     kept = _even_indices(moments, share) if width else np.arange(0)
     labels = np.array([*trajectory.feature_names, None], dtype=object)
     # An index outside the features (a neuron at the origin points nowhere) is a missing label.
@@ -217,6 +240,7 @@ def _neuron_columns(trajectory: Trajectory, share: float) -> dict[str, Any]:
         "time": np.repeat(trajectory.times[kept], width),
         "neuron": np.tile(np.arange(width), len(kept)),
         "norm": trajectory.neuron_norms[kept].ravel(),
+        "log10_norm": (trajectory.log_norms[kept] / np.log(10)).ravel(),
         "accumulated_utility": trajectory.accumulated_utility[kept].ravel(),
         "direction_feature": labels[np.where(known, directions, -1)].ravel(),
         "active": trajectory.active[kept].ravel(),

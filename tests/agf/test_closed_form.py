@@ -207,8 +207,8 @@ def test_no_event_at_all_is_a_prediction_too() -> None:
 
 @pytest.mark.parametrize(("options", "rounds", "reason"), [
     (AlternationOptions(max_events=2), 2, "agf.max_events=2"),
-    (AlternationOptions(max_time=100.0), 3, "loss fell below 0.0001"),
-    (AlternationOptions(loss_tolerance=0.04), 2, "loss fell below 0.04"),
+    (AlternationOptions(max_time=100.0), 3, "all but 0.0001 of the loss"),
+    (AlternationOptions(loss_tolerance=0.04), 2, "all but 0.04 of the loss"),
     (AlternationOptions(max_time=3.0), 1, "before time 3"),
 ])
 def test_stop_rules_explain_themselves(options: AlternationOptions, rounds: int, reason: str) -> None:

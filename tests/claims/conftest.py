@@ -2,23 +2,20 @@ from __future__ import annotations
 
 import pytest
 
+from agfrun.architectures.diagonal_linear import DiagonalLinearConfig
+from agfrun.architectures.quadratic_modadd import QuadraticModaddConfig
 from agfrun.claims.claim import Evidence
+from agfrun.data.modular_addition import ModularAdditionConfig
+from agfrun.data.regression import RotatedRegressionConfig
 from agfrun.pipeline import Result, run
-from agfrun.schema import (
-    AgfConfig,
-    DiagonalLinearConfig,
-    InitConfig,
-    ModularAdditionConfig,
-    QuadraticModaddConfig,
-    RotatedRegressionConfig,
-    RunConfig,
-)
+from agfrun.schema import AgfConfig, InitConfig, RunConfig
 
 
 def evidence_of(result: Result) -> Evidence:
     return Evidence(
         architecture=result.problem.architecture, initial=result.problem.initial,
-        init_scale=result.config.init.scale, threshold=result.config.agf.threshold, prediction=result.prediction,
+        log_init_scale=result.config.init.log_scale, threshold=result.config.agf.threshold,
+        prediction=result.prediction,
         training=result.training, is_flow=True, theory=result.theory, predicted=result.events["agf"],
         measured=result.events["training"], comparison=result.comparison)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from explicit_networks import regression_5d, small_modadd
+from explicit_networks import regression_2d, regression_5d, small_modadd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -177,11 +177,11 @@ def test_observe_of_both_networks() -> None:
     for network in (regression_5d(), small_modadd()):
         architecture = network.architecture
         states = torch.stack([network.random_neurons(seed=seed) for seed in range(4)])
-        features, norms, directions = observe(architecture, states)
+        seen = observe(architecture, states)
         for i, state in enumerate(states):
-            np.testing.assert_allclose(features[i], architecture.features(state), rtol=1e-13)
-            np.testing.assert_allclose(norms[i], state.norm(dim=1))
-            np.testing.assert_array_equal(directions[i], architecture.neuron_feature_strengths(state).argmax(1))
+            np.testing.assert_allclose(seen.features[i], architecture.features(state), rtol=1e-13)
+            np.testing.assert_allclose(np.exp(seen.log_norms[i]), state.norm(dim=1))
+            np.testing.assert_array_equal(seen.directions[i], architecture.neuron_feature_strengths(state).argmax(1))
 
 
 @given(seed=st.integers(0, 10**6), degree=st.integers(2, 6))
@@ -195,12 +195,23 @@ def test_accumulated_utility_of_a_neuron_of_constant_utility(seed: int, degree: 
     expected = np.linspace(0, latest, 20)[:, None] * utility
     norms = start * np.exp(expected) if degree == 2 else (
         start ** (2.0 - degree) - (degree - 2) * expected) ** (1 / (2 - degree))
-    np.testing.assert_allclose(accumulated_utility(norms, degree), expected, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(accumulated_utility(np.log(norms), degree), expected, rtol=1e-9, atol=1e-9)
 
 
-def test_accumulated_utility_of_a_neuron_that_underflows_is_finite() -> None:
-    norms = np.array([[1e-6, 1e-6], [1e-300, 1.0], [0.0, 1.0]])
-    utility = accumulated_utility(norms, 2)
-    assert np.isfinite(utility).all()
-    np.testing.assert_allclose(utility[:2, 0], [0, np.log(1e-294)])
-    assert utility[2, 0] == pytest.approx(np.log(np.finfo(float).tiny / 1e-6))
+def test_a_neuron_at_the_origin_has_a_finite_log_norm() -> None:
+    network = regression_2d()
+    states = torch.tensor([[[1e-6, 0.0], [1e-6, 0.0]], [[1e-300, 0.0], [1.0, 0.0]], [[0.0, 0.0], [1.0, 0.0]]])
+    seen = observe(network.architecture, states)
+    np.testing.assert_allclose(seen.log_norms[:2, 0], np.log([1e-6, 1e-300]))
+    assert seen.log_norms[2, 0] == pytest.approx(np.log(np.finfo(float).tiny))
+    assert np.isfinite(accumulated_utility(seen.log_norms, 2)).all()
+
+
+def test_log_scales_carry_norms_below_the_smallest_float() -> None:
+    network = regression_2d()
+    states = network.random_neurons(seed=3)[None].repeat(2, 1, 1)
+    scales = torch.tensor([[-2000.0, 0.0], [0.5, -3000.0]])
+    seen = observe(network.architecture, states, scales)
+    np.testing.assert_allclose(seen.log_norms, states.norm(dim=-1).log() + scales, rtol=1e-14)
+    np.testing.assert_allclose(seen.features, network.architecture.features(states * scales.exp()[..., None]))
+    np.testing.assert_array_equal(seen.directions, [[0, 1], [0, 1]])

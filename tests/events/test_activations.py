@@ -33,7 +33,9 @@ def events_of(times: np.ndarray, norms: list[np.ndarray], staircase: Staircase, 
     stacked = np.stack(norms, axis=1)
     if directions is None:
         directions = np.zeros(stacked.shape, dtype=np.int64)
-    return neuron_events(times, stacked, directions, NAMES, staircase, threshold)
+    with np.errstate(divide="ignore"):  # a neuron at the origin
+        logs = np.log(stacked)
+    return neuron_events(times, logs, directions, NAMES, staircase, threshold)
 
 
 TIMES = np.linspace(0, 20, 2001)
@@ -138,8 +140,8 @@ def test_units_of_time_and_order_of_neurons_do_not_matter(
     directions = rng.integers(0, 2, norms.shape)
     loss = np.interp(TIMES, [0, 4, 4.1, 9, 9.1, 20], [1, 1, 0.5, 0.5, 0.1, 0.1])
     unit = 10**exponent
-    found = neuron_events(TIMES, norms, directions, NAMES, find_staircase(TIMES, loss), 1.0)
-    again = neuron_events(TIMES * unit, norms[:, order], directions[:, order], NAMES,
+    found = neuron_events(TIMES, np.log(norms), directions, NAMES, find_staircase(TIMES, loss), 1.0)
+    again = neuron_events(TIMES * unit, np.log(norms[:, order]), directions[:, order], NAMES,
                           find_staircase(TIMES * unit, loss), 1.0)
     moved = [(event.kind, event.feature, order[event.neuron or 0]) for event in again]
     assert sorted(moved) == sorted((event.kind, event.feature, event.neuron) for event in found)

@@ -18,7 +18,7 @@ def trajectory(times: np.ndarray, loss: np.ndarray, features: np.ndarray, norms:
     """Neuron i points at feature i."""
     count = norms.shape[1]
     return Trajectory(
-        "training", times, loss, tuple(str(index) for index in range(features.shape[1])), features, norms,
+        "training", times, loss, tuple(str(index) for index in range(features.shape[1])), features, np.log(norms),
         np.zeros_like(norms), np.tile(np.arange(count), (times.size, 1)), norms >= 1)
 
 
@@ -107,7 +107,7 @@ def test_events_are_in_order_of_time(diagonal_events: list[Event]) -> None:
 def test_exchanging_the_neurons(diagonal: Trajectory, diagonal_events: list[Event]) -> None:
     swapped = Trajectory(
         diagonal.source, diagonal.times, diagonal.loss, diagonal.feature_names, diagonal.features,
-        diagonal.neuron_norms[:, ::-1], diagonal.accumulated_utility[:, ::-1],
+        diagonal.log_norms[:, ::-1], diagonal.accumulated_utility[:, ::-1],
         diagonal.direction_feature[:, ::-1], diagonal.active[:, ::-1])
     found = detect_events(swapped, 1.0)
     assert [(e.kind, e.time, e.feature) for e in found] == [

@@ -169,7 +169,7 @@ def _with_neurons(
     # Neuron 2 first points at feature 0 and turns half-way.
     direction = np.tile(np.arange(3), (len(times), 1))
     direction[times < activations[2] / 2, 2] = 0
-    return Trajectory(source, times, loss, FEATURES, features, norms, utility, direction, active)
+    return Trajectory(source, times, loss, FEATURES, features, np.log(norms), utility, direction, active)
 
 
 def _theory() -> Trajectory:

@@ -21,12 +21,12 @@ from agfrun.report.writing import write_csv
 
 
 def _trajectory(moments: int, width: int, source: str = "training") -> Trajectory:
-    """Norm of neuron n at moment m is m + n / 1000, so that each row tells where it is from."""
-    norms = np.arange(moments)[:, None] + np.arange(width) / 1000
+    """Norm of neuron n at moment m is 1 + m + n / 1000, so that each row tells where it is from."""
+    norms = 1 + np.arange(moments)[:, None] + np.arange(width) / 1000
     direction = np.tile(np.arange(width) % 3 - 1, (moments, 1))
     return Trajectory(
         source, np.arange(moments) * 0.1, np.linspace(1, 0, moments), ("1", "3"),
-        np.arange(2.0 * moments).reshape(-1, 2), norms, -norms, direction, norms > 1,
+        np.arange(2.0 * moments).reshape(-1, 2), np.log(norms), -norms, direction, norms > 2,
         np.arange(moments) * 10,
     )
 
@@ -35,7 +35,8 @@ def test_columns_are_those_of_the_specification() -> None:
     promised = {
         "loss.csv": "source,time,step,loss",
         "features.csv": "source,time,feature,value",
-        "neurons.csv": "source,time,neuron,norm,accumulated_utility,direction_feature,active",
+        "observables.csv": "source,time,quantity,index,value",
+        "neurons.csv": "source,time,neuron,norm,log10_norm,accumulated_utility,direction_feature,active",
         "events.csv": "source,event,kind,time,feature,neuron,loss_before,loss_after,"
         "plateau_start,plateau_end",
         "comparison.csv": "event,feature,time_agf,time_training,time_ratio,level_agf,level_training,"
@@ -71,8 +72,9 @@ def test_features_table_is_tidy() -> None:
 def test_neurons_table_names_the_features_that_neurons_point_at() -> None:
     frame = tables.neurons_table([_trajectory(2, 3)])
     assert frame["neuron"].tolist() == [0, 1, 2] * 2
-    assert frame["norm"].tolist() == [0.0, 0.001, 0.002, 1.0, 1.001, 1.002]
-    assert frame["accumulated_utility"].tolist() == (-frame["norm"]).tolist()
+    assert frame["norm"].tolist() == pytest.approx([1.0, 1.001, 1.002, 2.0, 2.001, 2.002])
+    assert frame["accumulated_utility"].tolist() == pytest.approx((-frame["norm"]).tolist())
+    assert frame["log10_norm"].tolist() == pytest.approx(np.log10(frame["norm"]).tolist())
     # The indices are -1 (nowhere), 0 and 1.
     assert frame["direction_feature"].isna().tolist() == [True, False, False] * 2
     assert frame["direction_feature"].dropna().tolist() == ["1", "3"] * 2
@@ -90,13 +92,13 @@ def test_long_runs_are_thinned_evenly_with_their_ends() -> None:
     assert 1800 <= len(frame) <= 2000
     for trajectory in trajectories:
         rows = frame[frame["source"] == trajectory.source]
-        moments = rows["norm"][rows["neuron"] == 0].to_numpy()
+        moments = rows["norm"][rows["neuron"] == 0].to_numpy().round().astype(int) - 1
         assert moments[0] == 0
         assert moments[-1] == len(trajectory.times) - 1
         gaps = np.diff(moments)
         assert gaps.max() - gaps.min() <= 1
         np.testing.assert_array_equal(
-            rows["norm"].to_numpy().reshape(-1, 7), trajectory.neuron_norms[moments.astype(int)]
+            rows["norm"].to_numpy().reshape(-1, 7), trajectory.neuron_norms[moments]
         )
 
 

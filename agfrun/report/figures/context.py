@@ -12,39 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from agfrun.report.figures.style import NO_FEATURE_GREY, feature_colours
+from agfrun.wording import Wording
 
 TIME_LABEL = "gradient-flow time"
+# A prediction that outlives training is shown to this multiple of its last event.
+LAST_EVENT = 1.2
 
 # Over fewer decades the powers of ten alone leave an axis with a label or two.
 _FEWEST_DECADES = 1.5
-
-
-@dataclass(frozen=True)
-class Wording:
-    """How a model's features are called.
-
-    Attributes:
-        feature: what one feature is, for instance `frequency`.
-        value: what its size in the network's output is; the label of that axis.
-        homogeneity_degree: degree kappa of one neuron in its parameters, None if unknown.
-        symbol: mathematical symbol with `{}` for the feature's label, or None.
-    """
-
-    feature: str
-    value: str
-    homogeneity_degree: int | None = None
-    symbol: str | None = None
-
-    def label(self, feature: str) -> str:
-        """A feature's name in a figure."""
-        return self.symbol.format(feature) if self.symbol else f"{self.feature} {feature}"
-
-
-WORDINGS = {
-    "quadratic_modadd": Wording("frequency", "output amplitude", 3),
-    "diagonal_linear": Wording("coefficient", "coefficient", 2, r"$\beta_{{{}}}$"),
-}
-DEFAULT_WORDING = Wording("feature", "feature")
 
 
 @dataclass(frozen=True)
@@ -53,11 +28,13 @@ class FigureContext:
 
     Attributes:
         wording: how features are called.
+        homogeneity_degree: degree kappa of one neuron in its parameters, None if unknown.
         colours: colour of each feature's label, the same in every panel.
         time_limits: ends of the (logarithmic) time axis.
     """
 
     wording: Wording
+    homogeneity_degree: int | None
     colours: dict[str, str]
     time_limits: tuple[float, float]
 
@@ -73,13 +50,14 @@ class FigureContext:
 
 
 def figure_context(
-    model: str, loss: pd.DataFrame, features: pd.DataFrame, events: pd.DataFrame
+    wording: Wording, homogeneity_degree: int | None, loss: pd.DataFrame, features: pd.DataFrame,
+    events: pd.DataFrame,
 ) -> FigureContext:
-    """The context of a run's figures from its model's name and its tables."""
+    """The context of a run's figures from its words and its tables."""
     labels = [str(label) for label in features["feature"].dropna().unique()]
     labels += [label for label in map(str, events["feature"].dropna().unique()) if label not in labels]
     return FigureContext(
-        WORDINGS.get(model, DEFAULT_WORDING), feature_colours(labels), time_limits(loss, events)
+        wording, homogeneity_degree, feature_colours(labels), time_limits(loss, events)
     )
 
 
@@ -99,12 +77,15 @@ def of_source(frame: pd.DataFrame, source: str) -> pd.DataFrame:
 
 
 def time_limits(loss: pd.DataFrame, events: pd.DataFrame) -> tuple[float, float]:
-    """Time axis from a little before the first drop to the end of what was recorded.
+    """Time axis from a little before the first drop to the end of training, or to the last event if that is later.
 
-    Time zero and the long first plateau, on which nothing happens, would fill a logarithmic axis.
+    Time zero and the long first plateau, on which nothing happens, would fill a logarithmic axis, and so would
+    the time that a prediction spends waiting for one more event.
     """
     seen = loss[loss["source"] != "theory"]
-    last = _largest(seen["time"])
+    happened = events["time"][events["source"] != "theory"]
+    trained = _largest(of_source(loss, "training")["time"])
+    last = _largest(seen["time"]) if trained is None else max(trained, LAST_EVENT * (_largest(happened) or 0.0))
     if last is None:
         return 0.1, 10.0
     first = _first_drop(seen, events)

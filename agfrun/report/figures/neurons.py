@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 
 import numpy as np
@@ -24,6 +25,7 @@ from agfrun.report.figures.style import (
 
 FloatArray = npt.NDArray[np.float64]
 
+SMALLEST_DRAWN = -300
 _SOURCES = (("training", "training"), ("agf", "AGF"))
 
 
@@ -42,19 +44,25 @@ def plot_neurons(context: FigureContext, neurons: pd.DataFrame, threshold: float
     """
     figure = new_figure(TEXT_WIDTH, 3.8)
     panels = figure.subplots(2, 2, sharex=True, sharey="row")
-    utility = utility_to_threshold(neurons, context.wording.homogeneity_degree, threshold)
+    # Norms below the smallest float are drawn by their logarithm.
+    shown = bool((neurons["log10_norm"].min() > SMALLEST_DRAWN) or neurons["log10_norm"].empty)
+    utility = utility_to_threshold(neurons, context.homogeneity_degree, threshold)
     for column, (source, title) in enumerate(_SOURCES):
         rows = of_source(neurons, source)
         top, bottom = panels[0, column], panels[1, column]
         top.set_title(title)
-        _draw_race(top, context, rows, rows["norm"])
+        _draw_race(top, context, rows, rows["norm"] if shown else rows["log10_norm"])
         _draw_race(bottom, context, rows, utility[rows.index])
         context.set_time_axis(top, label=False)
         context.set_time_axis(bottom)
-    _set_norm_axis(panels[0, 0], neurons["norm"], threshold)
-    _set_utility_axis(panels[1, 0], utility, context.wording.homogeneity_degree is not None)
-    for axes in (*panels[0], *(panels[1] if context.wording.homogeneity_degree else ())):
-        height = threshold if axes in panels[0] else 1.0
+    if shown:
+        _set_norm_axis(panels[0, 0], neurons["norm"], threshold)
+    else:
+        panels[0, 0].set_ylabel(r"$\log_{10}$ neuron norm")
+        panels[0, 0].autoscale_view(scalex=False)
+    _set_utility_axis(panels[1, 0], utility, context.homogeneity_degree is not None)
+    for axes in (*panels[0], *(panels[1] if context.homogeneity_degree else ())):
+        height = (threshold if shown else math.log10(threshold)) if axes in panels[0] else 1.0
         axes.axhline(height, color="black", linewidth=0.7, linestyle=(0, (1, 1.5)), zorder=3, gid="threshold")
     _add_legend(figure, context, neurons)
     settle(figure)
@@ -71,12 +79,12 @@ def utility_to_threshold(neurons: pd.DataFrame, degree: int | None, threshold: f
     utility = neurons["accumulated_utility"]
     if degree is None:
         return utility
-    initial = neurons.groupby(["source", "neuron"])["norm"].transform("first").to_numpy()
+    initial = np.log(10) * neurons.groupby(["source", "neuron"])["log10_norm"].transform("first").to_numpy()
     # A neuron at the origin or beyond the threshold from the start takes no part in the race.
-    initial = np.where((initial > 0) & (initial < threshold), initial, np.nan)
+    initial = np.where(np.isfinite(initial) & (initial < math.log(threshold)), initial, np.nan)
     if degree == 2:
-        return utility / np.log(threshold / initial)
-    return utility * (degree - 2) / (initial ** (2 - degree) - threshold ** (2 - degree))
+        return utility / (math.log(threshold) - initial)
+    return utility * (degree - 2) / (np.exp((2 - degree) * initial) - threshold ** (2 - degree))
 
 
 def _draw_race(axes: Axes, context: FigureContext, rows: pd.DataFrame, values: pd.Series) -> None:

@@ -10,6 +10,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from wordings import LABELS
 
 from agfrun.report import tables
 from agfrun.report.figures.context import FigureContext, figure_context
@@ -19,7 +20,7 @@ AMPLITUDES = {"1": 10.0, "2": 5.0, "4": 2.5}
 
 
 def _context(run: Any, features: pd.DataFrame, model: str) -> FigureContext:
-    return figure_context(model, run.loss, features, run.event_table)
+    return figure_context(*LABELS[model], run.loss, features, run.event_table)
 
 
 def _draw(run: Any, features: pd.DataFrame | None = None, model: str = "quadratic_modadd") -> Figure:
@@ -103,7 +104,7 @@ def test_value_axis(run: Any, values: dict[str, float], scale: str) -> None:
 def test_interrupted_training_is_named_where_the_prediction_ends(run: Any) -> None:
     training = run.trajectories[0]
     cut = {name: getattr(training, name)[:40] for name in (
-        "times", "loss", "features", "neuron_norms", "accumulated_utility", "direction_feature", "active"
+        "times", "loss", "features", "log_norms", "accumulated_utility", "direction_feature", "active"
     )}
     run.trajectories[0] = dataclasses.replace(training, **cut)
     (axes,) = _draw(run).axes

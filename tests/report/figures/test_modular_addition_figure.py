@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_rgb
+from wordings import MODADD
 
 from agfrun.report.figures.context import FigureContext, figure_context
 from agfrun.report.figures.modular_addition import (
@@ -26,7 +27,7 @@ SixNeurons = Callable[[int], np.ndarray]
 
 @pytest.fixture
 def context(run: Any) -> FigureContext:
-    return figure_context("quadratic_modadd", run.loss, run.features, run.event_table)
+    return figure_context(*MODADD, run.loss, run.features, run.event_table)
 
 
 @pytest.fixture

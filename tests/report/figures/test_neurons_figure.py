@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from wordings import LABELS
 
 from agfrun.report import tables
 from agfrun.report.figures.context import FigureContext, figure_context
@@ -16,7 +17,7 @@ from agfrun.report.figures.neurons import plot_neurons, utility_to_threshold
 
 
 def _context(run: Any, model: str = "quadratic_modadd") -> FigureContext:
-    return figure_context(model, run.loss, run.features, run.event_table)
+    return figure_context(*LABELS[model], run.loss, run.features, run.event_table)
 
 
 def _draw(run: Any, neurons: pd.DataFrame | None = None, model: str = "quadratic_modadd") -> Figure:
@@ -90,7 +91,8 @@ def test_utility_is_one_when_the_norm_reaches_the_threshold(degree: int, thresho
                 utility = share * (initial**power - threshold**power) / (degree - 2)
                 norm = (initial**power - (degree - 2) * utility) ** (1 / power)
             rows.append({
-                "source": "agf", "neuron": neuron, "norm": norm, "accumulated_utility": utility, "time": share
+                "source": "agf", "neuron": neuron, "norm": norm, "log10_norm": np.log10(norm),
+                "accumulated_utility": utility, "time": share
             })
     frame = tables.rows_table(tables.NEURONS, rows)
     assert frame["norm"].iloc[[2, 5]].tolist() == pytest.approx([threshold] * 2)

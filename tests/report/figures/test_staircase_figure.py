@@ -10,6 +10,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from wordings import LABELS, MODADD
 
 from agfrun.events.event import Event
 from agfrun.report import tables
@@ -21,7 +22,7 @@ DROP_TIMES = [20.0, 150.0, 1500.0]
 
 def _draw(run: Any, model: str = "quadratic_modadd", **changed: pd.DataFrame) -> Figure:
     frames = {"loss": run.loss, "events": run.event_table, "comparison": run.comparison} | changed
-    context = figure_context(model, frames["loss"], run.features, frames["events"])
+    context = figure_context(*LABELS[model], frames["loss"], run.features, frames["events"])
     return plot_staircase(context, **frames)
 
 
@@ -80,7 +81,7 @@ def test_sublevels_are_drawn_without_names(run: Any) -> None:
 
 def test_drops_carry_their_feature_in_its_colour(pristine: Any, figure: Figure) -> None:
     texts = _texts(figure.axes[0])
-    context = figure_context("quadratic_modadd", pristine.loss, pristine.features, pristine.event_table)
+    context = figure_context(*MODADD, pristine.loss, pristine.features, pristine.event_table)
     for feature, time in zip(("1", "2", "4"), DROP_TIMES, strict=True):
         text = texts[f"frequency {feature}"]
         assert text.xy[0] == time
@@ -111,7 +112,7 @@ def test_theory_times_are_diamonds_on_the_drops(run: Any) -> None:
     (axes,) = _draw(run).axes
     (diamond,) = (line for line in axes.get_lines() if line.get_marker() == "D")
     assert diamond.get_xydata().tolist() == [[40.0, 6.0]]
-    context = figure_context("quadratic_modadd", run.loss, run.features, run.event_table)
+    context = figure_context(*MODADD, run.loss, run.features, run.event_table)
     assert to_rgb(diamond.get_color()) == to_rgb(context.colours["2"])
 
 

@@ -1,0 +1,36 @@
+"""Checks of configuration values; each raises one line that names the key, the value and what is allowed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from agfrun.errors import ConfigError, closest, did_you_mean
+
+
+def positive(value: float) -> bool:
+    """Whether a number is finite and above zero."""
+    return math.isfinite(value) and value > 0
+
+
+def require(key: str, value: Any, holds: bool, allowed: str) -> None:
+    """Refuse `value` unless `holds`; `allowed` completes the sentence "must be ...".
+
+    Raises:
+        ConfigError: it does not hold.
+    """
+    if not holds:
+        raise ConfigError(key, value, f"must be {allowed}")
+
+
+def one_of(key: str, value: str, allowed: Iterable[str], context: str = "") -> None:
+    """Refuse a word that is not among `allowed`, suggesting the closest.
+
+    Raises:
+        ConfigError: it is not among them; `context` is added to the list of choices.
+    """
+    choices = tuple(allowed)
+    if value not in choices:
+        hint = did_you_mean(closest(value, choices))
+        raise ConfigError(key, value, f"choose one of {', '.join(choices)}{context}{hint}")

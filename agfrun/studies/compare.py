@@ -1,0 +1,29 @@
+"""The default study: train one network, predict it, compare."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agfrun.registry import register_study
+from agfrun.schema import RunConfig, StudyConfig
+
+if TYPE_CHECKING:
+    from agfrun.pipeline import Result
+
+
+@register_study
+@dataclass
+class CompareConfig(StudyConfig):
+    """Training against AGF from one initialization; its tables are those of `agfrun.report.tables`."""
+
+    name: str = "compare"
+
+    def execute(self, config: RunConfig, *, output_dir: Path | str | None, progress: bool | None,
+                command: Sequence[str] | None) -> Result:
+        """See `agfrun.pipeline.run`."""
+        from agfrun.pipeline import run
+
+        return run(config, output_dir=output_dir, progress=progress, command=command)
