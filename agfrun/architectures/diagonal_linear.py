@@ -1,21 +1,61 @@
-"""Diagonal linear network f(x) = sum_i u_i v_i x_i (AGF paper, section 3).
+"""Diagonal linear network of any depth, f(x) = sum_i beta_i x_i (AGF paper, section 3, for depth 2).
 
-Neuron i is theta_i = (u_i, v_i) and sees coordinate i only; features are the coefficients
-beta_i = u_i v_i.
+Neuron i sees coordinate i only; features are the coefficients. Signed: each of the L layers has a vector of
+its own, beta_i = u_i^(1) ... u_i^(L), theta_i = (u_i^(1), ..., u_i^(L)), and beta_i can have either sign.
+Unsigned: the layers share one positive vector, beta_i = u_i^L, theta_i = u_i, and beta_i > 0 for ever. (The
+parametrization u^L - v^L of Woodworth et al., "Kernel and rich regimes in overparametrized models",
+COLT 2020, is the unsigned network on the inputs X and -X side by side.)
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from agfrun.architectures.base import Architecture
+from agfrun.architectures.diagonal_coordinates import (
+    CurveCoordinates,
+    HyperbolicCoordinates,
+    PowerCoordinates,
+    products_without_one,
+    products_without_two,
+)
+from agfrun.checks import require
+from agfrun.claims.diagonal_linear import CLAIMS
 from agfrun.data.regression import Regression
-from agfrun.dynamics.coordinates import FlowCoordinates
-from agfrun.theory.diagonal_linear import diagonal_linear_theory
+from agfrun.registry import register_model
+from agfrun.schema import ModelConfig
+from agfrun.theory.diagonal_curves import NeuronCurves, neuron_curves
+from agfrun.theory.diagonal_linear import design_of, diagonal_linear_theory
+from agfrun.theory.lasso import lasso_path
 from agfrun.theory.theory import Theory
+from agfrun.wording import Wording
+
+LARGEST_DEPTH = 20
+
+
+@register_model
+@dataclass
+class DiagonalLinearConfig(ModelConfig):
+    """Diagonal linear network of any depth (AGF paper, section 3). Its width is the data's dimension."""
+
+    name: str = "diagonal_linear"
+    depth: int = 2
+    signed: bool = True
+
+    data_type: ClassVar[type] = Regression
+    initializations: ClassVar[tuple[str, ...]] = ("deterministic", "gaussian", "balanced")
+
+    def check(self) -> None:
+        """See `ModelConfig.check`."""
+        require("model.depth", self.depth, 2 <= self.depth <= LARGEST_DEPTH, f"an integer from 2 to {LARGEST_DEPTH}")
+
+    def build(self, data: Regression) -> DiagonalLinear:
+        """See `ModelConfig.build`."""
+        return DiagonalLinear(data, self.depth, self.signed)
 
 
 @dataclass(frozen=True)
@@ -27,37 +67,79 @@ class RegressionResidual:
 
 
 class DiagonalLinear(Architecture):
-    """Diagonal linear network on regression data, neurons theta = (u, v) with D = 2."""
+    """Diagonal linear network on regression data.
+
+    Args:
+        depth: number of layers L, at least 2.
+        signed: neurons of D = L layers each, beta = u_1 ... u_L; else D = 1, beta = u^L.
+    """
 
     name = "diagonal_linear"
-    homogeneity_degree = 2
-    neuron_dimension = 2
     output_dimension = 1
-    parameter_blocks = ((1, 1.0), (1, 1.0))
+    wording = Wording("coefficient", "coefficient", r"$\beta_{{{}}}$")
+    claims = CLAIMS
 
-    def __init__(self, data: Regression) -> None:
+    def __init__(self, data: Regression, depth: int = 2, signed: bool = True) -> None:
         self.data = data
+        self.depth = self.homogeneity_degree = depth
+        self.signed = signed
         self.width = data.inputs.shape[1]
+        self.neuron_dimension = depth if signed else 1
+        self.parameter_blocks = ((1, (2 / self.neuron_dimension) ** 0.5),) * self.neuron_dimension
         self.feature_names = tuple(str(i + 1) for i in range(self.width))
         self.device = data.inputs.device
         self.dtype = data.inputs.dtype
 
     def initialize(self, kind: str, scale: float, generator: torch.Generator) -> Tensor:
-        """Gaussian; `deterministic`: u = sqrt(2) scale, v = 0; `balanced`: u, v = +-scale.
+        """Neurons of norm sqrt(2) scale, or Gaussian of that typical norm.
 
-        A balanced neuron has a conserved u^2 - v^2 of zero and can never change the sign of beta.
+        `deterministic`: one layer zero, the others equal and positive (u = sqrt(2) scale, v = 0 at depth 2),
+        so that both signs of beta are equally far. `balanced`: all layers of one magnitude, with random signs;
+        such a neuron can never change the sign of beta. Without signs all parameters are positive, and
+        these two are the same.
         """
-        ones = torch.ones(self.width, dtype=self.dtype, device=self.device)
+        norm = 2**0.5 * scale
+        if not self.signed and kind != "gaussian":
+            return torch.full((self.width, 1), norm, dtype=self.dtype, device=self.device)
         if kind == "deterministic":
-            return torch.stack([2**0.5 * scale * ones, 0 * ones], dim=1)
+            layers = torch.full((self.width, self.depth), norm / (self.depth - 1) ** 0.5, dtype=self.dtype)
+            layers[:, -1] = 0
+            return layers.to(self.device)
         if kind == "balanced":
-            signs = 2 * torch.randint(2, (self.width, 2), generator=generator) - 1
-            return scale * signs.to(ones)
-        return super().initialize(kind, scale, generator)
+            signs = 2 * torch.randint(2, (self.width, self.depth), generator=generator) - 1
+            return signs.to(self.device, self.dtype).mul(norm / self.depth**0.5)
+        drawn = super().initialize(kind, scale, generator)
+        return drawn if self.signed else drawn.abs()
 
-    def theory(self, initial: Tensor, init_scale: float, threshold: float) -> Theory:
-        """The vanishing limit, which does not depend on the initial directions unless these are balanced."""
-        return diagonal_linear_theory(self.data, init_scale)
+    def theory(
+        self, initial: Tensor, log_init_scale: float, threshold: float, log_scale: float = 0.0
+    ) -> Theory | None:
+        """The vanishing limit of this initialization."""
+        return diagonal_linear_theory(self.data, self.curves(initial, log_scale), log_init_scale)
+
+    def curves(self, neurons: Tensor, log_scale: float = 0.0) -> NeuronCurves:
+        """The curves on which `neurons * exp(log_scale)`, (d, D), move."""
+        return neuron_curves(neurons.cpu().double().numpy(), self.depth, log_scale)
+
+    def data_arrays(self) -> dict[str, Tensor]:
+        """The Lasso path: breakpoints (K,) and the coefficients there (K, d)."""
+        path = lasso_path(*design_of(self.data), self.signed)
+        return {"lasso/lambda": torch.from_numpy(path.penalties),
+                "lasso/coefficients": torch.from_numpy(path.coefficients)}
+
+    def coefficients_of(self, neurons: Tensor) -> Tensor:
+        """Coefficient of each neuron, (..., D) to (...)."""
+        return neurons.prod(-1) if self.signed else neurons[..., 0] ** self.depth
+
+    def slopes(self, neurons: Tensor) -> Tensor:
+        """Derivatives of each neuron's coefficient by its parameters, (..., D) to (..., D)."""
+        return products_without_one(neurons) if self.signed else self.depth * neurons ** (self.depth - 1)
+
+    def curvatures(self, neurons: Tensor) -> Tensor:
+        """Second derivatives of each neuron's coefficient, (..., D) to (..., D, D)."""
+        if self.signed:
+            return products_without_two(neurons)
+        return (self.depth * (self.depth - 1) * neurons ** (self.depth - 2))[..., None]
 
     def residual_of(self, coefficients: Tensor, index: Tensor | None = None) -> RegressionResidual:
         """Residual of given coefficients (K,)."""
@@ -66,8 +148,8 @@ class DiagonalLinear(Architecture):
         return RegressionResidual(errors, self.data.inputs.T @ errors / errors.shape[0])
 
     def residual(self, neurons: Tensor, index: Tensor | None = None) -> RegressionResidual:
-        """Residual of the neurons' coefficients u * v."""
-        return self.residual_of(neurons[:, 0] * neurons[:, 1], index)
+        """Residual of the neurons' coefficients."""
+        return self.residual_of(self.coefficients_of(neurons), index)
 
     def loss(self, residual: RegressionResidual) -> Tensor:
         """1/(2n) ||y - X beta||^2."""
@@ -76,16 +158,26 @@ class DiagonalLinear(Architecture):
     def utility_gradient(
         self, neurons: Tensor, residual: RegressionResidual, index: Tensor | None = None
     ) -> Tensor:
-        """Gradient of u v g: (v g, u g)."""
+        """Gradient of beta g: each layer's is g times the product of the other layers."""
         drives = residual.drives if index is None else residual.drives[index]
-        return neurons.flip(-1) * drives[:, None]
+        return self.slopes(neurons) * drives[:, None]
+
+    def hessian(self, neurons: Tensor, index: Tensor | None = None) -> Tensor:
+        """Exact: slopes X^T X / n slopes^T, less each neuron's drive times its curvatures."""
+        inputs = self.data.inputs if index is None else self.data.inputs[:, index]
+        drives = self.residual(neurons, index).drives
+        drives = drives if index is None else drives[index]
+        slopes, covariance = self.slopes(neurons), inputs.T @ inputs / inputs.shape[0]
+        shared = torch.einsum("kl,kj,jm->kljm", slopes, covariance, slopes)
+        own = torch.diag_embed((self.curvatures(neurons) * drives[:, None, None]).permute(1, 2, 0))
+        return (shared - own.permute(2, 0, 3, 1)).reshape(neurons.numel(), neurons.numel())
 
     def features(self, neurons: Tensor) -> Tensor:
-        """Coefficients beta = u v, (..., d, 2) to (..., d)."""
-        return neurons.prod(-1)
+        """Coefficients, (..., d, D) to (..., d)."""
+        return self.coefficients_of(neurons)
 
     def neuron_feature_strengths(self, neurons: Tensor) -> Tensor:
-        """A neuron lies along its own coordinate only, (..., d, 2) to (..., d, d)."""
+        """A neuron lies along its own coordinate only, (..., d, D) to (..., d, d)."""
         return torch.diag_embed(torch.linalg.vector_norm(neurons, dim=-1))
 
     def sampled_gradient(self, neurons: Tensor, batch_size: int, generator: torch.Generator) -> Tensor:
@@ -93,64 +185,11 @@ class DiagonalLinear(Architecture):
         count = self.data.inputs.shape[0]
         rows = torch.randint(count, (batch_size,), generator=generator, device=generator.device)
         inputs = self.data.inputs[rows.to(self.device)]
-        errors = self.data.targets[rows.to(self.device)] - inputs @ neurons.prod(-1)
-        return -neurons.flip(-1) * (inputs.T @ errors / batch_size)[:, None]
+        errors = self.data.targets[rows.to(self.device)] - inputs @ self.coefficients_of(neurons)
+        return -self.slopes(neurons) * (inputs.T @ errors / batch_size)[:, None]
 
-    def flow_coordinates(self, neurons: Tensor, index: Tensor | None = None) -> FlowCoordinates:
-        """Log coordinates, exact at any scale."""
-        return HyperbolicCoordinates(self, neurons, index)
-
-
-class HyperbolicCoordinates(FlowCoordinates):
-    """q_i = integral of the drive g_i: u + v = (u0 + v0) e^q, u - v = (u0 - v0) e^-q, dq/dt = g.
-
-    The flow of (u_i, v_i) moves on the hyperbola u^2 - v^2 = const and q is its parameter (mirror
-    flow). A neuron that collapses and comes back with the other sign is resolved to full relative
-    accuracy at any initialization scale, which the parameters themselves cannot: there u - v drowns
-    in the rounding of u and v. An error in q is a relative error of the neuron's norm.
-    """
-
-    symmetric = False
-
-    def __init__(self, architecture: DiagonalLinear, neurons: Tensor, index: Tensor | None) -> None:
-        self.architecture = architecture
-        self.index = index
-        self.sums = neurons.sum(-1)
-        self.differences = neurons[:, 0] - neurons[:, 1]
-
-    def encode(self, neurons: Tensor) -> Tensor:
-        """Coordinates of neurons on the same hyperbolas as the reference neurons."""
-        sums, differences = neurons.sum(-1), neurons[:, 0] - neurons[:, 1]
-        growing = sums.abs() * self.differences.abs() >= differences.abs() * self.sums.abs()
-        usable = torch.where(self.sums == 0, False, torch.where(self.differences == 0, True, growing))
-        return torch.where(usable, (sums / self.sums).abs().log(), -(differences / self.differences).abs().log())
-
-    def decode(self, y: Tensor) -> Tensor:
-        """See `FlowCoordinates.decode`."""
-        sums, differences = self._branches(y)
-        return 0.5 * torch.stack([sums + differences, sums - differences], dim=-1)
-
-    def loss_and_velocity(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Loss and the drives of the neurons concerned."""
-        sums, differences = self._branches(y)
-        coefficients = 0.25 * (sums.square() - differences.square())
-        residual = self.architecture.residual_of(coefficients, self.index)
-        drives = residual.drives if self.index is None else residual.drives[self.index]
-        return self.architecture.loss(residual), drives
-
-    def jacobian(self, y: Tensor) -> Tensor:
-        """-Sigma diag(d beta / d q), Sigma = X^T X / n."""
-        inputs = self.architecture.data.inputs
-        inputs = inputs if self.index is None else inputs[:, self.index]
-        sums, differences = self._branches(y)
-        slope = 0.5 * (sums.square() + differences.square())
-        return -(inputs.T @ inputs / inputs.shape[0]) * slope
-
-    def relative_error(self, error: Tensor, y: Tensor, y_new: Tensor) -> Tensor:
-        """See `FlowCoordinates.relative_error`."""
-        return error.square().mean().sqrt()
-
-    def _branches(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """U + v and u - v; one that starts at zero stays there, even once the exponential overflows."""
-        sums = torch.where(self.sums == 0, self.sums, self.sums * y.exp())
-        return sums, torch.where(self.differences == 0, self.differences, self.differences * (-y).exp())
+    def flow_coordinates(
+        self, neurons: Tensor, index: Tensor | None = None, log_scale: float = 0.0
+    ) -> CurveCoordinates:
+        """Each neuron's place on its curve, exact at any scale."""
+        return (HyperbolicCoordinates if self.signed else PowerCoordinates)(self, neurons, index, log_scale)

@@ -168,6 +168,15 @@ def with_wrong_utility(architecture: DiagonalLinear) -> DiagonalLinear:
     return Steeper(architecture.data)
 
 
+def with_wrong_penalties(architecture: DiagonalLinear) -> DiagonalLinear:
+    class Shifted(DiagonalLinear):
+        def data_arrays(self) -> dict[str, Tensor]:
+            arrays = super().data_arrays()
+            return {**arrays, "lasso/lambda": 1.001 * arrays["lasso/lambda"]}
+
+    return Shifted(architecture.data)
+
+
 @dataclass(frozen=True)
 class Contradiction:
     problem: str
@@ -202,8 +211,9 @@ CONTRADICTIONS = [
     *(Contradiction("diagonal", f"drop_time_{number}", "training", mistimed("acquisition", number - 1, 1.5))
       for number in (1, 2, 3)),
     Contradiction("diagonal", "conserved_difference", "training", broken_conservation),
-    *(Contradiction("diagonal", f"maximal_utility_{name}", "theory", other_architecture(with_wrong_utility))
-      for name in "12"),
+    Contradiction("diagonal", "maximal_utility", "theory", other_architecture(with_wrong_utility)),
+    Contradiction("diagonal", "lasso_times", "theory", other_architecture(with_wrong_penalties)),
+    Contradiction("diagonal", "lasso_order", "agf", swapped("agf", "activation")),
 ]
 
 

@@ -7,7 +7,14 @@ from explicit_networks import CPU
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agfrun.data.regression import random_regression, rotated_regression
+from agfrun.data.regression import (
+    Regression,
+    SparseRegressionConfig,
+    random_regression,
+    rotated_regression,
+    sparse_regression,
+)
+from agfrun.errors import ConfigError
 
 PUBLISHED_COEFFICIENTS = [1.17476, -19.07457, -9.22909, 4.69751, -1.44367]
 
@@ -87,3 +94,71 @@ def test_dtype(dtype: torch.dtype) -> None:
     for data in (random_regression(2, 3, 0, dtype, CPU),
                  rotated_regression([1.0, 2.0], 30.0, [1.0, 1.0], dtype, CPU)):
         assert data.inputs.dtype == data.targets.dtype == dtype
+
+
+# ---- Sparse regression
+
+
+def sparse(dimension: int = 30, samples: int = 20, nonzero: int = 4, noise: float = 0.0, correlation: float = 0.0,
+           data_seed: int = 0) -> Regression:
+    return sparse_regression(dimension, samples, nonzero, noise, correlation, data_seed, torch.float64, CPU)
+
+
+@settings(max_examples=30, deadline=None)
+@given(dimension=st.integers(1, 12), nonzero=st.integers(1, 12), seed=st.integers(0, 10**6))
+def test_planted_coefficients_are_sparse_with_magnitudes_one_two(dimension: int, nonzero: int, seed: int) -> None:
+    """Read off by least squares from as many samples as it takes."""
+    nonzero = min(nonzero, dimension)
+    data = sparse(dimension, 3 * dimension, nonzero, data_seed=seed)
+    planted = coefficients(data.inputs, data.targets)
+    np.testing.assert_allclose(np.sort(np.abs(planted)), [0] * (dimension - nonzero) + list(range(1, nonzero + 1)),
+                               atol=1e-8 * nonzero)
+
+
+def test_places_signs_and_magnitudes_are_drawn() -> None:
+    drawn = np.array([coefficients(data.inputs, data.targets).round(6)
+                      for seed in range(300) for data in [sparse(5, 15, 2, data_seed=seed)]])
+    places = (drawn != 0).sum(0)
+    assert np.all(np.abs(places - 120) < 4.5 * np.sqrt(300 * 0.4 * 0.6))
+    assert abs(int((drawn > 0).sum()) - 300) < 4.5 * np.sqrt(600 * 0.25)
+    assert {1.0, 2.0, -1.0, -2.0, 0.0} == set(np.unique(drawn).tolist())
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.7, -0.5, 0.99])
+def test_sparse_inputs_are_correlated_as_said(correlation: float) -> None:
+    inputs = sparse(4, 40000, 1, correlation=correlation).inputs.numpy()
+    expected = correlation ** np.abs(np.subtract.outer(np.arange(4), np.arange(4)))
+    deviation = np.sqrt((1 + expected**2) / 40000)
+    assert (np.abs(inputs.T @ inputs / 40000 - expected) < 4.5 * deviation).all()
+
+
+def test_noise_is_added_to_the_targets() -> None:
+    quiet, loud = sparse(3, 20000, 2), sparse(3, 20000, 2, noise=0.5)
+    assert torch.equal(quiet.inputs, loud.inputs)
+    difference = loud.targets - quiet.targets
+    assert float(difference.std()) == pytest.approx(0.5, rel=4.5 / np.sqrt(40000))
+    assert abs(float(difference.mean())) < 4.5 * 0.5 / np.sqrt(20000)
+
+
+def test_sparse_regression_is_its_seed_s() -> None:
+    first, second, other = sparse(data_seed=1), sparse(data_seed=1), sparse(data_seed=2)
+    assert torch.equal(first.inputs, second.inputs)
+    assert torch.equal(first.targets, second.targets)
+    assert not torch.equal(first.inputs, other.inputs)
+
+
+@pytest.mark.parametrize(("key", "value"), [
+    ("dimension", 0), ("samples", 0), ("nonzero", 0), ("nonzero", 31), ("noise", -0.1), ("noise", float("nan")),
+    ("correlation", 1.0), ("correlation", -1.0), ("data_seed", -1),
+])
+def test_sparse_regression_refuses(key: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=f"data.{key}"):
+        SparseRegressionConfig(**{key: value}).check()  # type: ignore[arg-type]
+
+
+def test_sparse_regression_config_builds_what_it_says() -> None:
+    config = SparseRegressionConfig(dimension=7, samples=5, nonzero=2)
+    config.check()
+    data = config.build(torch.float32, CPU)
+    assert data.inputs.shape == (5, 7)
+    assert data.inputs.dtype == data.targets.dtype == torch.float32

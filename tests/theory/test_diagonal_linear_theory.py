@@ -1,4 +1,4 @@
-"""The published numbers of the diagonal network: two- and five-dimensional regression."""
+"""The published numbers of the diagonal network: two- and five-dimensional regression; other depths beside them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ import numpy as np
 import pytest
 import torch
 from explicit_networks import regression_2d, regression_5d
+from scipy.optimize import nnls
+from scipy.special import beta
 
 from agfrun.architectures.diagonal_linear import DiagonalLinear
 from agfrun.data.regression import Regression
-from agfrun.theory.diagonal_linear import diagonal_linear_theory, limit_saddles
+from agfrun.events.event import Event
+from agfrun.theory.diagonal_linear import first_collapse, first_selections, limit_saddles
+from agfrun.theory.successive_saddles import successive_saddles
 from agfrun.theory.theory import Theory
+from agfrun.theory.three_wave import blow_up_time
 
 TIMES_2D, ORDER_2D = [0.193042, 0.600220, 3.457363], [0, 1, 0]
 LEVELS_2D = [2.311099, 1.114650, 0.070000, 0.0]
@@ -25,6 +30,20 @@ def data_of(dimension: int) -> Regression:
     architecture = (regression_2d() if dimension == 2 else regression_5d()).architecture
     assert isinstance(architecture, DiagonalLinear)
     return architecture.data
+
+
+def theory_of(
+    data: Regression, scale: float, depth: int = 2, kind: str = "deterministic", signed: bool = True,
+) -> Theory:
+    architecture = DiagonalLinear(data, depth, signed)
+    initial = architecture.initialize(kind, scale, torch.Generator().manual_seed(0))
+    theory = architecture.theory(initial, math.log(scale), 1.0)
+    assert theory is not None
+    return theory
+
+
+def activations_of(theory: Theory) -> list[Event]:
+    return [event for event in theory.events if event.kind == "activation"]
 
 
 def test_two_dimensional_sequence() -> None:
@@ -67,9 +86,9 @@ def test_five_dimensional_sequence() -> None:
 
 @pytest.mark.parametrize("scale", [1e-2, 1e-6, 1e-100])
 def test_theory_is_the_limit_on_the_clock_of_the_scale(scale: float) -> None:
-    theory = diagonal_linear_theory(data_of(5), scale)
+    theory = theory_of(data_of(5), scale)
     saddles = limit_saddles(data_of(5))
-    activations = [event for event in theory.events if event.kind == "activation"]
+    activations = activations_of(theory)
     np.testing.assert_allclose([event.time for event in activations],
                                [saddle.time * -math.log(scale) for saddle in saddles], rtol=1e-12)
     assert theory.initial_loss == pytest.approx(LEVELS_5D[0], abs=DIGITS)
@@ -78,7 +97,7 @@ def test_theory_is_the_limit_on_the_clock_of_the_scale(scale: float) -> None:
 
 
 def test_theory_events_chain_the_levels_and_plateaus() -> None:
-    theory = diagonal_linear_theory(data_of(2), 1e-6)
+    theory = theory_of(data_of(2), 1e-6)
     assert [event.kind for event in theory.events] == ["activation", "activation", "collapse", "activation"]
     activations = [event for event in theory.events if event.kind == "activation"]
     np.testing.assert_allclose([event.loss_before for event in activations], LEVELS_2D[:-1], atol=DIGITS)
@@ -90,7 +109,7 @@ def test_theory_events_chain_the_levels_and_plateaus() -> None:
 
 
 def test_staircase_has_two_rows_at_each_drop() -> None:
-    theory = diagonal_linear_theory(data_of(2), 1e-6)
+    theory = theory_of(data_of(2), 1e-6)
     path = theory.trajectory(("1", "2"), end=100.0)
     assert path is not None
     times = [time * -math.log(1e-6) for time in TIMES_2D]
@@ -102,7 +121,7 @@ def test_staircase_has_two_rows_at_each_drop() -> None:
 
 
 def test_staircase_never_ends_before_its_last_drop() -> None:
-    path = diagonal_linear_theory(data_of(2), 1e-6).trajectory(("1", "2"), end=1.0)
+    path = theory_of(data_of(2), 1e-6).trajectory(("1", "2"), end=1.0)
     assert path is not None
     assert path.times[-1] == path.times[-2]
 
@@ -113,6 +132,83 @@ def test_theory_without_times_has_no_staircase() -> None:
 
 def test_targets_that_are_zero_leave_nothing_to_learn() -> None:
     data = Regression(torch.eye(2, dtype=torch.float64), torch.zeros(2, dtype=torch.float64))
-    theory = diagonal_linear_theory(data, 1e-3)
+    theory = theory_of(data, 1e-3)
     assert theory.events == ()
     assert theory.initial_loss == 0.0
+
+
+# ---- Other depths, initializations and signs
+
+
+@pytest.mark.parametrize("depth", [3, 4, 5])
+@pytest.mark.parametrize("dimension", [2, 5])
+def test_neurons_that_start_alike_follow_the_published_sequence_at_any_depth(dimension: int, depth: int) -> None:
+    """Order, levels and ratios of times are those of depth 2; the unit is the common blow-up, an integral."""
+    scale = 1e-3
+    theory = theory_of(data_of(dimension), scale, depth)
+    published = TIMES_2D if dimension == 2 else TIMES_5D
+    activations = activations_of(theory)
+    assert [event.neuron for event in activations] == (ORDER_2D if dimension == 2 else ORDER_5D)
+    np.testing.assert_allclose([level for _, level in theory.levels],
+                               (LEVELS_2D if dimension == 2 else LEVELS_5D)[1:], atol=DIGITS)
+    # Layers (c, ..., c, 0): dr/dq = (r^2 + c^2)^((L - 1) / 2), up to infinity a beta function.
+    size = math.sqrt(2 / (depth - 1)) * scale
+    unit = 0.5 * beta(0.5, 0.5 * (depth - 2)) * size ** (2 - depth)
+    times = np.array([event.time for event in activations])
+    np.testing.assert_allclose(times / unit, [s.time for s in limit_saddles(data_of(dimension))], rtol=1e-10)
+    np.testing.assert_allclose(times / unit, published, atol=DIGITS)
+
+
+def test_depth_three_uses_each_neuron_s_own_blow_up() -> None:
+    """Gaussian neurons: thresholds are elliptic integrals of their directions."""
+    data, scale = data_of(5), 1e-4
+    architecture = DiagonalLinear(data, 3)
+    neurons = architecture.initialize("gaussian", scale, torch.Generator().manual_seed(0))
+    upper = np.array([blow_up_time(u, v, w, 1.0) for u, v, w in neurons.tolist()])
+    lower = -np.array([blow_up_time(-u, v, w, 1.0) for u, v, w in neurons.tolist()])
+    expected = successive_saddles(data.inputs.numpy(), data.targets.numpy(), lower, upper)
+    theory = architecture.theory(neurons, math.log(scale), 1.0)
+    assert theory is not None
+    assert [event.neuron for event in activations_of(theory)] == [saddle.coordinate for saddle in expected]
+    np.testing.assert_allclose([event.time for event in activations_of(theory)], [s.time for s in expected], rtol=1e-9)
+
+
+def test_unsigned_theory_is_nonnegative_least_squares() -> None:
+    data = data_of(5)
+    for depth in (2, 3):
+        theory = theory_of(data, 1e-3, depth, signed=False)
+        _, residual = nnls(data.inputs.numpy(), data.targets.numpy())
+        assert theory.levels[-1][1] == pytest.approx(0.5 * residual**2 / 20, rel=1e-10)
+        unit = 0.5 * math.log(1e3) if depth == 2 else (math.sqrt(2) * 1e-3) ** -1 / 3
+        np.testing.assert_allclose([event.time / unit for event in activations_of(theory)],
+                                   [saddle.time for saddle in limit_saddles(data, signed=False)], rtol=1e-10)
+
+
+def test_balanced_neurons_keep_their_signs() -> None:
+    theory = theory_of(data_of(5), 1e-3, kind="balanced")
+    architecture = DiagonalLinear(data_of(5))
+    signs = architecture.initialize("balanced", 1e-3, torch.Generator().manual_seed(0)).prod(1).sign().numpy()
+    inputs, targets = data_of(5).inputs.numpy(), data_of(5).targets.numpy()
+    assert theory.levels[-1][1] == pytest.approx(0.5 * nnls(inputs * signs, targets)[1] ** 2 / 20, rel=1e-10)
+
+
+def test_ties_are_named() -> None:
+    data = Regression(torch.eye(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64))
+    assert "coefficients 1 and 2 activate together" in theory_of(data, 1e-3).undecided
+    assert theory_of(data_of(5), 1e-3).undecided == ""
+
+
+def test_first_selections_and_first_collapse() -> None:
+    saddles = limit_saddles(data_of(2))
+    assert [coordinate for coordinate, _ in first_selections(saddles)] == [0, 1]
+    assert first_collapse(saddles) == saddles[1].time
+    assert first_collapse(limit_saddles(data_of(5))) == math.inf
+
+
+def test_a_scale_below_every_float_has_the_same_limit() -> None:
+    architecture = DiagonalLinear(data_of(2))
+    start = architecture.initialize("deterministic", 1.0, torch.Generator())
+    log_scale = -400 * math.log(10)
+    theory = architecture.theory(start, log_scale, 1.0, log_scale)
+    times = [event.time for event in theory.events if event.kind == "activation"]
+    np.testing.assert_allclose(np.array(times) / -log_scale, [0.193042, 0.600220, 3.457363], atol=1e-6)

@@ -1,15 +1,14 @@
 from __future__ import annotations
 
-import math
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from scipy.optimize import brentq, lsq_linear
+from scipy.optimize import lsq_linear, nnls
 
-from agfrun.theory.successive_saddles import Saddle, hyperbola_ends, signed_least_squares, successive_saddles
+from agfrun.theory.successive_saddles import Saddle, signed_least_squares, successive_saddles
 
 FloatArray = np.ndarray
 DESIGNS = st.tuples(st.integers(1, 6), st.integers(1, 8), st.integers(0, 10**6))
@@ -187,56 +186,134 @@ def test_stop_rules() -> None:
     assert solve(inputs, np.zeros(8)) == []
 
 
-# ---- Ends of the hyperbolas
+# ---- Against brute force, and where the design is degenerate
 
 
-def squared_norm(q: float, total: float, difference: float) -> float:
-    """From the parameters: u + v = total e^q, u - v = difference e^-q."""
-    grown, shrunk = total * math.exp(q), difference * math.exp(-q)
-    u, v = (grown + shrunk) / 2, (grown - shrunk) / 2
-    return u**2 + v**2
+def enumerated_minimum(inputs: FloatArray, targets: FloatArray, signs: FloatArray) -> tuple[float, FloatArray]:
+    """Least squares under signs by trying every support: cost and coefficients of the best feasible one."""
+    free = np.flatnonzero(signs)
+    best, found = float(np.sum(targets**2)), np.zeros(inputs.shape[1])
+    for size in range(1, len(free) + 1):
+        for support in combinations(free.tolist(), size):
+            trial = np.zeros(inputs.shape[1])
+            trial[list(support)] = np.linalg.lstsq(inputs[:, support], targets, rcond=None)[0]
+            cost = float(np.sum((targets - inputs @ trial) ** 2))
+            if np.all(trial * signs >= 0) and cost < best * (1 - 1e-12):
+                best, found = cost, trial
+    return best, found
 
 
-@pytest.mark.parametrize("scale", [0.3, 1e-2, 1e-6])
-def test_ends_of_the_deterministic_initialization(scale: float) -> None:
-    start = math.sqrt(2) * scale
-    lower, upper = hyperbola_ends(np.array([start]), np.array([start]), 1.0)
-    expected = 0.5 * math.acosh(1 / (2 * scale**2))
-    assert upper[0] == pytest.approx(expected, rel=1e-12)
-    assert lower[0] == pytest.approx(-expected, rel=1e-12)
-
-
-def test_ends_at_a_scale_whose_square_underflows() -> None:
-    """arccosh(1 / (2 a^2)) / 2 = log(1 / a) to double precision once a < 1e-8."""
-    start = np.array([math.sqrt(2) * 1e-200])
-    lower, upper = hyperbola_ends(start, start, 1.0)
-    assert upper[0] == pytest.approx(200 * math.log(10), rel=1e-14)
-    assert lower[0] == pytest.approx(-200 * math.log(10), rel=1e-14)
+def enumerated_path(inputs: FloatArray, targets: FloatArray) -> list[tuple[float, FloatArray]]:
+    """Times and coefficients when all coordinates at an end are solved for together (the published algorithm)."""
+    levels, coefficients = np.zeros(inputs.shape[1]), np.zeros(inputs.shape[1])
+    time, path = 0.0, []
+    size = float(np.abs(drives_at(inputs, targets, coefficients)).max())
+    for _ in range(60):
+        drives = drives_at(inputs, targets, coefficients)
+        drives[(coefficients != 0) | (np.abs(drives) < 1e-9 * size)] = 0
+        # An end that is already reached is left only inwards.
+        ahead = np.where(drives > 0, 1 - levels, 1 + levels)
+        waits = np.divide(ahead, np.abs(drives), out=np.full(len(levels), np.inf), where=drives != 0)
+        if not np.isfinite(waits.min()):
+            return path
+        time, levels = time + waits.min(), levels + waits.min() * drives
+        levels[np.abs(np.abs(levels) - 1) < 1e-9] = np.round(levels[np.abs(np.abs(levels) - 1) < 1e-9])
+        coefficients = enumerated_minimum(inputs, targets, np.where(np.abs(levels) == 1, np.sign(levels), 0))[1]
+        path.append((time, coefficients))
+    raise AssertionError("no end")
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 10**6), exponent=st.floats(-12, -1), threshold=st.floats(0.5, 2.0))
-def test_ends_of_a_gaussian_initialization_are_where_the_norm_reaches_the_threshold(
-    seed: int, exponent: float, threshold: float,
+@given(dimension=st.integers(1, 4), samples=st.integers(1, 6), seed=st.integers(0, 10**6))
+def test_sequence_is_that_of_the_enumeration(dimension: int, samples: int, seed: int) -> None:
+    inputs, targets = random_design(dimension, samples, seed)
+    saddles, path = solve(inputs, targets), enumerated_path(inputs, targets)
+    size = float(np.abs(drives_at(inputs, targets, np.zeros(dimension))).max())
+    assume(path and path[-1][0] * size < 1e4)  # else nearly collinear: rounding decides
+    assert len(saddles) == len(path)
+    for saddle, (time, coefficients) in zip(saddles, path, strict=True):
+        assert saddle.time == pytest.approx(time, rel=1e-7)
+        np.testing.assert_allclose(saddle.coefficients, coefficients, atol=1e-7 * (1 + np.abs(coefficients).max()))
+
+
+def test_equal_columns_share_one_event_s_loss() -> None:
+    """Two equal columns arrive together; the second finds nothing left."""
+    column, other = np.array([1.0, 2.0, -1.0]), np.array([0.3, -0.2, 0.4])
+    inputs = np.stack([column, column, other], axis=1)
+    saddles = solve(inputs, inputs @ np.array([1.0, 1.0, 0.5]))
+    alone = solve(inputs[:, [0, 2]], inputs @ np.array([1.0, 1.0, 0.5]))
+    np.testing.assert_allclose([s.time for s in saddles], [s.time for s in alone], rtol=1e-12)
+    np.testing.assert_allclose([s.loss for s in saddles], [s.loss for s in alone], atol=1e-14)
+    assert saddles[-1].coefficients[0] + saddles[-1].coefficients[1] == pytest.approx(2.0, rel=1e-12)
+
+
+def test_opposite_columns_are_two_names_of_one_coefficient() -> None:
+    column = np.array([1.0, 2.0, -1.0])
+    saddles = solve(np.stack([column, -column], axis=1), 3 * column)
+    assert len(saddles) == 1
+    assert float(np.array([1.0, -1.0]) @ saddles[0].coefficients) == pytest.approx(3.0)
+    assert saddles[0].loss == pytest.approx(0.0, abs=1e-25)
+
+
+def test_equal_drives_come_one_after_the_other_after_no_wait() -> None:
+    inputs = np.sqrt(3) * np.eye(3)
+    saddles = solve(inputs, inputs @ np.array([2.0, -2.0, 1.0]))
+    assert [saddle.coordinate for saddle in saddles] == [0, 1, 2]
+    np.testing.assert_allclose([saddle.time for saddle in saddles], [0.5, 0.5, 1.0], rtol=1e-12)
+    assert [saddle.collapsed for saddle in saddles] == [(), (), ()]
+
+
+def test_zero_columns_and_orthogonal_columns_never_move() -> None:
+    inputs = np.array([[1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    saddles = solve(inputs, np.array([1.0, 1.0, 0.0]))
+    assert [saddle.coordinate for saddle in saddles] == [0]
+    np.testing.assert_allclose(saddles[0].levels[1:], 0.0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(design=DESIGNS, rank=st.integers(1, 3), noise=st.booleans())
+def test_rank_deficient_designs_end_at_least_squares(
+    design: tuple[int, int, int], rank: int, noise: bool,
 ) -> None:
-    u, v = 10**exponent * np.random.default_rng(seed).normal(size=2)
-    assume(u**2 + v**2 < 0.9 * threshold**2)
-    total, difference = u + v, u - v
-    lower, upper = hyperbola_ends(np.array([total]), np.array([difference]), threshold)
+    """Dependent columns and noise: the loss ends at its minimum, after finitely many events, none of them rounding."""
+    dimension, samples, seed = design
+    rng = np.random.default_rng(seed)
+    inputs = rng.normal(size=(samples, rank)) @ rng.normal(size=(rank, dimension))
+    targets = inputs @ rng.normal(size=dimension) + noise * rng.normal(size=samples)
+    saddles = solve(inputs, targets)
+    best = np.linalg.lstsq(inputs, targets, rcond=1e-12)[0]
+    expected = 0.5 * float(np.mean((targets - inputs @ best) ** 2))
+    initial = 0.5 * float(np.mean(targets**2))
+    final = saddles[-1].loss if saddles else initial
+    assert final == pytest.approx(expected, rel=1e-7, abs=1e-11 * initial)
+    assert len(saddles) < 60
+    losses = [initial, *(saddle.loss for saddle in saddles)]
+    assert all(after <= before * (1 + 1e-12) for before, after in pairwise(losses))
 
-    def excess(q: float) -> float:
-        return squared_norm(q, total, difference) - threshold**2
 
-    # The squared norm is convex in q and below the threshold at q = 0: one end on each side.
-    assert upper[0] == pytest.approx(brentq(excess, 0, 60, xtol=1e-14), rel=1e-9, abs=1e-9)
-    assert lower[0] == pytest.approx(brentq(excess, -60, 0, xtol=1e-14), rel=1e-9, abs=1e-9)
+@settings(max_examples=30, deadline=None)
+@given(design=DESIGNS, exponent=st.floats(-8, 8))
+def test_badly_scaled_columns_follow_their_own_thresholds(design: tuple[int, int, int], exponent: float) -> None:
+    """Rescaling column i by c and its ends by c leaves times and outputs as they are."""
+    dimension, samples, seed = design
+    inputs, targets = random_design(dimension, samples, seed)
+    assume(dimension < samples)
+    factors = 10 ** (exponent * np.random.default_rng(seed).random(dimension))
+    reference = solve(inputs, targets)
+    scaled = successive_saddles(inputs * factors, targets, -factors, factors)
+    assert [s.coordinate for s in scaled] == [s.coordinate for s in reference]
+    np.testing.assert_allclose([s.time for s in scaled], [s.time for s in reference], rtol=1e-6)
+    for ours, theirs in zip(scaled, reference, strict=True):
+        np.testing.assert_allclose(ours.coefficients * factors, theirs.coefficients, atol=1e-7)
 
 
-@pytest.mark.parametrize("threshold", [0.5, 1.0])
-def test_balanced_neurons_have_one_end(threshold: float) -> None:
-    scale = 1e-3
-    lower, upper = hyperbola_ends(np.array([2 * scale, 0.0]), np.array([0.0, 2 * scale]), threshold)
-    reached = math.log(threshold / (math.sqrt(2) * scale))
-    np.testing.assert_allclose([upper[0], lower[1]], [reached, -reached], rtol=1e-12)
-    assert lower[0] == -math.inf
-    assert upper[1] == math.inf
+@settings(max_examples=40, deadline=None)
+@given(design=DESIGNS)
+def test_without_lower_ends_the_sequence_ends_at_nonnegative_least_squares(design: tuple[int, int, int]) -> None:
+    inputs, targets = random_design(*design)
+    ends = np.ones(inputs.shape[1])
+    saddles = successive_saddles(inputs, targets, np.full_like(ends, -np.inf), ends)
+    expected = nnls(inputs, targets)[1]
+    final = saddles[-1].coefficients if saddles else np.zeros(inputs.shape[1])
+    assert np.all(final >= 0)
+    assert float(np.linalg.norm(targets - inputs @ final)) == pytest.approx(expected, rel=1e-9, abs=1e-7)
