@@ -33,7 +33,7 @@ DEFAULT_DATA = "modular_addition"
 DEFAULT_STUDY = "compare"
 
 LOSS_NORMALIZATIONS = ("paper", "mean_over_outputs", "sum_over_outputs")
-FLOW_METHODS = ("auto", "rosenbrock", "rkc")
+FLOW_METHODS = ("auto", "rosenbrock", "extrapolation", "rkc")
 COST_PHASES = ("instantaneous", "timed")
 DORMANT_CLOCKS = ("carried", "restarted")
 AGF_METHODS = ("auto", "generic", "closed_form")

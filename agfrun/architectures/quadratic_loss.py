@@ -28,7 +28,7 @@ class Moments:
         responses: A and B at all p shifts, shape (2, K, p).
         squares: their elementwise squares, shape (2, K, p).
         means: alpha and beta, means of the squares, shape (2, K).
-        output: w, shape (K, p).
+        output: w, shape (K, q).
     """
 
     responses: Tensor
@@ -42,7 +42,7 @@ class QuadraticLoss:
 
     Args:
         input_map: (m, p); u and v have m entries each and respond with `u @ input_map`.
-        output_map: (p, p); `w @ output_map`[s] = <w, x shifted by s>.
+        output_map: (q, p); w has q entries, `w @ output_map`[s] = <w, x shifted by s>.
         target_energy: E 1/2 ||y||^2.
     """
 
@@ -51,10 +51,11 @@ class QuadraticLoss:
         self.output_map = output_map
         self.target_energy = target_energy
         self.m, self.p = input_map.shape
-        self.dimension = 2 * self.m + self.p
+        self.output_size = output_map.shape[0]
+        self.dimension = 2 * self.m + self.output_size
 
     def moments(self, neurons: Tensor) -> Moments:
-        """Moments of neurons (K, 2m + p)."""
+        """Moments of neurons (K, 2m + q)."""
         inputs = neurons[:, : 2 * self.m].reshape(neurons.shape[0], 2, self.m).transpose(0, 1)
         responses = inputs @ self.input_map
         squares = responses * responses
@@ -71,7 +72,7 @@ class QuadraticLoss:
         return gradient
 
     def utility_gradient(self, probe: Moments, source: Moments) -> tuple[Tensor, Tensor]:
-        """Gradient (K, 2m + p) of the probes' utility given the sources, and each probe's T, (K,)."""
+        """Gradient (K, 2m + q) of the probes' utility given the sources, and each probe's T, (K,)."""
         p = self.p
         target = self.target_gradient(probe)
         target_output = target[2] @ self.output_map.T
@@ -100,7 +101,7 @@ class QuadraticLoss:
         return self.target_energy - (target * source.output).sum() + 0.5 * pairs
 
     def loss_and_gradient(self, neurons: Tensor) -> tuple[Tensor, Tensor]:
-        """Loss and its gradient (K, 2m + p), sharing every intermediate.
+        """Loss and its gradient (K, 2m + q), sharing every intermediate.
 
         The pair term of the loss comes from Euler's theorem: 3 U_i = <theta_i, grad U_i> and
         sum_ij M_ij <w_i, w_j> = sum_i (T_i - U_i).
@@ -111,10 +112,10 @@ class QuadraticLoss:
         return self.target_energy - 0.5 * (target.sum() + utility), -gradient
 
     def hessian(self, neurons: Tensor) -> Tensor:
-        """Hessian of the loss, (K(2m + p), K(2m + p)), assembled block by block."""
+        """Hessian of the loss, (K(2m + q), K(2m + q)), assembled block by block."""
         moments = self.moments(neurons)
-        count, m, p = neurons.shape[0], self.m, self.p
-        gram = moments.responses @ moments.responses.transpose(1, 2) / p
+        count, m = neurons.shape[0], self.m
+        gram = moments.responses @ moments.responses.transpose(1, 2) / self.p
         overlap = moments.output @ moments.output.T
         blocks = neurons.new_empty(count, self.dimension, count, self.dimension)
         for z in range(2):
@@ -127,7 +128,7 @@ class QuadraticLoss:
         blocks[:, :m, :, m : 2 * m] = across
         blocks[:, m : 2 * m, :, :m] = across.permute(2, 3, 0, 1)
         coupling = self.coupling(moments, moments, gram)
-        identity = torch.eye(p, dtype=neurons.dtype, device=neurons.device)
+        identity = torch.eye(self.output_size, dtype=neurons.dtype, device=neurons.device)
         blocks[:, 2 * m :, :, 2 * m :] = coupling[:, None, :, None] * identity[None, :, None, :]
         return blocks.view(count * self.dimension, count * self.dimension)
 
@@ -142,7 +143,7 @@ class QuadraticLoss:
         return blocks.permute(0, 2, 1, 3)
 
     def _input_output(self, moments: Moments, gram: Tensor, z: int) -> Tensor:
-        """d^2 L / d A d w (z = 0) or d B d w (z = 1), mapped to u or v; shape (K, m, K, p)."""
+        """d^2 L / d A d w (z = 0) or d B d w (z = 1), mapped to u or v; shape (K, m, K, q)."""
         p, output = self.p, moments.output
         responses, other = moments.responses[z], moments.responses[1 - z]
         slope = (2 / p) * responses[:, None, :] * (moments.squares[z] + moments.means[1 - z][:, None])

@@ -7,15 +7,49 @@ after shifting each output back by a + b.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
 from agfrun.architectures.base import Architecture
+from agfrun.architectures.quadratic_coordinates import TemplateCoordinates
 from agfrun.architectures.quadratic_loss import Moments, QuadraticLoss
+from agfrun.architectures.quadratic_output import OutputLoss, OutputResidual
+from agfrun.checks import require
+from agfrun.claims.quadratic_modadd import CLAIMS
 from agfrun.data.modular_addition import ModularAddition
-from agfrun.dynamics.coordinates import FlowCoordinates, relative_error_of_neurons
+from agfrun.dynamics.coordinates import FlowCoordinates
+from agfrun.registry import register_model
+from agfrun.schema import ModelConfig
 from agfrun.theory.modular_addition import modular_addition_theory
 from agfrun.theory.theory import Theory
+from agfrun.wording import Wording
+
+# Multiplications per neuron that cost no more than the calls that make them.
+CHEAP = 20_000
+
+
+@register_model
+@dataclass
+class QuadraticModaddConfig(ModelConfig):
+    """Two-layer network with quadratic activation on modular addition (AGF paper, section 6)."""
+
+    name: str = "quadratic_modadd"
+    loss_normalization: str = "mean_over_outputs"
+    width: int = 18
+
+    data_type: ClassVar[type] = ModularAddition
+    initializations: ClassVar[tuple[str, ...]] = ("gaussian", "balanced")
+
+    def check(self) -> None:
+        """See `ModelConfig.check`."""
+        require("model.width", self.width, self.width >= 1, "an integer of at least 1")
+
+    def build(self, data: ModularAddition) -> QuadraticModadd:
+        """See `ModelConfig.build`."""
+        return QuadraticModadd(data, self.width)
 
 
 class QuadraticModadd(Architecture):
@@ -23,6 +57,8 @@ class QuadraticModadd(Architecture):
 
     name = "quadratic_modadd"
     homogeneity_degree = 3
+    wording = Wording("frequency", "output amplitude")
+    claims = CLAIMS
 
     def __init__(self, data: ModularAddition, width: int) -> None:
         self.data = data
@@ -34,28 +70,42 @@ class QuadraticModadd(Architecture):
         self.parameter_blocks = ((data.p, inputs), (data.p, inputs), (data.p, output))
         self.device = data.template.device
         self.dtype = data.template.dtype
-        self.quadratic_loss = QuadraticLoss(_circulant(data.template), _circulant(data.template),
-                                            0.5 * float(data.template.square().sum()))
+        self.circulant = _circulant(data.template)
+        self.basis = _frequency_basis(data)
+        self.cosines, self.sines = _waves(data)
+        self.moments_loss = QuadraticLoss(self.circulant, self.circulant, 0.5 * float(data.template.square().sum()))
+        self.output_loss = self.loss_through_output(width, self.circulant)
 
-    def residual(self, neurons: Tensor, index: Tensor | None = None) -> Moments:
-        """Moments of the neurons; the residual is the target minus their output."""
-        return self.quadratic_loss.moments(neurons)
+    def residual(self, neurons: Tensor, index: Tensor | None = None) -> Moments | OutputResidual:
+        """What the neurons leave of the target, in whichever of the two exact forms is cheaper here."""
+        if self.output_loss is None:
+            return self.moments_loss.moments(neurons)
+        return self.output_loss.residual(self.output_loss.responses(self._reduced(neurons)))
 
-    def loss(self, residual: Moments) -> Tensor:
-        """Paper loss, O(K^2 p)."""
-        return self.quadratic_loss.loss(residual)
+    def loss(self, residual: Moments | OutputResidual) -> Tensor:
+        """Paper loss, a scalar."""
+        return self.moments_loss.loss(residual) if isinstance(residual, Moments) else residual.loss
 
-    def utility_gradient(self, neurons: Tensor, residual: Moments, index: Tensor | None = None) -> Tensor:
-        """Gradient of the utilities, O(K J p) for K neurons against J sources."""
-        return self.quadratic_loss.utility_gradient(self.quadratic_loss.moments(neurons), residual)[0]
+    def utility_gradient(
+        self, neurons: Tensor, residual: Moments | OutputResidual, index: Tensor | None = None
+    ) -> Tensor:
+        """Gradient of the utilities, (K, D)."""
+        if isinstance(residual, Moments):
+            return self.moments_loss.utility_gradient(self.moments_loss.moments(neurons), residual)[0]
+        assert self.output_loss is not None
+        responses = self.output_loss.responses(self._reduced(neurons))
+        return self._expanded(self.output_loss.utility_gradient(responses, residual))
 
     def loss_and_gradient(self, neurons: Tensor, index: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Loss and gradient in one pass."""
-        return self.quadratic_loss.loss_and_gradient(neurons)
+        if self.output_loss is None:
+            return self.moments_loss.loss_and_gradient(neurons)
+        loss, gradient = self.output_loss.loss_and_gradient(self._reduced(neurons))
+        return loss, self._expanded(gradient)
 
     def hessian(self, neurons: Tensor, index: Tensor | None = None) -> Tensor:
         """Exact Hessian from the moments."""
-        return self.quadratic_loss.hessian(neurons)
+        return self.moments_loss.hessian(neurons)
 
     def initialize(self, kind: str, scale: float, generator: torch.Generator) -> Tensor:
         """Gaussian, or `balanced`: u, v, w share one random amplitude spectrum, with random phases."""
@@ -70,7 +120,9 @@ class QuadraticModadd(Architecture):
         parts *= (2 / 3) ** 0.5 * scale / torch.linalg.vector_norm(parts, dim=-1, keepdim=True)
         return parts.flatten(1).to(self.device)
 
-    def theory(self, initial: Tensor, init_scale: float, threshold: float) -> Theory:
+    def theory(
+        self, initial: Tensor, log_init_scale: float, threshold: float, log_scale: float = 0.0
+    ) -> Theory:
         """Order, levels, bounds and three-wave times."""
         return modular_addition_theory(self.data, self.neuron_spectra(initial), initial, threshold)
 
@@ -81,8 +133,8 @@ class QuadraticModadd(Architecture):
     def neuron_spectra(self, neurons: Tensor) -> Tensor:
         """Fourier coefficients of u, v, w at the features' frequencies, (..., D) to (..., 3, F)."""
         parts = neurons.reshape(*neurons.shape[:-1], 3, self.data.p)
-        spectra: Tensor = torch.fft.rfft(parts)[..., list(self.data.frequencies)]
-        return spectra
+        # A few frequencies of a long vector are cheaper than its whole transform, above all for a prime p.
+        return torch.complex(parts @ self.cosines, -(parts @ self.sines))
 
     def features(self, neurons: Tensor) -> Tensor:
         """Amplitude of the output at each frequency, (..., H, D) to (..., F); |x_hat_k| once learned.
@@ -102,7 +154,7 @@ class QuadraticModadd(Architecture):
 
     def outputs(self, neurons: Tensor, a: Tensor, b: Tensor) -> Tensor:
         """Network outputs f(a, b), shape (N, p), for shifts a and b (N,)."""
-        responses = self.quadratic_loss.moments(neurons).responses
+        responses = self.moments_loss.moments(neurons).responses
         hidden = (responses[0][:, a] + responses[1][:, b]).square()
         return hidden.T @ neurons[:, 2 * self.data.p :]
 
@@ -116,61 +168,42 @@ class QuadraticModadd(Architecture):
         p = self.data.p
         a, b = torch.randint(p, (2, batch_size), generator=generator, device=generator.device).to(self.device)
         output = neurons[:, 2 * p :]
-        responses = self.quadratic_loss.moments(neurons).responses
+        responses = self.moments_loss.moments(neurons).responses
         hidden = responses[0][:, a] + responses[1][:, b]
         error = (hidden.square().T @ output - self.targets(a, b)) / batch_size
         back = 2 * hidden * (output @ error.T)
-        circulant = self.quadratic_loss.input_map
-        return torch.cat([back @ circulant[:, a].T, back @ circulant[:, b].T,
+        return torch.cat([back @ self.circulant[:, a].T, back @ self.circulant[:, b].T,
                           hidden.square() @ error], dim=1)
 
-    def flow_coordinates(self, neurons: Tensor, index: Tensor | None = None) -> FlowCoordinates:
-        """Coordinates without the directions of u and v that the template never excites."""
+    def flow_coordinates(
+        self, neurons: Tensor, index: Tensor | None = None, log_scale: float = 0.0
+    ) -> FlowCoordinates:
+        """Coordinates without the directions that nothing excites."""
         return TemplateCoordinates(self, neurons)
 
+    def loss_through_output(self, count: int, output_map: Tensor) -> OutputLoss | None:
+        """The loss through the output, where that is the cheaper form for `count` neurons; else None.
 
-class TemplateCoordinates(FlowCoordinates):
-    """u and v in an orthonormal basis of the template's shifts, w as it is.
+        Args:
+            output_map: as for `OutputLoss`.
+        """
+        rank, p, size = self.basis.shape[1], self.data.p, output_map.shape[0]
+        through_output, through_moments = size * (3 * rank**2 + 6 * p), count * (8 * p + 2 * size)
+        # For few neurons both cost the calls they are made of, and those through the output are fewer.
+        if through_output > max(through_moments, CHEAP):
+            return None
+        return OutputLoss(self.basis.T @ self.circulant, output_map)
 
-    Components of u and v outside the span of the shifts have no influence on the output and hence no
-    gradient: they are constants of the motion. Leaving them out is exact, and shrinks a neuron from
-    3p numbers to 2 * rank + p (rank = number of signed template frequencies).
-    """
+    def _reduced(self, neurons: Tensor) -> Tensor:
+        """Neurons (K, 3p) with u and v in the basis of the template's frequencies, (K, 2r + p)."""
+        inputs = neurons[:, : 2 * self.data.p].reshape(-1, 2, self.data.p) @ self.basis
+        return torch.cat([inputs.flatten(1), neurons[:, 2 * self.data.p :]], dim=1)
 
-    def __init__(self, architecture: QuadraticModadd, neurons: Tensor) -> None:
-        p = architecture.data.p
-        self.basis = _frequency_basis(architecture.data)
-        self.rank = self.basis.shape[1]
-        full = architecture.quadratic_loss
-        self.reduced = QuadraticLoss(self.basis.T @ full.input_map, full.output_map, full.target_energy)
-        self.neurons = neurons.shape[0]
-        inputs = neurons[:, : 2 * p].reshape(-1, 2, p)
-        self.frozen = inputs - (inputs @ self.basis) @ self.basis.T
-
-    def encode(self, neurons: Tensor) -> Tensor:
-        """See `FlowCoordinates.encode`."""
-        p = self.basis.shape[0]
-        inputs = neurons[:, : 2 * p].reshape(-1, 2, p) @ self.basis
-        return torch.cat([inputs.flatten(1), neurons[:, 2 * p :]], dim=1).reshape(-1)
-
-    def decode(self, y: Tensor) -> Tensor:
-        """See `FlowCoordinates.decode`."""
-        reduced = y.view(self.neurons, -1)
-        inputs = reduced[:, : 2 * self.rank].reshape(-1, 2, self.rank) @ self.basis.T + self.frozen
-        return torch.cat([inputs.flatten(1), reduced[:, 2 * self.rank :]], dim=1)
-
-    def loss_and_velocity(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """See `FlowCoordinates.loss_and_velocity`."""
-        loss, gradient = self.reduced.loss_and_gradient(y.view(self.neurons, -1))
-        return loss, -gradient.reshape(-1)
-
-    def jacobian(self, y: Tensor) -> Tensor:
-        """See `FlowCoordinates.jacobian`."""
-        return -self.reduced.hessian(y.view(self.neurons, -1))
-
-    def relative_error(self, error: Tensor, y: Tensor, y_new: Tensor) -> Tensor:
-        """See `FlowCoordinates.relative_error`."""
-        return relative_error_of_neurons(error, y, y_new, self.neurons)
+    def _expanded(self, reduced: Tensor) -> Tensor:
+        """The inverse of `_reduced` on the span of the template's frequencies."""
+        rank = self.basis.shape[1]
+        inputs = reduced[:, : 2 * rank].reshape(-1, 2, rank) @ self.basis.T
+        return torch.cat([inputs.flatten(1), reduced[:, 2 * rank :]], dim=1)
 
 
 def _circulant(template: Tensor) -> Tensor:
@@ -179,14 +212,17 @@ def _circulant(template: Tensor) -> Tensor:
     return template[(position[:, None] - position[None, :]) % template.shape[0]]
 
 
+def _waves(data: ModularAddition) -> tuple[Tensor, Tensor]:
+    """cos(2 pi j k / p) and sin(2 pi j k / p) at the template's frequencies k, (p, F) each."""
+    position = torch.arange(data.p, device=data.template.device)
+    frequencies = torch.tensor(data.frequencies, device=data.template.device)
+    turns = (position[:, None] * frequencies[None, :]) % data.p
+    angles = turns.to(data.template.dtype) * (2 * torch.pi / data.p)
+    return torch.cos(angles), torch.sin(angles)
+
+
 def _frequency_basis(data: ModularAddition) -> Tensor:
     """Orthonormal cosines and sines at the template's frequencies, shape (p, rank)."""
-    position = torch.arange(data.p, dtype=data.template.dtype, device=data.template.device)
-    columns = []
-    for k in data.frequencies:
-        angle = 2 * torch.pi * k * position / data.p
-        if 2 * k == data.p:
-            columns.append(torch.cos(angle) / data.p**0.5)
-        else:
-            columns += [torch.cos(angle) * (2 / data.p) ** 0.5, torch.sin(angle) * (2 / data.p) ** 0.5]
-    return torch.stack(columns, dim=1)
+    cosines, sines = _waves(data)
+    twice = data.multiplicities == 2
+    return torch.cat([cosines * (data.multiplicities / data.p).sqrt(), sines[:, twice] * (2 / data.p) ** 0.5], dim=1)

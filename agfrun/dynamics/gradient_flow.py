@@ -10,11 +10,12 @@ from torch import Tensor
 from agfrun.architectures.base import Architecture
 from agfrun.dynamics.chebyshev import RungeKuttaChebyshev
 from agfrun.dynamics.coordinates import FlowCoordinates
+from agfrun.dynamics.extrapolation import ExtrapolatedEuler, PartlyStiffCoordinates
 from agfrun.dynamics.integrate import IntegrationStatistics, Segment, Stepper, integrate
 from agfrun.dynamics.recorder import Recorder
 from agfrun.dynamics.result import TrainingResult
 from agfrun.dynamics.rosenbrock import Rosenbrock
-from agfrun.errors import DivergenceError
+from agfrun.errors import ConfigError, DivergenceError
 
 LARGEST_FACTORIZED = 2500
 FINEST_SAMPLING = 12
@@ -24,16 +25,25 @@ Progress = Callable[[float, float], None]
 
 def make_stepper(method: str, coordinates: FlowCoordinates, size: int,
                  statistics: IntegrationStatistics) -> Stepper:
-    """The stepper for `method`; `auto` factorizes up to 2500 unknowns, where that is the faster.
+    """The stepper for `method`.
+
+    `auto` factorizes the whole Jacobian up to 2500 unknowns, where that is the fastest. Beyond, it factorizes the
+    stiff part of it if the coordinates know that (`extrapolation`), and nothing otherwise (`rkc`).
 
     Raises:
+        ConfigError: `extrapolation` for coordinates that do not know their stiff part.
         ValueError: unknown method.
     """
-    if method == "auto":
-        method = "rosenbrock" if size <= LARGEST_FACTORIZED else "rkc"
-    steppers: dict[str, type[Stepper]] = {"rosenbrock": Rosenbrock, "rkc": RungeKuttaChebyshev}
+    if method == "auto" and size > LARGEST_FACTORIZED:
+        method = "extrapolation" if isinstance(coordinates, PartlyStiffCoordinates) else "rkc"
+    if method == "extrapolation":
+        if not isinstance(coordinates, PartlyStiffCoordinates):
+            raise ConfigError("train.method", method, "this network does not know the stiff part of its flow; choose "
+                              "auto, rosenbrock or rkc")
+        return ExtrapolatedEuler(coordinates, statistics)
+    steppers: dict[str, type[Stepper]] = {"auto": Rosenbrock, "rosenbrock": Rosenbrock, "rkc": RungeKuttaChebyshev}
     if method not in steppers:
-        raise ValueError(f"method={method!r}: choose one of auto, {', '.join(steppers)}")
+        raise ValueError(f"method={method!r}: choose one of auto, rosenbrock, extrapolation, rkc")
     return steppers[method](coordinates, statistics)
 
 

@@ -26,6 +26,9 @@ SHARES_OF_THE_FIRST = {0: (1.0, 8 / 9, 5 / 9, 0.3256283410, 1 / 6, 0.0), 2: (1.0
 # Once another frequency is learned, its neurons also cancel the constant part of (A + B)^2 for this one.
 SHARES_OF_THE_LATER = {0: (1.0, 4 / 5, 7 / 15, 1 / 6, 0.0), 2: (1.0, 0.0), 4: (1.0, 3 / 4, 1 / 4, 0.0)}
 
+SAME_UTILITY = 1e-9
+MOST_NAMES = 6
+
 
 def maximal_utilities(data: ModularAddition) -> Tensor:
     """Largest utility of a unit neuron at each frequency, (F,).
@@ -44,13 +47,31 @@ def shares_left(p: int, frequency: int, another_is_learned: bool) -> tuple[float
 
 
 def lower_bounds(data: ModularAddition, largest_norm: float, threshold: float = 1.0) -> Tensor:
-    """Times before which no neuron can reach the threshold along each frequency, (F,).
+    """Times before which no dormant neuron can reach the threshold along each frequency, (F,).
 
-    A norm n grows at most at 3 U* n^2, hence t >= (1/n_0 - 1/threshold) / (3 U*). Rigorous for dormant
-    neurons when n_0 is the largest initial norm; the published bound takes the typical norm
-    sqrt(2) * scale, which the largest neuron can beat.
+    A norm n grows at most at 3 U* n^2, hence t >= (1/n_0 - 1/threshold) / (3 U*). The published bound takes
+    the typical norm sqrt(2) * scale for n_0, which the largest neuron can beat; here n_0 is the largest.
+
+    Both rest on the decoupling of the frequencies, that is on a residual that consists of whole frequencies.
+    A frequency k that is half learned leaves more than that, and drives neurons of frequency k towards 3k
+    (`third_of`). Neurons already active are not bounded at all: they may turn to another frequency.
     """
     return (1 / largest_norm - 1 / threshold) / (3 * maximal_utilities(data))
+
+
+def third_of(data: ModularAddition, place: int) -> int | None:
+    """A frequency k of the template, as strong at least, of which that at `place` is the triple; or None.
+
+    With A = A_k + A_k' the product A_k A_k' holds the waves k' - k and k' + k. One of them is +-2k, which A_k^2
+    leaves in the residual until enough neurons cancel it, if k' = +-3k (mod p) and only then. So a neuron of
+    frequency k drives its own part at 3k in proportion to its size, sooner than a dormant one could.
+    """
+    utilities, wanted = maximal_utilities(data), data.frequencies[place]
+    for other, k in enumerate(data.frequencies):
+        triple = (3 * k - wanted) % data.p == 0 or (3 * k + wanted) % data.p == 0
+        if other != place and triple and utilities[other] >= utilities[place] * (1 - SAME_UTILITY):
+            return k
+    return None
 
 
 def blow_up_times(data: ModularAddition, spectra: Tensor) -> FloatArray:
@@ -59,14 +80,9 @@ def blow_up_times(data: ModularAddition, spectra: Tensor) -> FloatArray:
     Args:
         spectra: Fourier coefficients of u, v, w at the template's frequencies, (H, 3, F).
     """
-    x = data.spectrum.cpu().numpy()
+    x, waves = data.spectrum.cpu().numpy(), spectra.cpu().numpy()
     rates = 2 * np.abs(x) ** 3 / data.p**2
-    phase = x / np.abs(x)
-    times = np.empty((spectra.shape[0], len(x)))
-    for i, (u, v, w) in enumerate(spectra.cpu().numpy()):
-        for k in range(len(x)):
-            times[i, k] = blow_up_time(u[k], v[k], w[k] * phase[k], float(rates[k]))
-    return times
+    return blow_up_time(waves[:, 0], waves[:, 1], waves[:, 2] * (x / np.abs(x)), rates)
 
 
 def modular_addition_theory(data: ModularAddition, spectra: Tensor, neurons: Tensor, threshold: float) -> Theory:
@@ -78,7 +94,7 @@ def modular_addition_theory(data: ModularAddition, spectra: Tensor, neurons: Ten
         threshold: norm at which a neuron counts as active.
     """
     energies = data.energies
-    order = torch.argsort(maximal_utilities(data), descending=True).tolist()
+    order = torch.argsort(maximal_utilities(data), descending=True, stable=True).tolist()
     names = tuple(str(k) for k in data.frequencies)
     remaining = float(energies.sum())
     levels = []
@@ -99,12 +115,21 @@ def modular_addition_theory(data: ModularAddition, spectra: Tensor, neurons: Ten
 
 
 def _ties(data: ModularAddition) -> str:
-    """A sentence on frequencies whose maximal utilities agree to 10 digits, or nothing."""
-    by_utility: dict[str, list[str]] = {}
-    for k, utility in zip(data.frequencies, maximal_utilities(data).tolist(), strict=True):
-        by_utility.setdefault(f"{utility:.10g}", []).append(str(k))
-    tied = [" and ".join(names) for names in by_utility.values() if len(names) > 1]
+    """A sentence on frequencies whose maximal utilities agree to 9 digits, or nothing."""
+    groups: list[tuple[float, list[str]]] = []
+    for utility, k in sorted(zip(maximal_utilities(data).tolist(), data.frequencies, strict=True)):
+        if groups and utility <= groups[-1][0] * (1 + SAME_UTILITY):
+            groups[-1][1].append(str(k))
+        else:
+            groups.append((utility, [str(k)]))
+    tied = [_listed(names) for _, names in groups if len(names) > 1]
     return f"frequencies {', '.join(tied)} are equally strong: their order is undetermined" if tied else ""
+
+
+def _listed(names: list[str]) -> str:
+    if len(names) <= MOST_NAMES:
+        return " and ".join(names)
+    return f"{', '.join(names[: MOST_NAMES - 1])}, ... and {names[-1]} ({len(names)} of them)"
 
 
 def decoupled_events(data: ModularAddition, times: FloatArray) -> list[Event]:

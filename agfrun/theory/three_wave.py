@@ -1,4 +1,4 @@
-"""Blow-up time of a three-wave system, exactly.
+"""Blow-up time of three-wave systems, exactly.
 
 On one frequency a dormant quadratic neuron obeys (AGF fact: the utility decouples over frequencies)
 
@@ -11,44 +11,67 @@ of the distances of P from the cubic's roots.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import numpy.typing as npt
 from scipy.special import elliprf
 
+ComplexArray = npt.NDArray[np.complex128]
+FloatArray = npt.NDArray[np.float64]
 
-def blow_up_time(u: complex, v: complex, w: complex, rate: float) -> float:
-    """Time at which |u|, |v|, |w| become infinite; infinite if the system is at rest.
+
+def blow_up_time(
+    u: npt.ArrayLike, v: npt.ArrayLike, w: npt.ArrayLike, rate: npt.ArrayLike
+) -> FloatArray:
+    """Times at which |u|, |v|, |w| become infinite; infinite for systems at rest.
 
     Args:
-        u, v, w: amplitudes at time 0, phases such that growth is fastest for u v = w in phase.
+        u, v, w: amplitudes at time 0, phases such that growth is fastest for u v = w in phase; any shapes
+            that broadcast together, with that of `rate`.
         rate: g >= 0.
     """
-    sizes = [abs(u), abs(v), abs(w)]
-    if rate == 0 or sorted(sizes)[1] == 0:
-        return math.inf
-    # Work in units of the largest amplitude, so that no scale underflows.
-    largest = max(sizes)
-    u, v, w = u / largest, v / largest, w / largest
-    start, a, b = abs(u) ** 2, abs(u) ** 2 - abs(v) ** 2, abs(u) ** 2 - abs(w) ** 2
-    product = (u * v).conjugate() * w
-    roots = np.roots([1.0, -(a + b), a * b, -float(product.imag) ** 2]).astype(np.complex128)
-    top = _largest_real(roots)
-    rising = _carlson(start - roots)
-    # A product out of phase first shrinks to the largest root and comes back.
-    time = rising if product.real >= 0 else 2 * _carlson(top - roots, at_root=True) - rising
-    return time / (rate * largest)
+    waves = np.stack(np.broadcast_arrays(*(np.asarray(part, dtype=np.complex128) for part in (u, v, w))))
+    waves, rates = np.broadcast_arrays(waves, np.asarray(rate, dtype=np.float64))
+    sizes = np.sort(np.abs(waves), axis=0)
+    moving = (rates[0] > 0) & (sizes[1] > 0)
+    times = np.full(moving.shape, np.inf)
+    # In units of the largest amplitude no scale underflows.
+    largest = sizes[2][moving]
+    times[moving] = _unit_time(waves[:, moving] / largest) / (rates[0][moving] * largest)
+    return times
 
 
-def _largest_real(roots: npt.NDArray[np.complex128]) -> float:
-    real = roots[np.abs(roots.imag) <= 1e-9 * np.maximum(np.abs(roots), 1e-300)]
-    return float(real.real.max())
+def _unit_time(waves: ComplexArray) -> FloatArray:
+    """Blow-up times at rate 1 of waves (3, N) whose largest amplitude is 1."""
+    u, v, w = waves
+    start = np.abs(u) ** 2
+    product = np.conj(u * v) * w
+    roots = _roots(start - np.abs(v) ** 2, start - np.abs(w) ** 2, product.imag**2)
+    times = _carlson(start - roots)
+    turning = product.real < 0  # out of phase: P first shrinks to the largest root and comes back
+    if turning.any():
+        kept = roots[:, turning]
+        distances = _largest_real(kept) - kept
+        # The root itself, zero but for rounding.
+        distances[np.argmin(np.abs(distances), axis=0), np.arange(distances.shape[1])] = 0
+        times[turning] = 2 * _carlson(distances) - times[turning]
+    return times
 
 
-def _carlson(distances: npt.NDArray[np.complex128], at_root: bool = False) -> float:
-    """R_F of three distances; with `at_root` the smallest, zero but for rounding, is set to zero."""
-    values = distances.copy()
-    if at_root:
-        values[np.argmin(np.abs(values))] = 0.0
-    return float(np.real(elliprf(*values)))
+def _roots(a: FloatArray, b: FloatArray, square: FloatArray) -> ComplexArray:
+    """Roots (3, N) of P (P - a) (P - b) = square: eigenvalues of the companion matrices."""
+    companion = np.zeros((len(a), 3, 3))
+    companion[:, 0] = np.stack([a + b, -a * b, square], axis=1)
+    companion[:, [1, 2], [0, 1]] = 1
+    roots = np.linalg.eigvals(companion).astype(np.complex128).T
+    exact = square == 0
+    roots[:, exact] = np.stack([np.zeros_like(a), a, b])[:, exact]
+    return roots
+
+
+def _largest_real(roots: ComplexArray) -> FloatArray:
+    real = np.abs(roots.imag) <= 1e-9 * np.maximum(np.abs(roots), 1e-300)
+    return np.asarray(np.where(real, roots.real, -np.inf).max(axis=0))
+
+
+def _carlson(distances: ComplexArray) -> FloatArray:
+    return np.asarray(np.real(elliprf(*distances)))

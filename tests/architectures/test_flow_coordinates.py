@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from agfrun.architectures.diagonal_linear import DiagonalLinear, HyperbolicCoordinates
-from agfrun.architectures.quadratic_modadd import QuadraticModadd, TemplateCoordinates
+from agfrun.architectures.quadratic_coordinates import TemplateCoordinates
+from agfrun.architectures.quadratic_modadd import QuadraticModadd
 from agfrun.dynamics.coordinates import EuclideanCoordinates, FlowCoordinates, relative_error_of_neurons
 
 ALL = pytest.mark.parametrize("network", networks(), ids=lambda network: network.name)
@@ -102,18 +103,39 @@ def test_jacobian_against_finite_differences(network: ExplicitNetwork, scale: fl
     assert relative_distance(coordinates.jacobian(y), finite_difference_jacobian(coordinates, y, step)) < 1e-7
 
 
-def test_template_coordinates_are_an_isometry_of_what_moves() -> None:
-    """3p = 60 numbers of a neuron shrink to 2 * 6 + 20; the loss sees nothing of the rest."""
-    network = small_modadd(20, (1, 3, 5), (10.0, 5.0, 2.5), width=4)
+@pytest.mark.parametrize(("width", "unknowns"), [
+    (4, 2 * 6 + 6 + 4), (13, 2 * 6 + 6 + 13), (14, 2 * 6 + 20), (30, 2 * 6 + 20)])
+def test_template_coordinates_are_an_isometry_of_what_moves(width: int, unknowns: int) -> None:
+    """3p = 60 numbers of a neuron shrink to 2 * 6 and as many as the output weights can span, 20 at most."""
+    network = small_modadd(20, (1, 3, 5), (10.0, 5.0, 2.5), width=width)
     neurons = network.random_neurons()
     coordinates = network.architecture.flow_coordinates(neurons)
     y = coordinates.encode(neurons)
-    assert y.shape == (4 * (2 * 6 + 20),)
-    other = network.random_neurons(seed=1)
+    assert y.shape == (width * unknowns,)
     moving = neurons - coordinates.decode(torch.zeros_like(y))
     torch.testing.assert_close(y.square().sum(), moving.square().sum(), rtol=1e-13, atol=0)
-    silent = coordinates.decode(coordinates.encode(other)) - other
-    torch.testing.assert_close(network.loss(other + 5 * silent), network.loss(other), rtol=1e-11, atol=0)
+    # Nothing of the gradient, here or further along, lies outside.
+    frozen = coordinates.decode(torch.zeros_like(y))
+    for state in (neurons, coordinates.decode(y * torch.linspace(0.5, 1.5, len(y)))):
+        gradient = network.gradient(state)
+        assert relative_distance(coordinates.decode(coordinates.encode(gradient)) - frozen, gradient) < 1e-12
+
+
+def test_template_coordinates_drop_output_weights_that_have_decayed() -> None:
+    """Neurons on one frequency whose weights hold 1e-9 of anything else move in 2 * 6 + 6 dimensions each."""
+    network = small_modadd(20, (1, 3, 5), (10.0, 5.0, 2.5), width=4)
+    neurons = network.random_neurons()
+    coordinates = network.architecture.flow_coordinates(neurons)
+    assert isinstance(coordinates, TemplateCoordinates)
+    inside = neurons[:, 40:] @ coordinates.inputs @ coordinates.inputs.T
+    neurons[:, 40:] = inside + 1e-9 * (neurons[:, 40:] - inside)
+    smaller = network.architecture.flow_coordinates(neurons)
+    y = smaller.encode(neurons)
+    assert y.shape == (4 * 18,)
+    assert relative_distance(smaller.decode(y), neurons) < 1e-14
+    loss, velocity = smaller.loss_and_velocity(y)
+    assert float(loss) == pytest.approx(float(network.loss(neurons)), rel=1e-14)
+    assert relative_distance(velocity_of_neurons(smaller, y), -network.gradient(neurons)) < 1e-8
 
 
 @pytest.mark.parametrize(("p", "frequencies", "rank"), [(6, (1, 3), 3), (8, (4,), 1), (7, (1, 2, 3), 6), (2, (1,), 1)])
@@ -123,9 +145,9 @@ def test_template_coordinates_count_signed_frequencies(p: int, frequencies: tupl
     coordinates = network.architecture.flow_coordinates(network.random_neurons())
     assert isinstance(coordinates, TemplateCoordinates)
     assert coordinates.rank == rank
-    torch.testing.assert_close(coordinates.basis.T @ coordinates.basis, torch.eye(rank), rtol=0, atol=1e-13)
-    shifts = network.architecture.quadratic_loss.input_map
-    torch.testing.assert_close(coordinates.basis @ (coordinates.basis.T @ shifts), shifts, rtol=0, atol=1e-12)
+    torch.testing.assert_close(coordinates.inputs.T @ coordinates.inputs, torch.eye(rank), rtol=0, atol=1e-13)
+    shifts = network.architecture.circulant
+    torch.testing.assert_close(coordinates.inputs @ (coordinates.inputs.T @ shifts), shifts, rtol=0, atol=1e-12)
 
 
 @settings(max_examples=50, deadline=None)

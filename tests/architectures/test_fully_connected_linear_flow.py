@@ -280,7 +280,7 @@ def test_commuting_modes_are_learned_by_speed_and_not_by_size() -> None:
 @pytest.mark.parametrize(("c", "d", "width"), [(3, 5, 2), (5, 3, 1), (4, 4, 3)])
 def test_too_few_neurons_end_at_the_best_map_of_their_rank(c: int, d: int, width: int) -> None:
     architecture = random_network(c, d, width)
-    result = train_by_gradient_flow(architecture, start(architecture, 1e-4), 5000.0)
+    result = train_by_gradient_flow(architecture, start(architecture, 1e-4), 5000.0, convergence=1e-12)
     assert result.trajectory.loss[-1] == pytest.approx(architecture.stages.levels[-1], rel=1e-5)
     assert architecture.stages.levels[-1] > 0
     learned = architecture.product(result.final).numpy()

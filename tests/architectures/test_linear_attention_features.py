@@ -244,7 +244,7 @@ def test_full_heads_settle_on_one_way_of_reading_the_context() -> None:
     """Values from labels with keys on inputs, or the other way round; nothing of the even sector is left."""
     architecture = network([1.0, 0.4], 3, 1, "full", context_length=10)
     heads = architecture.initialize("gaussian", 3e-2, torch.Generator().manual_seed(0))
-    final = train_by_gradient_flow(architecture, heads, 3000.0).final
+    final = train_by_gradient_flow(architecture, heads, 3000.0, convergence=1e-12).final
     values, keys, _ = architecture.parts(final)
     active = final.norm(dim=1) > 0.3
     ways = torch.stack([values[:, -1].abs() * keys[:, 0, :-1].norm(dim=1),

@@ -85,8 +85,8 @@ def test_loss_lost_is_the_integral_of_the_squared_gradient(case: int) -> None:
 @pytest.mark.parametrize("case", range(len(CASES)))
 def test_accumulated_utility_is_the_integral_of_kappa_utility(case: int) -> None:
     _, integrals, states = quadratures(case)
-    norms = torch.stack(states).norm(dim=-1).numpy()
-    measured = accumulated_utility(norms, CASES[case][0].architecture.homogeneity_degree)
+    log_norms = torch.stack(states).norm(dim=-1).log().numpy()
+    measured = accumulated_utility(log_norms, CASES[case][0].architecture.homogeneity_degree)
     np.testing.assert_allclose(measured, integrals, rtol=0, atol=1e-6 * np.abs(integrals).max())
 
 

@@ -274,7 +274,7 @@ def test_methods_agree_with_each_other_and_with_plain_parameters(monkeypatch: py
     network, neurons, horizon, _ = modadd_case(0)
     reduced = train_by_gradient_flow(network.architecture, neurons, horizon / 2, tolerance=1e-7).final
     monkeypatch.setattr(type(network.architecture), "flow_coordinates",
-                        lambda self, neurons: EuclideanCoordinates(self, neurons, None))
+                        lambda self, neurons, index, log_scale: EuclideanCoordinates(self, neurons, index))
     plain = train_by_gradient_flow(network.architecture, neurons, horizon / 2, tolerance=1e-7).final
     torch.testing.assert_close(reduced, plain, rtol=0, atol=1e-5)
 
@@ -286,7 +286,7 @@ def test_make_stepper_chooses_by_size() -> None:
     assert isinstance(make_stepper("auto", coordinates, 2500, statistics), Rosenbrock)
     assert isinstance(make_stepper("auto", coordinates, 2501, statistics), RungeKuttaChebyshev)
     assert isinstance(make_stepper("rkc", coordinates, 5, statistics), RungeKuttaChebyshev)
-    with pytest.raises(ValueError, match=r"'euler'.*auto, rosenbrock, rkc"):
+    with pytest.raises(ValueError, match=r"'euler'.*auto, rosenbrock, extrapolation, rkc"):
         make_stepper("euler", coordinates, 5, statistics)
 
 

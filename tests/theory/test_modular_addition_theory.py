@@ -10,7 +10,13 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from agfrun.architectures.quadratic_modadd import QuadraticModadd
-from agfrun.data.modular_addition import ModularAddition, modular_addition
+from agfrun.data.modular_addition import (
+    GaussianModularAdditionConfig,
+    ModularAddition,
+    OneHotModularAdditionConfig,
+    PowerLawModularAdditionConfig,
+    modular_addition,
+)
 from agfrun.theory.modular_addition import (
     blow_up_times,
     decoupled_events,
@@ -18,6 +24,7 @@ from agfrun.theory.modular_addition import (
     maximal_utilities,
     modular_addition_theory,
     shares_left,
+    third_of,
 )
 from agfrun.theory.theory import Theory
 
@@ -236,6 +243,103 @@ def test_equal_amplitudes_leave_the_order_open() -> None:
     assert "2" not in theory.undecided
 
 
+def test_one_hot_templates_leave_everything_but_nyquist_open() -> None:
+    for p, tied in ((7, "frequencies 1 and 2 and 3 are"), (8, "frequencies 1 and 2 and 3 are"),
+                    (31, "frequencies 1, 2, 3, 4, 5, ... and 15 (15 of them) are")):
+        data = OneHotModularAdditionConfig(p=p).build(torch.float64, CPU)
+        theory = theory_of(data, gaussian(data, 4, 1e-2))
+        assert theory.undecided == f"{tied} equally strong: their order is undetermined"
+        names = [feature for feature, _ in theory.levels]
+        assert sorted(names, key=int) == [str(k) for k in data.frequencies]
+        assert (names[0] == "4") == (p == 8)
+        falls = -np.diff([theory.initial_loss, *(level for _, level in theory.levels)])
+        np.testing.assert_allclose(falls, sorted(data.energies.tolist(), reverse=p != 8), rtol=1e-9)
+
+
+def test_distinct_amplitudes_leave_nothing_open() -> None:
+    for config in (GaussianModularAdditionConfig(p=113), PowerLawModularAdditionConfig(p=60)):
+        data = config.build(torch.float64, CPU)
+        theory = theory_of(data, gaussian(data, 6, 1e-2))
+        utilities = dict(zip(map(str, data.frequencies), maximal_utilities(data).tolist(), strict=True))
+        in_order = [utilities[feature] for feature, _ in theory.levels]
+        assert in_order == sorted(in_order, reverse=True)
+        assert theory.undecided == ""
+        assert len(theory.levels) == len(theory.lower_bounds) == data.p // 2
+
+
+def complex_cases() -> list[ModularAddition]:
+    return [with_random_phases(11, [1, 4], [7.0, 3.0], seed=1),
+            with_random_phases(8, [4, 1, 3], [3.0, 4.0, 2.0], seed=2),
+            GaussianModularAdditionConfig(p=9).build(torch.float64, CPU),
+            OneHotModularAdditionConfig(p=6).build(torch.float64, CPU)]
+
+
+@pytest.mark.parametrize("data", complex_cases(), ids=lambda data: f"p={data.p}")
+def test_no_neuron_blows_up_before_the_bound_from_its_own_norm(data: ModularAddition) -> None:
+    """Elliptic integrals against the bound, and the bound attained by an aligned neuron of equal parts."""
+    neurons = gaussian(data, 200, 1e-2)
+    architecture = QuadraticModadd(data, 200)
+    times = blow_up_times(data, architecture.neuron_spectra(neurons))
+    bounds = torch.stack([lower_bounds(data, norm, math.inf) for norm in neurons.norm(dim=1).tolist()])
+    assert bool((times >= bounds.numpy()).all())
+    for place, k in enumerate(data.frequencies):
+        angle, turn = 2 * math.pi * k * torch.arange(data.p) / data.p, float(data.spectrum[place].angle())
+        phases = (0.0, math.pi, math.pi - turn) if 2 * k == data.p else (0.4, 1.1, 1.5 - turn)
+        aligned = torch.cat([torch.cos(angle + phase) for phase in phases])
+        aligned *= 0.03 / aligned.norm()
+        time = blow_up_times(data, architecture.neuron_spectra(aligned[None]))[0, place]
+        assert time == pytest.approx(float(lower_bounds(data, 0.03, math.inf)[place]), rel=1e-9)
+
+
+def test_the_published_bound_from_the_typical_norm_is_beaten_by_a_large_neuron() -> None:
+    data, scale = paper_data(), 1e-2
+    position = 2 * math.pi * torch.arange(20) / 20
+    large = torch.cat([torch.cos(position)] * 3)
+    large *= 1.5 * math.sqrt(2) * scale / large.norm()
+    neurons = torch.cat([gaussian(data, 17, scale), large[None]])
+    published = float(lower_bounds(data, math.sqrt(2) * scale)[0])
+    theory = theory_of(data, neurons)
+    assert theory.events[0].neuron == 17
+    assert theory.lower_bounds["1"] < theory.events[0].time < published
+
+
+@pytest.mark.parametrize("p", range(5, 14))
+def test_a_half_learned_frequency_drives_its_own_neurons_to_its_triple_and_nowhere_else(p: int) -> None:
+    """One neuron on k is the best single one; how another neuron on k is driven at k', by autograd over the data."""
+    frequencies = list(range(1, p // 2 + 1))
+    data = with_random_phases(p, frequencies, [3.0] * len(frequencies), seed=p)
+    network, driven = modadd_network(data, 1), set()
+    # Equally strong but for Nyquist's, which a weaker frequency cannot hasten by definition.
+    for place, k in enumerate(frequencies):
+        active, probe = (pure_neuron(data, place, seed) for seed in (0, 1))
+        residual = network.residual(0.8 * active)
+        variable = probe.clone().requires_grad_()
+        gradient = torch.autograd.grad(network.utilities(variable, residual).sum(), variable)[0]
+        inputs = torch.fft.rfft(gradient.view(3, p))[:2].abs().amax(0)
+        driven |= {(k, other) for other in frequencies if other != k and inputs[other] > 1e-9 * inputs.max()}
+    triples = {(k, other) for k in frequencies for other in frequencies
+               if other != k and ((3 * k - other) % p == 0 or (3 * k + other) % p == 0)}
+    assert driven == triples
+    for place, k in enumerate(frequencies):
+        third = third_of(data, place)
+        assert third is None or (third, k) in triples
+        if 2 * k != p:
+            assert (third is not None) == any(other == k for _, other in triples)
+
+
+def pure_neuron(data: ModularAddition, place: int, seed: int) -> Tensor:
+    """A neuron of random phases on one frequency, (1, 3p)."""
+    angle = 2 * math.pi * data.frequencies[place] * torch.arange(data.p) / data.p
+    phases = torch.rand(3, generator=torch.Generator().manual_seed(seed)) * 2 * math.pi
+    return torch.cat([torch.cos(angle + phase) for phase in phases])[None]
+
+
+def test_only_a_stronger_frequency_hastens_its_triple() -> None:
+    assert [third_of(paper_data(), place) for place in range(3)] == [None, 1, None]
+    weaker_first = modular_addition(20, [1, 3], [2.0, 5.0], torch.float64, CPU)
+    assert [third_of(weaker_first, place) for place in range(2)] == [None, None]
+
+
 def test_bounds_take_the_largest_neuron() -> None:
     data = paper_data()
     neurons = gaussian(data, 5, 1e-2)
@@ -282,8 +386,9 @@ def test_relabelling_neurons_relabels_the_events() -> None:
     data = paper_data()
     neurons, order = gaussian(data, 9, 1e-2), [4, 7, 0, 8, 2, 1, 6, 3, 5]
     reference, relabelled = theory_of(data, neurons), theory_of(data, neurons[order])
-    assert [(order[e.neuron or 0], e.feature, e.time) for e in relabelled.events] == [
-        (e.neuron, e.feature, e.time) for e in reference.events]
+    assert [(order[e.neuron or 0], e.feature) for e in relabelled.events] == [
+        (e.neuron, e.feature) for e in reference.events]
+    np.testing.assert_allclose([e.time for e in relabelled.events], [e.time for e in reference.events], rtol=1e-12)
 
 
 # ---- Six neurons solve a frequency
