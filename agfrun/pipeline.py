@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from agfrun.agf.alternation import AlternationOptions, shortest_activation_time
 from agfrun.agf.predict import predict
@@ -20,9 +19,6 @@ from agfrun.agf.prediction import Prediction
 from agfrun.claims.check import check_claims
 from agfrun.claims.claim import Evidence
 from agfrun.compare import COMPARED_KINDS, compare, verdict
-from agfrun.dynamics.clock import flow_time_per_step
-from agfrun.dynamics.gradient_descent import train_by_gradient_descent
-from agfrun.dynamics.gradient_flow import train_by_gradient_flow
 from agfrun.dynamics.result import TrainingResult
 from agfrun.dynamics.trajectory import Trajectory
 from agfrun.errors import DivergenceError
@@ -32,18 +28,16 @@ from agfrun.events.event import Event
 from agfrun.events.plateaus import find_staircase
 from agfrun.manifest import manifest
 from agfrun.problem import Problem, build_problem
-from agfrun.progress import TrainingBar
 from agfrun.report.run_files import RunFiles
 from agfrun.report.terminal import summary_text
-from agfrun.schema import GradientDescentConfig, GradientFlowConfig, RunConfig, config_hash, validate
+from agfrun.schema import GradientFlowConfig, RunConfig, config_hash, validate
 from agfrun.theory.theory import Theory
+from agfrun.training import choose_threads, train
 
 # Training goes on to this multiple of the last predicted activation, so that late drops are seen too.
 HORIZON_FACTOR = 3.0
 MISSED_DROP = 100.0
 LAST_PLATEAU = 1.2
-# Below this many unknowns a second thread costs more than it saves.
-SINGLE_THREAD_SIZE = 4000
 
 
 @dataclass
@@ -110,7 +104,7 @@ def run(config: RunConfig, *, output_dir: Path | str | None = None, progress: bo
     files = RunFiles(Path(output_dir), overwrite=config.overwrite) if output_dir is not None else None
     with clock.stage("build"):
         problem = build_problem(config)
-        _choose_threads(problem)
+        choose_threads(problem)
         theory = problem.architecture.theory(problem.initial, config.init.log_scale, config.agf.threshold,
                                              problem.log_scale)
     with clock.stage("predict"):
@@ -123,7 +117,8 @@ def run(config: RunConfig, *, output_dir: Path | str | None = None, progress: bo
         paths = collect_trajectories(problem, None, prediction, theory)
         files.write_paths(paths, {"agf": predicted_events(prediction, config.agf.threshold)})
     with clock.stage("train"):
-        training = _train(config, problem, prediction, horizon, progress)
+        first = prediction.rounds[0].time if prediction.rounds else None
+        training = train(config, problem, horizon, first, progress)
     # The path needs a last plateau, and a figure wants it to reach as far as training.
     end = max(float(training.trajectory.times[-1]), LAST_PLATEAU * prediction.last_time)
     prediction = prediction.extended_to(end)
@@ -197,26 +192,6 @@ def mark_active(trajectory: Trajectory, events: Sequence[Event]) -> Trajectory:
     return dataclasses.replace(trajectory, active=active)
 
 
-def _train(config: RunConfig, problem: Problem, prediction: Prediction, horizon: float,
-           progress: bool | None) -> TrainingResult:
-    train, architecture = config.train, problem.architecture
-    first = prediction.rounds[0].time if prediction.rounds else None
-    if isinstance(train, GradientDescentConfig):
-        per_step = flow_time_per_step(train.learning_rate, train.momentum, train.loss_normalization,
-                                      architecture.output_dimension)
-        steps = train.max_steps or math.ceil(horizon / per_step)
-        with TrainingBar(steps * per_step, None, progress) as bar:
-            return train_by_gradient_descent(
-                architecture, problem.initial, steps, learning_rate=train.learning_rate, momentum=train.momentum,
-                batch_size=train.batch_size, loss_normalization=train.loss_normalization, seed=config.seed,
-                convergence=train.convergence, max_rows=train.max_rows, progress=bar)
-    assert isinstance(train, GradientFlowConfig)
-    with TrainingBar(horizon, first, progress) as bar:
-        return train_by_gradient_flow(
-            architecture, problem.initial, horizon, tolerance=train.tolerance, method=train.method,
-            convergence=train.convergence, max_rows=train.max_rows, progress=bar, log_scale=problem.log_scale)
-
-
 def _agf_options(config: RunConfig) -> AlternationOptions:
     values = dataclasses.asdict(config.agf)
     del values["method"]
@@ -229,12 +204,6 @@ def _default_horizon(problem: Problem, prediction: Prediction, threshold: float)
         return HORIZON_FACTOR * prediction.last_time
     return MISSED_DROP * shortest_activation_time(problem.architecture, problem.initial, threshold,
                                                       problem.log_scale)
-
-
-def _choose_threads(problem: Problem) -> None:
-    size = problem.architecture.flow_coordinates(problem.initial).encode(problem.initial).numel()
-    if size <= SINGLE_THREAD_SIZE:
-        torch.set_num_threads(1)
 
 
 def _write(result: Result, files: RunFiles, command: Sequence[str] | None, clock: _StageClock) -> None:

@@ -1,0 +1,53 @@
+"""Training as a configuration says: gradient flow or gradient descent, with a progress bar."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from agfrun.dynamics.clock import flow_time_per_step
+from agfrun.dynamics.gradient_descent import train_by_gradient_descent
+from agfrun.dynamics.gradient_flow import train_by_gradient_flow
+from agfrun.dynamics.result import TrainingResult
+from agfrun.problem import Problem
+from agfrun.progress import TrainingBar
+from agfrun.schema import GradientDescentConfig, GradientFlowConfig, RunConfig
+
+# Below this many unknowns a second thread costs more than it saves.
+SINGLE_THREAD_SIZE = 4000
+
+
+def choose_threads(problem: Problem) -> None:
+    """Use one thread for a small network."""
+    coordinates = problem.architecture.flow_coordinates(problem.initial, None, problem.log_scale)
+    if coordinates.encode(problem.initial).numel() <= SINGLE_THREAD_SIZE:
+        torch.set_num_threads(1)
+
+
+def train(
+    config: RunConfig, problem: Problem, horizon: float, first_event: float | None = None,
+    progress: bool | None = None,
+) -> TrainingResult:
+    """Train up to `horizon` in gradient-flow time, or `train.max_steps` of gradient descent.
+
+    Args:
+        first_event: when the first drop is expected, for the progress bar.
+        progress: show a bar; None decides by whether standard error is a terminal.
+    """
+    settings, architecture = config.train, problem.architecture
+    if isinstance(settings, GradientDescentConfig):
+        per_step = flow_time_per_step(settings.learning_rate, settings.momentum, settings.loss_normalization,
+                                      architecture.output_dimension)
+        steps = settings.max_steps or math.ceil(horizon / per_step)
+        with TrainingBar(steps * per_step, None, progress) as bar:
+            return train_by_gradient_descent(
+                architecture, problem.initial, steps, learning_rate=settings.learning_rate,
+                momentum=settings.momentum, batch_size=settings.batch_size,
+                loss_normalization=settings.loss_normalization, seed=config.seed,
+                convergence=settings.convergence, max_rows=settings.max_rows, progress=bar)
+    assert isinstance(settings, GradientFlowConfig)
+    with TrainingBar(horizon, first_event, progress) as bar:
+        return train_by_gradient_flow(
+            architecture, problem.initial, horizon, tolerance=settings.tolerance, method=settings.method,
+            convergence=settings.convergence, max_rows=settings.max_rows, progress=bar, log_scale=problem.log_scale)
