@@ -183,8 +183,9 @@ def test_single_precision_agrees_to_single_precision(result: Result, model: str,
     assert read_json(tmp_path / "run" / "manifest.json")["dtype"] == "float32"
     assert single.training.final.dtype == torch.float32
     assert [stage.neuron for stage in single.prediction.rounds] == [s.neuron for s in result.prediction.rounds]
+    # A cost phase in a valley may end one step of its integration earlier or later.
     np.testing.assert_allclose([stage.time for stage in single.prediction.rounds],
-                               [stage.time for stage in result.prediction.rounds], rtol=2e-3)
+                               [stage.time for stage in result.prediction.rounds], rtol=5e-3)
     ours, path = single.training.trajectory, result.training.trajectory
     loss = np.interp(ours.times, path.times, path.loss)
     assert np.abs(loss - ours.loss).max() < 0.02 * path.loss[0]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+
 import numpy as np
 
 from agfrun.claims.claim import Claim, Evidence, close
+from agfrun.events.event import Event
 
 LEVEL_TOLERANCE = 0.01
 NEGLIGIBLE_LEVEL = 1e-3
@@ -41,13 +45,25 @@ def feature_order(evidence: Evidence) -> list[Claim]:
 
 
 def same_order_as_agf(evidence: Evidence) -> list[Claim]:
-    """Training acquires features in the order in which AGF does."""
-    expected = [event.feature for event in evidence.acquisitions("agf")]
+    """Training acquires features in the order in which AGF does; those that AGF acquires at one time have none."""
+    predicted = evidence.acquisitions("agf")
+    expected = [event.feature for event in predicted]
     measured = [event.feature for event in evidence.acquisitions("training")]
     if not evidence.complete("agf") or (len(measured) < len(expected) and not evidence.complete("training")):
         return []
     return [Claim("same_order_as_agf", "training", "training acquires features in the order AGF predicts",
-                  " ".join(expected), " ".join(measured), None, measured == expected)]
+                  " ".join(expected), " ".join(measured), None, _in_order(predicted, measured))]
+
+
+def _in_order(predicted: Sequence[Event], measured: Sequence[str]) -> bool:
+    """Whether the measured features are the predicted ones in their order, but for those predicted at one time."""
+    place = 0
+    for _, group in itertools.groupby(predicted, key=lambda event: event.time):
+        names = sorted(event.feature for event in group)
+        if sorted(measured[place : place + len(names)]) != names:
+            return False
+        place += len(names)
+    return place == len(measured)
 
 
 def loss_levels(evidence: Evidence) -> list[Claim]:
