@@ -7,6 +7,7 @@ u_k and its input direction v_k = beta*^T u_k / ||beta*^T u_k||, which rises onc
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -36,6 +37,9 @@ from agfrun.theory.fully_connected_linear import (
 )
 from agfrun.theory.theory import Theory
 from agfrun.wording import Wording
+
+# A mode has grown once its singular value is this part of the largest that is ever predicted.
+GROWN = 1e-4
 
 
 @register_model
@@ -218,12 +222,16 @@ class FullyConnectedLinear(Architecture):
         """Singular values of A W, descending, and how well its singular vectors match the predicted modes.
 
         Alignment k, from 0 to 1, is the mean squared cosine of the principal angles between the span of the k
-        leading singular vectors of A W and that of the first k predicted modes: 1 on the k-th plateau.
+        leading singular vectors of A W and that of the first k predicted modes: 1 on the k-th plateau. NaN while
+        the k-th singular value has not grown: its singular vectors are then nobody's.
         """
         left, values, right = torch.linalg.svd(self.product(neurons), full_matrices=False)
+        count = self.left.shape[1]
+        grown = values[..., :count] > GROWN * float(self.stages.singular_values().max())
+        alignments = {"left alignment": _nested_alignment(left, self.left),
+                      "right alignment": _nested_alignment(right.mT, self.nested_right)}
         return {"singular value": values,
-                "left alignment": _nested_alignment(left, self.left),
-                "right alignment": _nested_alignment(right.mT, self.nested_right)}
+                **{name: torch.where(grown, values, math.nan) for name, values in alignments.items()}}
 
     def sampled_gradient(self, neurons: Tensor, batch_size: int, generator: torch.Generator) -> Tensor:
         """Gradient over fresh samples x = F z, y = B x + N e with z, e standard normal."""
