@@ -231,7 +231,8 @@ def test_the_paper_s_gradient_descent() -> None:
     architecture = network(PAPER)
     initial = started(architecture, 3 / 2**0.5 * 1e-3, 0)
     theory = architecture.theory(initial, math.log(3 / 2**0.5 * 1e-3), 1.0)
-    result = train_by_gradient_descent(architecture, initial, 100_000, learning_rate=0.01, loss_normalization="paper")
+    result = train_by_gradient_descent(architecture, initial, 100_000, learning_rate=0.01,
+                                       loss_normalization="paper", convergence=0.0)
     events = [event for event in detect_events(result.trajectory, 1.0) if event.kind == "acquisition"]
     assert [event.feature for event in events] == ["1", "2", "3", "4"]
     assert [event.loss_after for event in events] == pytest.approx([0.562185, 0.355549, 0.225103, 0.132199], rel=1e-3)
