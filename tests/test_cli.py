@@ -114,7 +114,7 @@ def test_help_is_for_a_researcher_and_needs_no_torch(tmp_path: Path) -> None:
 
 def test_help_names_only_keys_and_examples_that_exist(tmp_path: Path) -> None:
     text = start(["--help"], tmp_path).stdout
-    keys = set(re.findall(r"\b(?:model|data|init|train|agf)\.[a-z_]+", text))
+    keys = set(re.findall(r"\b(?:model|data|init|train|agf|study)\.[a-z_0-9]+", text))
     assert len(keys) >= 15
     assert keys <= known_keys().keys()
     examples = re.findall(r"^  agfrun (.*)$", text.split("Examples:")[1].split("Results")[0], re.MULTILINE)
