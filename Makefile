@@ -4,9 +4,12 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 # Overrides for `make run`, for instance: make run ARGS="seed=3 init.scale=1e-3"
 ARGS ?=
+# Processes that run the tests; the tests of a file share their fixtures in one of them, each on one thread.
+WORKERS ?= 2
+PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow lint clean
+.PHONY: help setup run test test-slow lint bench clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -23,14 +26,19 @@ run: $(STAMP) ## the main experiment: quadratic network on modular addition
 	$(VENV)/bin/agfrun model=quadratic_modadd $(ARGS)
 
 test: $(STAMP) ## the fast tests
-	$(VENV)/bin/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-slow: $(STAMP) ## the slow tests only
-	$(VENV)/bin/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 lint: $(STAMP) ## ruff and mypy (strict on the package)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+
+# Options, for instance: make bench ARGS="--only gradients,memory"
+bench: $(STAMP) ## speed beside other ways: benchmarks/results (about 40 minutes; ARGS="--quick": 2)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(VENV)/bin/python -m benchmarks.run $(ARGS)
 
 clean: ## remove .venv and caches; outputs stay
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -13,7 +13,8 @@ from typing import NoReturn
 
 from omegaconf import DictConfig, OmegaConf
 
-from agfrun.config import config_directory, from_composed
+from agfrun.config import from_composed
+from agfrun.config_tree import config_directory
 from agfrun.errors import AgfrunError, OutputError, UsageError
 from agfrun.folders import folder_name
 from agfrun.registry import import_module, named_modules

@@ -1,4 +1,4 @@
-"""The configuration tree: where it lies, and its composition into the typed configuration.
+"""Composition of the configuration tree into the typed configuration.
 
 Imports no torch, and Hydra only where it composes.
 """
@@ -6,22 +6,15 @@ Imports no torch, and Hydra only where it composes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agfrun.config_tree import config_directory
 from agfrun.conversion import GROUPS, from_mapping
 from agfrun.errors import ConfigError
 from agfrun.schema import RunConfig
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-
-
-def config_directory() -> Path:
-    """Directory of the configuration tree: inside the installed package, or beside it in a checkout."""
-    package = Path(__file__).resolve().parent
-    inside = package / "configs"
-    return inside if inside.is_dir() else package.parent / "configs"
 
 
 def load_config(overrides: Sequence[str] = ()) -> RunConfig:

@@ -9,6 +9,7 @@ from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from agfrun import registry
+from agfrun.config_tree import shipped_keys
 from agfrun.errors import ConfigError, closest, did_you_mean
 from agfrun.schema import TRAINERS, InitConfig, RunConfig, validate
 
@@ -74,12 +75,22 @@ def known_keys() -> dict[str, list[str]]:
         known[group] = []
         if not dataclasses.is_dataclass(kind):
             continue
-        of_group = choices(group) if group in GROUPS else {"": kind}
-        fields = {name: field_types(choice) for name, choice in of_group.items()}  # type: ignore[arg-type]
+        fields = _fields_by_choice(group, kind)  # type: ignore[arg-type]
         for field in [field for choice in fields.values() for field in choice]:
             having = [name for name, choice in fields.items() if field in choice]
             known[f"{group}.{field}"] = having if len(having) < len(fields) else []
     return known
+
+
+def _fields_by_choice(group: str, kind: type) -> dict[str, list[str]]:
+    """The keys of each choice of a group; those of the built-in networks without importing them, and so torch."""
+    if group in registry.GROUPS:
+        outside = {name: list(field_types(choice)) for name, choice in registry.imported(group).items()}
+        return dict(sorted({**outside, **shipped_keys(group)}.items()))
+    if group == "init":
+        return {"": list(field_types(InitConfig))}
+    of_group = TRAINERS if group == "train" else {"": kind}
+    return {name: list(field_types(choice)) for name, choice in of_group.items()}
 
 
 def _closest_key(key: str) -> str | None:

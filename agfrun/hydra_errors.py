@@ -57,10 +57,14 @@ def explain(error: Exception, overrides: Sequence[str]) -> AgfrunError:
 
 def _unknown_key(key: str, overrides: Sequence[str]) -> ConfigError:
     """`key` is what Hydra missed: an override's key, the start of it, or a key within its value."""
-    for written, value in values_by_key(overrides).items():
-        if f"{written}.".startswith(f"{key}.") or key.startswith(f"{written}."):
-            return unknown_key(max(written, key, key=len), value)
-    return unknown_key(key, None)
+    values = values_by_key(overrides)
+    starting = sorted((written for written in values if f"{written}.".startswith(f"{key}.")), key=len)
+    # A value {KEY: ...} has keys; the choice of a group, study=width beside study.widhts=[6], has none.
+    around = [written for written in values if key.startswith(f"{written}.") and values[written].startswith("{")]
+    if not starting + around:
+        return unknown_key(key, None)
+    written = (starting + around)[0]
+    return unknown_key(max(written, key, key=len), values[written])
 
 
 def _unknown_choice(error: MissingConfigException) -> UsageError:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     Data = TypeVar("Data", bound=type[DataConfig])
     Study = TypeVar("Study", bound=type[StudyConfig])
 
+GROUPS = ("model", "data", "study")
 BUILT_IN = ("agfrun.architectures", "agfrun.data", "agfrun.studies")
 PLUGINS = "agfrun.plugins"
 
@@ -86,6 +87,13 @@ def studies() -> Mapping[str, type[StudyConfig]]:
     return dict(sorted(_STUDIES.items()))
 
 
+def imported(group: str) -> Mapping[str, type]:
+    """What one of `GROUPS` has so far: everything from outside, the built-in only as far as something imported it."""
+    _import_plugins()
+    found: dict[str, Mapping[str, type]] = {"model": _MODELS, "data": _DATA, "study": _STUDIES}
+    return dict(found[group])
+
+
 def import_module(source: str) -> ModuleType:
     """Import a module that registers networks or data sets: a file ending in `.py`, or a module's name.
 
@@ -129,13 +137,21 @@ def _import_file(path: Path) -> ModuleType:
     return module
 
 
-@functools.cache
 def _import_all() -> None:
-    """Import the built-in modules, then the plugins that are installed."""
+    _import_built_in()
+    _import_plugins()
+
+
+@functools.cache
+def _import_built_in() -> None:
     for package_name in BUILT_IN:
         package = importlib.import_module(package_name)
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{package_name}.{module.name}")
+
+
+@functools.cache
+def _import_plugins() -> None:
     for plugin in importlib.metadata.entry_points(group=PLUGINS):
         try:
             plugin.load()

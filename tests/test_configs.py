@@ -7,9 +7,10 @@ import pytest
 
 from agfrun import registry
 from agfrun.architectures.diagonal_linear import DiagonalLinearConfig
-from agfrun.config import config_directory, load_config
+from agfrun.config import load_config
+from agfrun.config_tree import config_directory, shipped_keys
 from agfrun.conversion import GROUPS as CHOICE_GROUPS
-from agfrun.conversion import choices
+from agfrun.conversion import choices, field_types
 from agfrun.data.regression import RandomRegressionConfig, RotatedRegressionConfig
 from agfrun.errors import ConfigError, UsageError
 from agfrun.schema import AgfConfig, GradientDescentConfig, InitConfig, RunConfig
@@ -138,6 +139,8 @@ REFUSED = [
     ("init.scale.x=1", "init.scale.x=1 is not allowed: there is no such key"),
     ("data={a:1}", "data.a={a:1} is not allowed: there is no such key; data has the keys"),
     ("hydra.runn.dir=x", "hydra.runn.dir=x is not allowed: there is no such key; agfrun --cfg hydra"),
+    ("study.widhts=[6,9]", "study.widhts=[6,9] is not allowed: there is no such key; did you mean study.widths?"),
+    ("study.scales=[1e-3,1e-4]", "study.scales=[1e-3,1e-4] is not allowed: there is no such key"),
     ("train.momentum=0.9", "train.momentum=0.9 is not allowed: it belongs to train=gradient_descent"),
     ("model.name=diagonal_linear", "it comes with the group; write model=NAME"),
     ("~data", f"choose one of {', '.join(choices('data'))}"),
@@ -168,6 +171,18 @@ def test_a_wrong_override_is_refused_in_one_line(override: str, line: str) -> No
     assert line in str(caught.value)
     assert "\n" not in str(caught.value)
     assert caught.value.exit_status == 2
+
+
+@pytest.mark.parametrize("choice", ["study=vanishing_init", "model=diagonal_linear", "+study={a:1}"])
+def test_a_wrong_key_is_named_with_its_own_value(choice: str) -> None:
+    with pytest.raises(ConfigError, match=r"^study\.scales=\[1e-3,1e-4\] .* there is no such key"):
+        load_config([choice, "study.scales=[1e-3,1e-4]"])
+
+
+def test_keys_read_from_the_files_are_those_of_the_schema() -> None:
+    for group in ("model", "data", "study"):
+        assert {name: set(keys) for name, keys in shipped_keys(group).items()} == {
+            name: set(field_types(kind)) for name, kind in choices(group).items()}
 
 
 def test_of_two_values_for_one_key_the_last_is_named() -> None:

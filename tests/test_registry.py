@@ -106,7 +106,7 @@ def test_an_installed_plugin_is_found(tmp_path: Path, monkeypatch: pytest.Monkey
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: own_plugin\nVersion: 1.0\n")
     (information / "entry_points.txt").write_text("[agfrun.plugins]\nown = own_plugin\n")
     monkeypatch.syspath_prepend(tmp_path)
-    registry._import_all.cache_clear()
+    registry._import_plugins.cache_clear()
     assert "plugged" in registry.models()
 
 
@@ -117,7 +117,7 @@ def test_a_broken_plugin_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: own_bad_plugin\nVersion: 1.0\n")
     (information / "entry_points.txt").write_text("[agfrun.plugins]\nbad = own_bad_plugin\n")
     monkeypatch.syspath_prepend(tmp_path)
-    registry._import_all.cache_clear()
+    registry._import_plugins.cache_clear()
     with pytest.raises(UsageError, match="the plugin bad \\(own_bad_plugin\\) cannot be imported: ModuleNotFoundError"):
         registry.models()
-    registry._import_all.cache_clear()
+    registry._import_plugins.cache_clear()

@@ -15,7 +15,7 @@ from agfrun.dynamics.trajectory import Trajectory
 from agfrun.errors import OutputError
 from agfrun.events.event import Event
 from agfrun.report import tables
-from agfrun.report.redraw import redraw
+from agfrun.report.ensemble_tables import MEMBERS
 from agfrun.report.saved_run import CONFIG_FILE, LABELS_FILE, PARAMETERS_FILE
 from agfrun.report.writing import write_csv, write_json, write_safetensors, write_text
 from agfrun.schema import RunConfig
@@ -45,7 +45,7 @@ class RunFiles:
 
     def begin(self, config: RunConfig) -> None:
         """Write the resolved configuration, after clearing away the files of a run that is overwritten."""
-        old = [schema.file for schema in tables.SCHEMAS] + [f"{name}.csv" for name in config.study.tables]
+        old = [schema.file for schema in (*tables.SCHEMAS, MEMBERS)] + [f"{name}.csv" for name in config.study.tables]
         for name in (*old, PARAMETERS_FILE, LABELS_FILE, MANIFEST_FILE):
             (self.folder / name).unlink(missing_ok=True)
         self._write(write_text, CONFIG_FILE, yaml.safe_dump(dataclasses.asdict(config), sort_keys=False))
@@ -86,6 +86,8 @@ class RunFiles:
 
     def plot(self, formats: Sequence[str]) -> list[Path]:
         """Draw the figures from the files written so far."""
+        from agfrun.report.redraw import redraw  # Matplotlib, which a run without figures need not load
+
         return redraw(self.folder, formats)
 
     def finish(self, done: Mapping[str, Any]) -> None:

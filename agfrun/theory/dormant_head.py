@@ -17,8 +17,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.integrate import quad
-from scipy.optimize import brentq
 
 from agfrun.dynamics.trajectory import FloatArray
 
@@ -113,7 +111,7 @@ class _Path:
         if self.slope >= 0:
             return 0.0
         end = self._first(lambda s: derivative(s) >= 0)
-        return float(brentq(derivative, 0.0, end, **ROOT)) if math.isfinite(end) else math.inf
+        return _root(derivative, 0.0, end) if math.isfinite(end) else math.inf
 
     @cached_property
     def turning(self) -> float:
@@ -123,7 +121,7 @@ class _Path:
         end = self.slowest if math.isfinite(self.slowest) else self._first(lambda s: self.speed_squared(s) < 0)
         if not math.isfinite(end) or self.speed_squared(end) >= 0:
             return math.inf
-        return float(brentq(self.speed_squared, 0.0, end, **ROOT))
+        return _root(self.speed_squared, 0.0, end)
 
     def time_to_norm(self, norm: float) -> float:
         """Time at which the norm reaches a value for the first time."""
@@ -135,7 +133,7 @@ class _Path:
         end = self._first(lambda s: self.norm_squared(sign * s) >= norm**2)
         if not math.isfinite(end):
             return math.inf
-        target = sign * float(brentq(lambda s: self.norm_squared(sign * s) - norm**2, 0.0, end, **ROOT))
+        target = sign * _root(lambda s: self.norm_squared(sign * s) - norm**2, 0.0, end)
         return self.time(target, returned=sign < 0)
 
     def time(self, s: float, returned: bool) -> float:
@@ -153,7 +151,7 @@ class _Path:
             low = -self._first(lambda s: self.time(-s, True) >= time)
             if not math.isfinite(low):
                 raise ValueError(BLOWN_UP)
-            s = brentq(lambda s: self.time(s, True) - time, low, self.turning, **ROOT)
+            s = _root(lambda s: self.time(s, True) - time, low, self.turning)
         else:
             high = self.turning if math.isfinite(self.turning) else self._first(
                 lambda s: self.time(s, False) >= time)
@@ -162,8 +160,8 @@ class _Path:
                     raise ValueError(BLOWN_UP)
                 # All modes have decayed, v is constant.
                 return self._state(LARGEST_EXPONENT / float(self.drives.max()), 1.0)
-            s = brentq(lambda s: self.time(s, False) - time, 0.0, high, **ROOT)
-        return self._state(float(s), -1.0 if returned else 1.0)
+            s = _root(lambda s: self.time(s, False) - time, 0.0, high)
+        return self._state(s, -1.0 if returned else 1.0)
 
     def _state(self, s: float, direction: float) -> DormantHead:
         grown, shrunk = np.exp(self.drives * s), np.exp(-self.drives * s)
@@ -175,6 +173,8 @@ class _Path:
 
     def _integral(self, start: float, end: float) -> float:
         """Integral of ds / v; the substitution takes away inverse square roots at both ends."""
+        from scipy.integrate import quad
+
         if start == end:
             return 0.0
 
@@ -197,3 +197,10 @@ class _Path:
             if s * fastest > LARGEST_EXPONENT:
                 return math.inf
         return s
+
+
+def _root(function: Callable[[float], float], low: float, high: float) -> float:
+    """Where a function changes its sign between two clocks."""
+    from scipy.optimize import brentq
+
+    return float(brentq(function, low, high, **ROOT))

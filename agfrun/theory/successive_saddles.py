@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import nnls
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -112,6 +111,8 @@ def signed_least_squares(inputs: FloatArray, targets: FloatArray, signs: npt.NDA
 
     Where linearly dependent columns leave several minimizers, one of them.
     """
+    from scipy.optimize import nnls
+
     coefficients = np.zeros(inputs.shape[1])
     sizes = np.linalg.norm(inputs, axis=0)
     free = np.nonzero((signs != 0) & (sizes > 0))[0]
