@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from agfrun.dynamics.clock import flow_time_per_step
 from agfrun.dynamics.gradient_descent import train_by_gradient_descent
@@ -19,10 +20,11 @@ SINGLE_THREAD_SIZE = 4000
 
 
 def choose_threads(problem: Problem) -> None:
-    """Use one thread for a small network."""
+    """Use one thread for a small network, in torch and in the linear algebra below NumPy and SciPy."""
     coordinates = problem.architecture.flow_coordinates(problem.initial, None, problem.log_scale)
     if coordinates.encode(problem.initial).numel() <= SINGLE_THREAD_SIZE:
         torch.set_num_threads(1)
+        threadpool_limits(1)
 
 
 def train(

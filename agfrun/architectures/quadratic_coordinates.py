@@ -8,8 +8,11 @@ import torch
 from torch import Tensor
 
 from agfrun.architectures.quadratic_loss import QuadraticLoss
-from agfrun.dynamics.coordinates import relative_error_of_neurons
-from agfrun.dynamics.extrapolation import PartlyStiffCoordinates, Solver
+from agfrun.architectures.quadratic_output import OutputLoss
+from agfrun.arrays import as_tensor, native
+from agfrun.dynamics.coordinates import relative_error_of_neurons, sizes_of_neurons
+from agfrun.dynamics.extrapolation import PartlyStiffCoordinates
+from agfrun.dynamics.linearization import Linearization, Solver
 
 if TYPE_CHECKING:
     from agfrun.architectures.quadratic_modadd import QuadraticModadd
@@ -27,8 +30,11 @@ class TemplateCoordinates(PartlyStiffCoordinates):
     hence no gradient: they are constants of the motion. Components of the w outside that span are mixed
     among the neurons, dw_i / dt = -sum_j M_ij w_j, and so stay in the space that they span at the start.
     Leaving out everything else is exact, and shrinks a neuron from 3p numbers to 2 * rank + q (rank =
-    number of signed template frequencies, q at most rank + number of neurons).
+    number of signed template frequencies, q at most rank + number of neurons). The first `rank` of the q
+    are those on the template.
     """
+
+    isometric = True
 
     def __init__(self, architecture: QuadraticModadd, neurons: Tensor) -> None:
         p = architecture.data.p
@@ -38,9 +44,7 @@ class TemplateCoordinates(PartlyStiffCoordinates):
         self.rank = self.inputs.shape[1]
         input_map, output_map = self.inputs.T @ architecture.circulant, self.outputs.T @ architecture.circulant
         self.moments_loss = QuadraticLoss(input_map, output_map, architecture.moments_loss.target_energy)
-        self.template_loss = QuadraticLoss(input_map, input_map, self.moments_loss.target_energy)
-        output_loss = architecture.loss_through_output(self.count, output_map)
-        self.loss_and_gradient = (output_loss or self.moments_loss).loss_and_gradient
+        self.output_loss = architecture.loss_through_output(self.count, output_map)
         self.frozen = torch.zeros_like(neurons)
         self.frozen = neurons - self.decode(self.encode(neurons))
 
@@ -59,24 +63,41 @@ class TemplateCoordinates(PartlyStiffCoordinates):
 
     def loss_and_velocity(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """See `FlowCoordinates.loss_and_velocity`."""
-        loss, gradient = self.loss_and_gradient(y.view(self.count, -1))
-        return loss, -gradient.reshape(-1)
+        neurons = y.view(self.count, -1)
+        if self.output_loss is None:
+            loss, gradient = self.moments_loss.loss_and_gradient(neurons)
+            return loss, -gradient.reshape(-1)
+        value, utility_gradient = self.output_loss.loss_and_utility_gradient(native(neurons))
+        return as_tensor(value), as_tensor(utility_gradient).reshape(-1)
 
     def jacobian(self, y: Tensor) -> Tensor:
         """See `FlowCoordinates.jacobian`."""
         return -self.moments_loss.hessian(y.view(self.count, -1))
 
+    def linearization(self, y: Tensor) -> Linearization:
+        """The Jacobian without what couples output weights off the template to all else."""
+        if self.output_loss is None:
+            return super().linearization(y)
+        return TemplateLinearization(self.output_loss, y.view(self.count, -1), None)
+
+    def sizes(self, y: Tensor) -> Tensor:
+        """The norm of the neuron that an entry belongs to."""
+        return sizes_of_neurons(y, self.count)
+
     def relative_error(self, error: Tensor, y: Tensor, y_new: Tensor) -> Tensor:
         """See `FlowCoordinates.relative_error`."""
         return relative_error_of_neurons(error, y, y_new, self.count)
 
-    def stiff_part(self, y: Tensor, step: float) -> LargeNeurons:
+    def stiff_part(self, y: Tensor, step: float) -> Linearization:
         """See `PartlyStiffCoordinates.stiff_part`."""
         neurons = y.view(self.count, -1)
         rates = self._relaxation_rates(neurons)
         stiff = int((rates * step > NOT_STIFF).sum())
         most = max(1, MOST_IMPLICIT // (3 * self.rank))
-        return LargeNeurons(self, neurons, rates.argsort(descending=True)[: min(stiff, most)])
+        chosen = rates.argsort(descending=True)[: min(stiff, most)]
+        if self.output_loss is None:
+            return self.linearization(y)
+        return TemplateLinearization(self.output_loss, neurons, chosen)
 
     def _relaxation_rates(self, neurons: Tensor) -> Tensor:
         """About the fastest rate at which each neuron's own output is corrected, (K,).
@@ -90,50 +111,61 @@ class TemplateCoordinates(PartlyStiffCoordinates):
         return fourth + steep * self.moments_loss.input_map.square().sum(1).max()
 
 
-class LargeNeurons:
-    """The Hessian's block of a few neurons, without the little that couples their template part to the rest.
+class TemplateLinearization:
+    """The Hessian's blocks of some neurons, without the little that couples their template part to the rest.
 
-    On the template's frequencies it is the Hessian of the chosen neurons among themselves. All other
-    components of their output weights relax by dw_i / dt = -sum_j M_ij w_j.
+    On the template's frequencies it is the Hessian of the chosen neurons. All other components of their
+    output weights relax by dw_i / dt = -sum_j M_ij w_j; they are small, and smaller the larger a neuron is.
 
     Args:
         neurons: all neurons in the coordinates' units, (K, 2r + q).
-        chosen: indices of the large ones.
+        chosen: indices of some of them; None is all.
     """
 
-    def __init__(self, coordinates: TemplateCoordinates, neurons: Tensor, chosen: Tensor) -> None:
-        self.chosen, self.shape, self.inputs = chosen, neurons.shape, 2 * coordinates.rank
-        self.template_part = coordinates.inputs.T @ coordinates.outputs
-        inputs, output = self._template_part(neurons[chosen])
-        self.hessian = coordinates.template_loss.hessian(torch.cat([inputs, output], dim=1))
-        moments = coordinates.moments_loss.moments(neurons[chosen])
-        gram = moments.responses @ moments.responses.transpose(1, 2) / coordinates.moments_loss.p
-        self.coupling = coordinates.moments_loss.coupling(moments, moments, gram)
+    def __init__(self, output_loss: OutputLoss, neurons: Tensor, chosen: Tensor | None) -> None:
+        self.chosen, self.shape = chosen, neurons.shape
+        self.inside = output_loss.inputs + output_loss.rank
+        self.count = neurons.shape[0] if chosen is None else chosen.shape[0]
+        if self.count == 0:
+            return
+        everyone = native(neurons)
+        residual = output_loss.residual(output_loss.products(everyone), everyone[:, output_loss.inputs :])
+        some = everyone if chosen is None else native(neurons[chosen])
+        hessian, coupling = output_loss.curvature(some, residual, output_loss.rank)
+        self.hessian, self.coupling = as_tensor(hessian), as_tensor(coupling)
 
     def solver(self, step: float) -> Solver | None:
-        """See `StiffPart.solver`."""
-        if self.chosen.shape[0] == 0:
+        """See `Linearization.solver`."""
+        if self.count == 0:
             return lambda right: right
-        (template, failed), (rest, failed_rest) = (
-            torch.linalg.cholesky_ex(_one_plus(step, matrix)) for matrix in (self.hessian, self.coupling))
-        if bool(failed) or bool(failed_rest):
+        template, rest = (torch.linalg.cholesky_ex(_one_plus(step, matrix)) for matrix in (self.hessian, self.coupling))
+        if bool(template.info) or bool(rest.info):
             return None
 
         def solve(right: Tensor) -> Tensor:
-            result = right.clone().view(self.shape)
-            inputs, output = self._template_part(result[self.chosen])
-            outside = result[self.chosen][:, self.inputs :] - output @ self.template_part
-            inside = torch.cholesky_solve(torch.cat([inputs, output], dim=1).reshape(-1, 1), template)
-            inside = inside.view(self.chosen.shape[0], -1)
-            result[self.chosen] = torch.cat([inside[:, : self.inputs], inside[:, self.inputs :] @ self.template_part
-                                             + torch.cholesky_solve(outside, rest)], dim=1)
+            rows = right.view(self.shape)
+            if self.chosen is None:
+                return solve_template(template.L, rest.L, rows, self.inside).view(-1)
+            result = rows.clone()
+            result[self.chosen] = solve_template(template.L, rest.L, rows[self.chosen], self.inside)
             return result.view(-1)
 
         return solve
 
-    def _template_part(self, neurons: Tensor) -> tuple[Tensor, Tensor]:
-        """u, v (K, 2r) and the part of w on the template's frequencies (K, r)."""
-        return neurons[:, : self.inputs], neurons[:, self.inputs :] @ self.template_part.T
+
+def solve_template(template: Tensor, rest: Tensor, rows: Tensor, inside: int) -> Tensor:
+    """Solve for what belongs to neurons (..., K, 2r + q), given Cholesky factors.
+
+    Args:
+        template: factor for (u, v) and the output weights on the template, neuron by neuron, (..., n, n).
+        rest: factor for each other output weight, (..., K, K).
+        inside: where the output weights off the template begin in a row.
+    """
+    known = rows[..., :inside]
+    solved = torch.cholesky_solve(known.flatten(-2)[..., None], template).view(known.shape)
+    if inside == rows.shape[-1]:
+        return solved
+    return torch.cat([solved, torch.cholesky_solve(rows[..., inside:], rest)], dim=-1)
 
 
 def _one_plus(step: float, matrix: Tensor) -> Tensor:
@@ -144,17 +176,16 @@ def _one_plus(step: float, matrix: Tensor) -> Tensor:
 
 
 def _output_basis(weights: Tensor, basis: Tensor) -> Tensor:
-    """Orthonormal basis of the template's frequencies and of all else that output weights (K, p) hold; (p, q).
+    """Orthonormal basis of the template's frequencies and then of all else that output weights (K, p) hold; (p, q).
 
     A direction of less than the root of the rounding error enters the loss squared, below rounding, and is
-    left out. Where nearly everything is there, the basis is the identity.
+    left out.
     """
-    p, rank = basis.shape
     rest = weights - (weights @ basis) @ basis.T
     sizes, directions = torch.linalg.svd(rest, full_matrices=False)[1:]
     smallest = torch.finfo(weights.dtype).eps ** 0.5 * torch.linalg.vector_norm(weights)
-    kept = directions[sizes > smallest]
-    if rank + kept.shape[0] >= p:
-        return torch.eye(p, dtype=weights.dtype, device=weights.device)
-    complete: Tensor = torch.linalg.qr(torch.cat([basis, kept.T], dim=1)).Q
+    kept = directions[sizes > smallest][: basis.shape[0] - basis.shape[1]]
+    # A second projection: the first leaves rounding of the size of the weights in a small direction.
+    kept = kept - (kept @ basis) @ basis.T
+    complete: Tensor = torch.cat([basis, torch.linalg.qr(kept.T).Q], dim=1)
     return complete

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from agfrun.dynamics.linearization import DenseLinearization, Linearization
+
 if TYPE_CHECKING:
     from agfrun.architectures.base import Architecture
 
@@ -22,9 +24,12 @@ class FlowCoordinates(ABC):
 
     Attributes:
         symmetric: whether the Jacobian of the velocity is symmetric (a gradient flow in y itself).
+        isometric: whether y are the parameters that move in an orthonormal basis, so that gradient descent
+            in y is gradient descent in the parameters.
     """
 
     symmetric: bool = True
+    isometric: bool = False
 
     @abstractmethod
     def encode(self, neurons: Tensor) -> Tensor:
@@ -53,6 +58,14 @@ class FlowCoordinates(ABC):
     def jacobian(self, y: Tensor) -> Tensor:
         """Derivative of the velocity, (n, n)."""
 
+    def linearization(self, y: Tensor) -> Linearization:
+        """The Jacobian at y, or what of it matters to an implicit step, in a form to solve with."""
+        return DenseLinearization(self.jacobian(y), self.symmetric)
+
+    def sizes(self, y: Tensor) -> Tensor:
+        """What an error of each entry of y is relative to, (n,); 1 where y itself is a logarithm."""
+        return torch.ones_like(y)
+
     @abstractmethod
     def relative_error(self, error: Tensor, y: Tensor, y_new: Tensor) -> Tensor:
         """Root mean square over neurons of the error relative to each neuron's norm, a scalar."""
@@ -60,6 +73,8 @@ class FlowCoordinates(ABC):
 
 class EuclideanCoordinates(FlowCoordinates):
     """The parameters themselves: y = Theta, dy/dt = -grad L."""
+
+    isometric = True
 
     def __init__(self, architecture: Architecture, neurons: Tensor, index: Tensor | None) -> None:
         self.architecture = architecture
@@ -83,6 +98,10 @@ class EuclideanCoordinates(FlowCoordinates):
         """See `FlowCoordinates.jacobian`."""
         return -self.architecture.hessian(self.decode(y), self.index)
 
+    def sizes(self, y: Tensor) -> Tensor:
+        """The norm of the neuron that an entry belongs to."""
+        return sizes_of_neurons(y, self.shape[0])
+
     def relative_error(self, error: Tensor, y: Tensor, y_new: Tensor) -> Tensor:
         """See `FlowCoordinates.relative_error`."""
         return relative_error_of_neurons(error, y, y_new, self.shape[0])
@@ -93,3 +112,10 @@ def relative_error_of_neurons(error: Tensor, y: Tensor, y_new: Tensor, neurons: 
     norms = torch.linalg.vector_norm(torch.stack([error, y, y_new]).view(3, neurons, -1), dim=-1)
     ratio: Tensor = norms[0] / torch.maximum(norms[1], norms[2])
     return ratio.square().mean().sqrt()
+
+
+def sizes_of_neurons(y: Tensor, neurons: int) -> Tensor:
+    """For each entry of y (n,) the norm of its neuron, (n,)."""
+    rows = y.view(neurons, -1)
+    sizes: Tensor = torch.linalg.vector_norm(rows, dim=1, keepdim=True).expand_as(rows).reshape(-1)
+    return sizes

@@ -12,31 +12,21 @@ P. Deuflhard, "Recent progress in extrapolation methods for ordinary differentia
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import Protocol
 
 from torch import Tensor
 
 from agfrun.dynamics.coordinates import FlowCoordinates
 from agfrun.dynamics.integrate import Attempt, IntegrationStatistics, Stepper
-
-Solver = Callable[[Tensor], Tensor]
+from agfrun.dynamics.linearization import Linearization
 
 COLUMNS = 5
-
-
-class StiffPart(Protocol):
-    """The part J of the velocity's Jacobian that a step must treat implicitly."""
-
-    def solver(self, step: float) -> Solver | None:
-        """The map b -> (I - step * J)^-1 b, or None if that matrix is not positive definite."""
 
 
 class PartlyStiffCoordinates(FlowCoordinates):
     """Coordinates that know which part of their Jacobian is stiff."""
 
     @abstractmethod
-    def stiff_part(self, y: Tensor, step: float) -> StiffPart:
+    def stiff_part(self, y: Tensor, step: float) -> Linearization:
         """What is stiff at y for a step of this length."""
 
 
@@ -44,11 +34,12 @@ class ExtrapolatedEuler(Stepper):
     """Order 5 with an error estimate of order 4; one factorization for each of the five step numbers."""
 
     order = COLUMNS
+    sharpening = 0.3  # the error of a part that is not in J accumulates more than its estimate says
 
     def __init__(self, coordinates: PartlyStiffCoordinates, statistics: IntegrationStatistics) -> None:
         super().__init__(coordinates, statistics)
         self.partly_stiff = coordinates
-        self.part: tuple[float, StiffPart] | None = None
+        self.part: tuple[float, Linearization] | None = None
 
     def begin(self, y: Tensor, velocity: Tensor) -> None:
         """Prepare for steps from y."""
@@ -71,7 +62,7 @@ class ExtrapolatedEuler(Stepper):
             previous = row
         return self._attempt(step, previous)
 
-    def _end(self, step: float, count: int, part: StiffPart) -> Tensor | None:
+    def _end(self, step: float, count: int, part: Linearization) -> Tensor | None:
         """Where `count` linearly implicit Euler steps lead."""
         solve = part.solver(step / count)
         self.statistics.factorizations += 1

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from agfrun.architectures.base import Architecture
 from agfrun.dynamics.clock import flow_time_per_step, loss_factor
+from agfrun.dynamics.coordinates import EuclideanCoordinates
 from agfrun.dynamics.gradient_flow import Progress
 from agfrun.dynamics.integrate import IntegrationStatistics
 from agfrun.dynamics.recorder import Recorder
@@ -49,7 +50,7 @@ def train_by_gradient_descent(
     try:
         for step in range(steps + 1):
             if step % look_every == 0 or step == steps:
-                ended = watch.look(step, optimizer.neurons, optimizer.full_loss())
+                ended = watch.look(step, optimizer, float(optimizer.full_loss()))
                 if ended is not None:
                     status, reason = ended
                     break
@@ -62,37 +63,51 @@ def train_by_gradient_descent(
         "learning_rate": learning_rate, "momentum": momentum, "loss_normalization": loss_normalization,
         "flow_time_per_step": per_step,
     }
-    return TrainingResult(recorder.trajectory(), recorder, optimizer.neurons, status, reason, statistics, clock)
+    return TrainingResult(recorder.trajectory(), recorder, optimizer.neurons.clone(), status, reason, statistics, clock)
 
 
 class _HeavyBall:
-    """Neurons and velocity of the optimizer."""
+    """Neurons and velocity of the optimizer.
+
+    The full-batch optimizer works in the flow's coordinates where these are the moving parameters in an
+    orthonormal basis: the steps are the same, and a gradient there is cheaper.
+    """
 
     def __init__(self, architecture: Architecture, neurons: Tensor, rate: float, momentum: float,
                  batch_size: int | None, seed: int) -> None:
         self.architecture = architecture
-        self.neurons = neurons.clone()
-        self.velocity = torch.zeros_like(neurons)
+        coordinates = architecture.flow_coordinates(neurons, None)
+        if batch_size is not None or not coordinates.isometric:
+            coordinates = EuclideanCoordinates(architecture, neurons, None)
+        self.coordinates = coordinates
+        self.y = coordinates.encode(neurons).clone()
+        self.momentum_term = torch.zeros_like(self.y)
         self.rate, self.momentum, self.batch_size = rate, momentum, batch_size
         self.generator = torch.Generator(device="cpu").manual_seed(seed)
-        self.gradient: Tensor | None = None
+        self.velocity: Tensor | None = None
+
+    @property
+    def neurons(self) -> Tensor:
+        """The network as it is now, (H, D); valid until the next step."""
+        return self.coordinates.decode(self.y)
 
     def full_loss(self) -> Tensor:
         """Paper loss on the full data; the gradient comes with it and is kept for the next step."""
-        loss, self.gradient = self.architecture.loss_and_gradient(self.neurons)
+        loss, self.velocity = self.coordinates.loss_and_velocity(self.y)
         return loss
 
     def step(self) -> None:
         """One step."""
         if self.batch_size is not None:
             gradient = self.architecture.sampled_gradient(self.neurons, self.batch_size, self.generator)
-        elif self.gradient is not None:
-            gradient = self.gradient
+            velocity = -gradient.reshape(-1)
+        elif self.velocity is not None:
+            velocity = self.velocity
         else:
-            gradient = self.architecture.loss_and_gradient(self.neurons)[1]
-        self.gradient = None
-        self.velocity.mul_(self.momentum).add_(gradient)
-        self.neurons.add_(self.velocity, alpha=-self.rate)
+            velocity = self.coordinates.loss_and_velocity(self.y)[1]
+        self.velocity = None
+        self.momentum_term.mul_(self.momentum).add_(velocity)
+        self.y.add_(self.momentum_term, alpha=self.rate)
 
 
 class _Watch:
@@ -105,18 +120,17 @@ class _Watch:
         self.initial_loss = self.recorded_loss = math.inf
         self.recorded_step = 0
 
-    def look(self, step: int, neurons: Tensor, loss_tensor: Tensor) -> tuple[str, str] | None:
+    def look(self, step: int, optimizer: _HeavyBall, loss: float) -> tuple[str, str] | None:
         """Record if there is something new; status and reason if training is to end."""
-        loss = float(loss_tensor)
         if not math.isfinite(loss):
             if step == 0:  # a trajectory has its start, whatever its loss
-                self.recorder.record(0.0, neurons.clone(), loss, step)
+                self.recorder.record(0.0, optimizer.neurons.clone(), loss, step)
             return "diverged", f"the loss is not finite at step {step}; try a smaller train.learning_rate"
         if step == 0:
             self.initial_loss = loss
         converged = self.recorder.architecture.learned(loss, self.initial_loss, self.convergence)
         if self._is_news(step, loss) or converged:
-            self.recorder.record(step * self.per_step, neurons.clone(), loss, step)
+            self.recorder.record(step * self.per_step, optimizer.neurons.clone(), loss, step)
             self.recorded_loss, self.recorded_step = loss, step
             if self.progress is not None:
                 self.progress(step * self.per_step, loss)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from torch import Tensor
 
@@ -12,13 +12,19 @@ from agfrun.dynamics.chebyshev import RungeKuttaChebyshev
 from agfrun.dynamics.coordinates import FlowCoordinates
 from agfrun.dynamics.extrapolation import ExtrapolatedEuler, PartlyStiffCoordinates
 from agfrun.dynamics.integrate import IntegrationStatistics, Segment, Stepper, integrate
+from agfrun.dynamics.lsoda import integrate_lsoda
 from agfrun.dynamics.recorder import Recorder
 from agfrun.dynamics.result import TrainingResult
 from agfrun.dynamics.rosenbrock import Rosenbrock
 from agfrun.errors import ConfigError, DivergenceError
 
 LARGEST_FACTORIZED = 2500
-FINEST_SAMPLING = 12
+FINEST_SAMPLING = 30
+# Points inside a step are recorded once this share of the initial loss is lost over it, or the logarithm of the
+# loss or of time changes by so much; a loss below the smallest share of the initial one counts as that.
+LOSS_SHARE = 0.01
+LOG_CHANGE = 0.05
+SMALLEST_SHARE = 1e-14
 
 Progress = Callable[[float, float], None]
 
@@ -39,7 +45,7 @@ def make_stepper(method: str, coordinates: FlowCoordinates, size: int,
     if method == "extrapolation":
         if not isinstance(coordinates, PartlyStiffCoordinates):
             raise ConfigError("train.method", method, "this network does not know the stiff part of its flow; choose "
-                              "auto, rosenbrock or rkc")
+                              "auto, rosenbrock, rkc or lsoda")
         return ExtrapolatedEuler(coordinates, statistics)
     steppers: dict[str, type[Stepper]] = {"auto": Rosenbrock, "rosenbrock": Rosenbrock, "rkc": RungeKuttaChebyshev}
     if method not in steppers:
@@ -58,7 +64,7 @@ def train_by_gradient_flow(
         neurons: initialization over exp(log_scale), (H, D).
         horizon: gradient-flow time at which to stop.
         tolerance: relative error of each neuron allowed in a step; there is no absolute tolerance.
-        method: `auto`, `rosenbrock` or `rkc`.
+        method: one of those of `make_stepper`, or `lsoda`, SciPy's.
         convergence: stop once no more than this fraction of what there was to learn is left.
         max_rows: rows of the trajectory at most.
         progress: called with (time, loss) after each step.
@@ -67,14 +73,14 @@ def train_by_gradient_flow(
     coordinates = architecture.flow_coordinates(neurons, None, log_scale)
     y = coordinates.encode(neurons)
     statistics = IntegrationStatistics()
-    stepper = make_stepper(method, coordinates, y.numel(), statistics)
+    segments = _segments(method, coordinates, statistics, y, horizon, tolerance)
     recorder = Recorder(architecture, "training", max_rows)
     final = coordinates.decode(y) if log_scale else neurons
     loss = initial_loss = float(architecture.loss(architecture.residual(final)))
     _record(recorder, coordinates, y, 0.0, loss)
     status, reason = "horizon", f"the horizon {horizon:.6g} was reached"
     try:
-        for segment in integrate(stepper, y, 0.0, horizon, tolerance):
+        for segment in segments:
             loss_before, loss = loss, float(segment.loss_end)
             _record_segment(recorder, coordinates, segment, loss_before, loss, initial_loss)
             final = coordinates.decode(segment.y_end)
@@ -91,14 +97,22 @@ def train_by_gradient_flow(
     return TrainingResult(recorder.trajectory(), recorder, final, status, reason, statistics)
 
 
+def _segments(method: str, coordinates: FlowCoordinates, statistics: IntegrationStatistics, y: Tensor, horizon: float,
+              tolerance: float) -> Iterator[Segment]:
+    """The steps of a method from time 0 to the horizon."""
+    if method == "lsoda":
+        return integrate_lsoda(coordinates, statistics, y, 0.0, horizon, tolerance)
+    return integrate(make_stepper(method, coordinates, y.numel(), statistics), y, 0.0, horizon, tolerance)
+
+
 def _record_segment(recorder: Recorder, coordinates: FlowCoordinates, segment: Segment, loss_before: float,
                     loss: float, initial_loss: float) -> None:
     """Record a step's end, and points inside where the loss or the time changes much over it."""
     drop = abs(loss_before - loss) / initial_loss
-    tiny = 1e-14 * initial_loss
+    tiny = SMALLEST_SHARE * initial_loss
     decline = abs(math.log(max(loss_before, tiny) / max(loss, tiny)))
     lapse = math.log(segment.end / segment.start) if segment.start > 0 else 0.0
-    pieces = min(FINEST_SAMPLING, math.ceil(max(drop / 0.01, decline / 0.05, lapse / 0.05, 1)))
+    pieces = min(FINEST_SAMPLING, math.ceil(max(drop / LOSS_SHARE, decline / LOG_CHANGE, lapse / LOG_CHANGE, 1)))
     for piece in range(1, pieces):
         time = segment.start + (segment.end - segment.start) * piece / pieces
         y = segment.at(time)

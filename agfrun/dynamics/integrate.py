@@ -16,18 +16,26 @@ import torch
 from torch import Tensor
 
 from agfrun.dynamics.coordinates import FlowCoordinates
+from agfrun.dynamics.global_error import GlobalError
+from agfrun.dynamics.linearization import Solver
 from agfrun.errors import DivergenceError
 
 
 @dataclass
 class IntegrationStatistics:
-    """What an integration cost; grows while it runs."""
+    """What an integration cost, and how far it may be off; grows while it runs.
+
+    Attributes:
+        drop_time_error: estimated relative error of the times of drops (`agfrun.dynamics.global_error`);
+            None where the method gives no estimate, or there was no drop.
+    """
 
     accepted_steps: int = 0
     rejected_steps: int = 0
     gradient_evaluations: int = 0
     jacobian_evaluations: int = 0
     factorizations: int = 0
+    drop_time_error: float | None = None
 
 
 @dataclass(frozen=True)
@@ -54,11 +62,15 @@ class Segment:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempted step: where it leads, its error estimate and the path between."""
+    """One attempted step: where it leads, its error estimate and the path between.
+
+    `solve` solves with I - h gamma J, gamma being the stepper's, if the step was an implicit one.
+    """
 
     y: Tensor
     error: Tensor
     interpolant: Callable[[float], Tensor]
+    solve: Solver | None = None
 
 
 class Stepper(ABC):
@@ -68,10 +80,12 @@ class Stepper(ABC):
         order: the order that step control assumes: local error ~ h^order.
         sharpening: part of the asked-for tolerance that is allowed in a step, so that the global error of
             methods of different order is alike (a local error h^k adds up to about tolerance^((k - 1) / k)).
+        gamma: see `Attempt`.
     """
 
     order: int
     sharpening: float = 1.0
+    gamma: float = 0.0
 
     def __init__(self, coordinates: FlowCoordinates, statistics: IntegrationStatistics) -> None:
         self.coordinates = coordinates
@@ -147,6 +161,7 @@ def integrate(
     _require_finite(loss, start)
     step = first_step or _first_step(stepper, y, velocity, tolerance)
     time = start
+    global_error = GlobalError(float(loss))
     while time < end:
         stepper.begin(y, velocity)
         while True:
@@ -163,14 +178,20 @@ def integrate(
             step = following
         stepper.statistics.accepted_steps += 1
         reached = end if step == end - time else time + step
+        loss_before = loss
         loss, velocity = stepper.loss_and_velocity(attempt.y)
         _require_finite(loss, reached)
         if not math.isfinite(reached):  # at rest, and asked to go on for ever
             return
+        if attempt.solve is not None:
+            global_error.advance(attempt.solve, stepper.gamma, attempt.error)
+            global_error.look(reached, velocity, float(loss_before - loss) / (reached - time))
+            stepper.statistics.drop_time_error = global_error.time_error
         yield Segment(time, reached, y, attempt.y, loss, velocity, attempt.interpolant)
         y, time, step = stepper.coordinates.renewed(attempt.y), reached, following
         if y is not attempt.y:
             velocity = stepper.loss_and_velocity(y)[1]
+            global_error.restart()
 
 
 def _first_step(stepper: Stepper, y: Tensor, velocity: Tensor, tolerance: float) -> float:

@@ -34,6 +34,20 @@ class Recorder:
         self.states: list[tuple[float, Tensor]] = []
         self.state_stride = 1
 
+    @classmethod
+    def filled(cls, architecture: Architecture, source: str, max_rows: int, rows: Sequence[tuple[float, int, float]],
+               observed: Observed, states: Sequence[tuple[float, Tensor]]) -> Recorder:
+        """A recorder of moments that were seen elsewhere.
+
+        Args:
+            rows: time, optimizer step (-1 for a flow) and paper loss of each of T moments.
+            observed: what is seen of them.
+            states: time and neurons (H, D) of some of them.
+        """
+        recorder = cls(architecture, source, max_rows)
+        recorder.rows, recorder.observed, recorder.states = list(rows), [observed], list(states)
+        return recorder
+
     def record(
         self, time: float, neurons: Tensor, loss: float, step: int = -1, log_scales: Tensor | None = None
     ) -> None:
@@ -110,6 +124,11 @@ class Observed:
             np.concatenate([part.directions for part in parts]),
             {name: np.concatenate([part.observables[name] for part in parts]) for name in parts[0].observables},
         )
+
+    def at(self, rows: IntArray) -> Observed:
+        """What is seen of chosen states."""
+        return Observed(self.features[rows], self.log_norms[rows], self.directions[rows],
+                        {name: values[rows] for name, values in self.observables.items()})
 
 
 def observe_moments(architecture: Architecture, moments: Sequence[tuple[Tensor, Tensor | None]]) -> Observed:

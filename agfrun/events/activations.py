@@ -26,6 +26,8 @@ RETURN_PROGRESS = 0.5
 # A neuron that grows by more than this part in the time its last doubling took is still on its way.
 SETTLED_GROWTH = 0.25
 LOG_2 = math.log(2)
+# Slopes between neighbouring rows that differ by a larger factor are a corner, no resolved bend.
+RESOLVED = 3.0
 
 
 @dataclass(frozen=True)
@@ -122,21 +124,68 @@ def _settled_log_norm(times: FloatArray, log_norms: FloatArray, rows: tuple[int,
     doubling took. That is the neuron's own clock, so that a plateau too short to be seen in the loss does.
     """
     first, stop = rows
+    before: tuple[float, float] | None = None
     for row in range(first, stop):
-        if log_norms[row] < needed:
+        here = float(log_norms[row])
+        if here < needed:
+            before = None
             continue
-        below = np.flatnonzero(log_norms[:row] < log_norms[row] - LOG_2)
-        doubling = times[row] - times[below[-1]] if below.size else times[row]
+        doubling = _last_doubling(times, log_norms, row)
+        if row > first and times[row] - times[row - 1] > doubling:
+            before = None  # too far apart to say what is between
         later = float(np.interp(times[row] + doubling, times[first:stop], log_norms[first:stop]))
-        if later <= math.log1p(SETTLED_GROWTH) + log_norms[row]:
-            return max(later, float(log_norms[row]))
+        excess, settled = later - here - math.log1p(SETTLED_GROWTH), max(later, here)
+        if excess <= 0:
+            # Between two rows, so that the level does not depend on where rows happen to be.
+            return settled if before is None else settled + (before[1] - settled) * excess / (excess - before[0])
+        before = (excess, settled)
     return float(log_norms[first:stop].max())
 
 
+def _last_doubling(times: FloatArray, log_norms: FloatArray, row: int) -> float:
+    """Time that the norm's last doubling before a row took; all of it if it has not doubled."""
+    level = float(log_norms[row]) - LOG_2
+    below = np.flatnonzero(log_norms[:row] < level)
+    return float(times[row]) - (crossing_time(times, log_norms, int(below[-1]) + 1, level) if below.size else 0.0)
+
+
 def crossing_time(times: FloatArray, values: FloatArray, row: int, level: float) -> float:
-    """When `values` passes `level` between rows `row - 1` and `row`, linear between them."""
+    """When `values` passes `level` between rows `row - 1` and `row`, on a monotone cubic through the rows about it."""
     if row == 0:
         return float(times[0])
     before, after = float(values[row - 1]), float(values[row])
-    fraction = min(max((level - before) / (after - before), 0.0), 1.0) if after != before else 1.0
-    return float(times[row - 1] + fraction * (times[row] - times[row - 1]))
+    start, lapse = float(times[row - 1]), float(times[row] - times[row - 1])
+    share = min(max((level - before) / (after - before), 0.0), 1.0) if after != before else 1.0
+    if 0 < share < 1 and lapse > 0:
+        secant = after - before
+        slopes = (_slope(times, values, row - 1, lapse, secant), _slope(times, values, row, lapse, secant))
+        share = _cubic_crossing(share, slopes[0] / secant, slopes[1] / secant)
+    return start + share * lapse
+
+
+def _slope(times: FloatArray, values: FloatArray, row: int, lapse: float, secant: float) -> float:
+    """Slope at a row, per `lapse`: that of the parabola through three rows; `secant` where these do not show one.
+
+    That is at an end of the record, beside a jump, and at a corner, where slopes on both sides differ by more than
+    `RESOLVED`. A cubic with such slopes is monotone (Fritsch & Carlson 1980).
+    """
+    if row == 0 or row == times.size - 1:
+        return secant
+    steps, rises = np.diff(times[row - 1 : row + 2]), np.diff(values[row - 1 : row + 2])
+    if steps.min() <= 0:
+        return secant
+    secants = rises / steps
+    if secants[0] * secants[1] <= 0 or np.abs(secants).max() > RESOLVED * np.abs(secants).min():
+        return secant
+    return lapse * float((secants * steps[::-1]).sum() / steps.sum())
+
+
+def _cubic_crossing(share: float, first: float, last: float) -> float:
+    """Where the cubic from (0, 0) to (1, 1) with slopes `first` and `last` reaches `share`."""
+    low, high = 0.0, 1.0
+    for _ in range(50):
+        middle = 0.5 * (low + high)
+        rest = 1 - middle
+        value = middle * middle * (3 - 2 * middle) + middle * rest * (rest * first - middle * last)
+        low, high = (middle, high) if value < share else (low, middle)
+    return 0.5 * (low + high)

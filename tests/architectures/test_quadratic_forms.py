@@ -54,19 +54,42 @@ def test_both_forms_are_one_loss(p: int, count: int, seed: int, scale: float, ch
     moments_form, output_form = both_forms(with_random_phases(p, frequencies, [2.0 + k for k in frequencies], seed))
     sources, probes = neurons_for(moments_form, count, seed, scale), neurons_for(moments_form, 3, seed + 1)
     loss, gradient = moments_form.loss_and_gradient(sources)
-    through_output = output_form.loss_and_gradient(sources)
-    assert close(through_output[0], loss)
-    assert close(through_output[1], gradient)
+    through_output = output_form.loss_and_utility_gradient(sources.numpy())
+    assert close(torch.as_tensor(through_output[0]), loss)
+    assert close(-torch.as_tensor(through_output[1]), gradient)
     expected = moments_form.utility_gradient(moments_form.moments(probes), moments_form.moments(sources))[0]
-    residual = output_form.residual(output_form.responses(sources))
-    assert close(output_form.utility_gradient(output_form.responses(probes), residual), expected)
+    residual = output_form.residual(output_form.products(sources.numpy()), sources.numpy()[:, output_form.inputs :])
+    assert close(torch.as_tensor(output_form.utility_gradient(probes.numpy(), residual)), expected)
+
+
+@settings(max_examples=30, deadline=None)
+@given(p=st.integers(2, 12), count=st.integers(1, 6), members=st.integers(1, 3), seed=st.integers(0, 10**6),
+       choose=st.data())
+def test_curvature_is_the_hessian_of_each_member(p: int, count: int, members: int, seed: int, choose: st.DataObject
+                                                 ) -> None:
+    """With all output weights kept; for a batch of networks at once."""
+    frequencies = choose.draw(st.lists(st.integers(1, p // 2), min_size=1, unique=True))
+    moments_form, form = both_forms(with_random_phases(p, frequencies, [2.0 + k for k in frequencies], seed))
+    networks = torch.stack([neurons_for(moments_form, count, seed + member) for member in range(members)])
+    arrays = networks.numpy()
+    residual = form.residual(form.products(arrays), arrays[..., form.inputs :])
+    hessians, couplings = form.curvature(arrays, residual, form.output_size)
+    weight = form.inputs + form.dimension * torch.arange(count)
+    for neurons, hessian, coupling in zip(networks, hessians, couplings, strict=True):
+        expected = moments_form.hessian(neurons)
+        assert close(torch.as_tensor(hessian), expected, 1e-11)
+        assert close(torch.as_tensor(coupling), expected[weight][:, weight], 1e-11)
 
 
 @pytest.mark.parametrize("form", [0, 1], ids=["moments", "output"])
 def test_no_neurons_leave_the_target(form: int) -> None:
     data = all_frequencies(8)
     chosen = both_forms(data)[form]
-    loss, gradient = chosen.loss_and_gradient(torch.zeros(0, chosen.dimension))
+    nothing = torch.zeros(0, chosen.dimension)
+    if isinstance(chosen, OutputLoss):
+        loss, gradient = (torch.as_tensor(array) for array in chosen.loss_and_utility_gradient(nothing.numpy()))
+    else:
+        loss, gradient = chosen.loss_and_gradient(nothing)
     torch.testing.assert_close(loss, data.energies.sum(), rtol=1e-13, atol=0)
     assert gradient.shape == (0, chosen.dimension)
 

@@ -13,11 +13,12 @@ from known_flows import KnownFlow, MixedLogistic, make, one_step, segments, stif
 from scipy.integrate import solve_ivp
 from torch import Tensor
 
-from agfrun.architectures.quadratic_coordinates import LargeNeurons, TemplateCoordinates
+from agfrun.architectures.quadratic_coordinates import TemplateCoordinates, TemplateLinearization
 from agfrun.architectures.quadratic_modadd import QuadraticModadd
 from agfrun.data.modular_addition import modular_addition
-from agfrun.dynamics.extrapolation import ExtrapolatedEuler, PartlyStiffCoordinates, Solver
+from agfrun.dynamics.extrapolation import ExtrapolatedEuler, PartlyStiffCoordinates
 from agfrun.dynamics.integrate import IntegrationStatistics, Stepper, integrate
+from agfrun.dynamics.linearization import Solver
 from agfrun.dynamics.rosenbrock import Rosenbrock
 
 
@@ -144,13 +145,15 @@ def network(width: int, norms: Tensor | None = None) -> tuple[TemplateCoordinate
     return coordinates, coordinates.encode(neurons)
 
 
-def test_large_neurons_hold_the_jacobian_on_the_template() -> None:
+@pytest.mark.parametrize("chosen", [None, torch.tensor([3, 0, 4, 1, 2])], ids=["all", "all in another order"])
+def test_linearization_holds_the_jacobian_on_the_template(chosen: Tensor | None) -> None:
     """With no output weight off the template's frequencies the solver inverts I - h J exactly."""
     coordinates, y = network(5)
     neurons = y.view(5, -1).clone()
     output = neurons[:, 8:] @ coordinates.outputs.T @ coordinates.inputs @ coordinates.inputs.T @ coordinates.outputs
     y = torch.cat([neurons[:, :8], output], dim=1).view(-1)
-    solve = LargeNeurons(coordinates, y.view(5, -1), torch.tensor([3, 0, 4, 1, 2])).solver(0.01)
+    assert coordinates.output_loss is not None
+    solve = TemplateLinearization(coordinates.output_loss, y.view(5, -1), chosen).solver(0.01)
     assert solve is not None
     right = torch.randn(y.shape, generator=torch.Generator().manual_seed(0))
     expected = torch.linalg.solve(torch.eye(len(y)) - 0.01 * coordinates.jacobian(y), right)
@@ -160,7 +163,8 @@ def test_large_neurons_hold_the_jacobian_on_the_template() -> None:
 def test_neurons_that_are_not_chosen_are_left_alone() -> None:
     coordinates, y = network(5)
     chosen = torch.tensor([1, 4])
-    solve = LargeNeurons(coordinates, y.view(5, -1), chosen).solver(0.01)
+    assert coordinates.output_loss is not None
+    solve = TemplateLinearization(coordinates.output_loss, y.view(5, -1), chosen).solver(0.01)
     assert solve is not None
     right = torch.randn(5, y.numel() // 5, generator=torch.Generator().manual_seed(0))
     solved = solve(right.view(-1)).view(5, -1)
@@ -174,7 +178,8 @@ def test_what_is_stiff_are_the_large_neurons_of_a_long_step() -> None:
 
     def chosen(step: float) -> list[int]:
         part = coordinates.stiff_part(y, step)
-        assert isinstance(part, LargeNeurons)
+        assert isinstance(part, TemplateLinearization)
+        assert part.chosen is not None
         return part.chosen.tolist()
 
     assert chosen(1e-9) == []
