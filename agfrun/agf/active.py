@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from agfrun.architectures.base import Architecture
+from agfrun.dynamics.coordinates import FlowCoordinates
 from agfrun.dynamics.gradient_flow import make_stepper
-from agfrun.dynamics.integrate import IntegrationStatistics, integrate
+from agfrun.dynamics.integrate import IntegrationStatistics, Segment, integrate
 
 LARGEST_STEP_COUNT = 1000
 # Of the initial loss: a decline over an e-fold of time that rounding hides.
@@ -77,13 +78,12 @@ def minimize_cost(
         reason, fallen, rest = "", None, _Rest(tolerance, start_loss, initial_loss)
         for count, segment in enumerate(integrate(stepper, y, duration, math.inf, step_tolerance)):
             neurons, duration = coordinates.decode(segment.y_end), segment.end
-            gradient = architecture.loss_and_gradient(neurons, index)[1]
-            gradient_norm = float(torch.linalg.vector_norm(gradient))
+            gradient_norm = _gradient_norm(architecture, coordinates, segment, neurons, index)
             fallen = torch.linalg.vector_norm(neurons, dim=1) < collapse_norms
             if bool(fallen.any()):
                 break
             reason = rest.reached(duration, gradient_norm**2 * duration, float(segment.loss_end))
-            if reason and not _vanishing(neurons, gradient, duration):
+            if reason and not _vanishing(neurons, architecture.loss_and_gradient(neurons, index)[1], duration):
                 break
             if count >= LARGEST_STEP_COUNT:
                 reason = f"not stationary after {LARGEST_STEP_COUNT} steps"
@@ -98,6 +98,14 @@ def minimize_cost(
     loss = float(architecture.loss(architecture.residual(neurons, index)))
     decline = gradient_norm**2 * duration / initial_loss
     return CriticalPoint(neurons, index, loss, gradient_norm, decline, duration, tuple(collapsed), reason)
+
+
+def _gradient_norm(architecture: Architecture, coordinates: FlowCoordinates, segment: Segment, neurons: Tensor,
+                   index: Tensor) -> float:
+    """Norm of the cost's gradient at the end of a step, by its speed where the coordinates are orthonormal."""
+    if coordinates.isometric:
+        return float(torch.linalg.vector_norm(segment.velocity_end))
+    return float(torch.linalg.vector_norm(architecture.loss_and_gradient(neurons, index)[1]))
 
 
 class _Rest:

@@ -16,6 +16,7 @@ blind to one another (`dormant_interaction=True`), and a neuron counts as dorman
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,14 +25,21 @@ from torch import Tensor
 
 from agfrun.agf.active import CriticalPoint, minimize_cost
 from agfrun.agf.dormant import LARGEST_STEP_COUNT, DormantFlow, DormantNeurons
+from agfrun.agf.field import FrozenField, MovingField, ResidualAt, UtilityField
 from agfrun.agf.prediction import Prediction, Round
 from agfrun.agf.record import PathRecord
 from agfrun.architectures.base import Architecture
+from agfrun.architectures.frozen_utility import FrozenUtility
+from agfrun.dynamics.coordinates import FlowCoordinates
 from agfrun.dynamics.gradient_flow import make_stepper
-from agfrun.dynamics.integrate import IntegrationStatistics, integrate
+from agfrun.dynamics.integrate import IntegrationStatistics, Segment, integrate
 
 LARGEST_TIME_RATIO = 1e5
 COST_STEP_TOLERANCE = 1e-5
+# Between rows of a timed path the loss changes by no more than this part of the initial one, as far as so many
+# halvings of a step go.
+LARGEST_CHANGE = 0.01
+MOST_HALVINGS = 12
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,15 @@ class AlternationOptions:
     loss_tolerance: float = 1e-4
     max_events: int = 200
     max_time: float | None = None
+
+
+@dataclass(frozen=True)
+class _Moment:
+    """A moment of a timed path: its time, the dormant neurons and the loss of all."""
+
+    time: float
+    dormant: DormantNeurons
+    loss: float
 
 
 @dataclass
@@ -114,11 +131,20 @@ class Alternation:
         """Advance to the next activation; the row of the neuron concerned, or None."""
         if self.options.cost_phase == "timed" and self.active.shape[0] > 0:
             return self._timed_phase()
-        fixed = self.architecture.residual(self.active, self.active_index)
-        active, index = self.active, self.active_index
-        self.dormant, self.time, row = self.dormant_flow.advance(
-            self.dormant, lambda _, dormant: self._residual(fixed, active, index, dormant), self.time, self.max_time)
+        self.drive = self._fixed_drive()
+        self.dormant, self.time, row = self.dormant_flow.advance(self.dormant, self.drive, self.time, self.max_time)
         return row
+
+    def _fixed_drive(self) -> UtilityField | ResidualAt:
+        """What drives dormant neurons while the active ones stay as they are."""
+        active, index = self.active, self.active_index
+        if self.options.dormant_interaction:
+            return lambda _, dormant: self._residual_of_all(active, index, dormant)
+        utility = self.architecture.frozen_utility(active)
+        if utility is not None:
+            return FrozenField(utility, active)
+        residual = self.architecture.residual(active, index)
+        return lambda _, __: residual
 
     def _timed_phase(self) -> int | None:
         """Active neurons follow the cost's flow while the dormant ones see the moving residual."""
@@ -126,16 +152,9 @@ class Alternation:
         y = coordinates.encode(self.active)
         stepper = make_stepper("auto", coordinates, y.numel(), self.statistics)
         index = self.active_index
+        utility = None if self.options.dormant_interaction else self.architecture.frozen_utility(self.active)
         for segment in integrate(stepper, y, self.time, self.max_time, COST_STEP_TOLERANCE):
-            def residual_at(time: float, dormant: Tensor, segment: Any = segment) -> Any:
-                active = coordinates.decode(segment.at(time))
-                return self._residual(None, active, index, dormant)
-
-            self.dormant, self.time, row = self.dormant_flow.advance(
-                self.dormant, residual_at, segment.start, segment.end)
-            self.active = coordinates.decode(segment.at(self.time))
-            self.loss = float(self.architecture.loss(self.architecture.residual(self.active, index)))
-            self._record()
+            row = self._timed_step(segment, coordinates, utility)
             if row is not None:
                 return row
             if self._learned():
@@ -145,12 +164,31 @@ class Alternation:
                 return self._utility_phase()
         return None
 
-    def _residual(self, fixed: Any, active: Tensor, index: Tensor, dormant: Tensor) -> Any:
-        """Residual of the active neurons, and of the dormant ones too if these interact."""
+    def _timed_step(self, segment: Segment, coordinates: FlowCoordinates, utility: FrozenUtility | None) -> int | None:
+        """Dormant neurons over one step of the active ones; the row of one that activates."""
+        def active_at(time: float) -> Tensor:
+            return coordinates.decode(segment.at(time))
+
+        drive, dormant, start = self._moving_drive(segment, active_at, utility), self.dormant, self.time
+        self.dormant, self.time, row = self.dormant_flow.advance(dormant, drive, start, segment.end)
+        self.active = active_at(self.time)
+        self.loss = float(self.architecture.loss(self.architecture.residual(self.active, self.active_index)))
+        self._record_since(drive, active_at, dormant, start)
+        return row
+
+    def _moving_drive(self, segment: Segment, active_at: Callable[[float], Tensor],
+                      utility: FrozenUtility | None) -> UtilityField | ResidualAt:
+        """What drives dormant neurons during one step of the active ones."""
+        index = self.active_index
+        if utility is not None:
+            return MovingField(utility, active_at, segment.start, segment.end)
         if self.options.dormant_interaction:
-            return self.architecture.residual(torch.cat([active, dormant]),
-                                              torch.cat([index, self.dormant.index]))
-        return self.architecture.residual(active, index) if fixed is None else fixed
+            return lambda time, dormant: self._residual_of_all(active_at(time), index, dormant)
+        return lambda time, _: self.architecture.residual(active_at(time), index)
+
+    def _residual_of_all(self, active: Tensor, index: Tensor, dormant: Tensor) -> Any:
+        """Residual of active and dormant neurons together."""
+        return self.architecture.residual(torch.cat([active, dormant]), torch.cat([index, self.dormant.index]))
 
     def _activate(self, row: int) -> tuple[int, str, float]:
         """Move a dormant neuron to the active set; its index, its feature and the loss before."""
@@ -203,12 +241,16 @@ class Alternation:
         self.path.collapsed(self.time, self.active_index[fallen].tolist(), self._neurons(), self.loss)
         self.active, self.active_index = self.active[~fallen], self.active_index[~fallen]
 
-    def _neurons(self) -> Tensor:
-        """All neurons in order, (H, D)."""
+    def _neurons(self, dormant: DormantNeurons | None = None, active: Tensor | None = None) -> Tensor:
+        """All neurons in order, (H, D): as they are now, or these."""
+        dormant = dormant or self.dormant
         neurons = torch.empty_like(self.initial)
-        neurons[self.dormant.index] = self.dormant.neurons()
-        neurons[self.active_index] = self.active
+        neurons[dormant.index] = dormant.neurons()
+        neurons[self.active_index] = self.active if active is None else active
         return neurons
+
+    def _loss_of(self, neurons: Tensor) -> float:
+        return float(self.architecture.loss(self.architecture.residual(neurons)))
 
     def _record(self) -> None:
         """Add a row to the path.
@@ -216,22 +258,54 @@ class Alternation:
         With instantaneous cost phases the loss is that of the active neurons, a staircase. Timed, it is
         that of all neurons, which is continuous.
         """
-        neurons, loss, log_scales = self._neurons(), self.loss, None
-        if self.options.cost_phase == "timed":
-            loss = float(self.architecture.loss(self.architecture.residual(neurons)))
+        neurons = self._neurons()
+        loss = self._loss_of(neurons) if self.options.cost_phase == "timed" else self.loss
+        self._add_row(self.time, neurons, loss, self.dormant)
+
+    def _add_row(self, time: float, neurons: Tensor, loss: float, dormant: DormantNeurons) -> None:
+        log_scales = None
         if self.log_scale:
-            neurons[self.dormant.index] = self.dormant.directions
-            log_scales = torch.zeros_like(neurons[:, 0]).index_put((self.dormant.index,), self.dormant.log_norms)
-        self.path.record(self.time, neurons, loss, self.active_index, log_scales)
+            neurons[dormant.index] = dormant.directions
+            log_scales = torch.zeros_like(neurons[:, 0]).index_put((dormant.index,), dormant.log_norms)
+        self.path.record(time, neurons, loss, self.active_index, log_scales)
+
+    def _record_since(self, drive: UtilityField | ResidualAt, active_at: Callable[[float], Tensor],
+                      dormant: DormantNeurons, start: float) -> None:
+        """Rows of a timed path since a moment at which it has one, so that it shows how the loss fell."""
+        neurons = self._neurons()
+        loss = self._loss_of(neurons)
+        moment = _Moment(start, dormant, self.path.losses[-1])
+        self._fill(drive, active_at, moment, _Moment(self.time, self.dormant, loss), MOST_HALVINGS)
+        self._add_row(self.time, neurons, loss, self.dormant)
+
+    def _fill(self, drive: UtilityField | ResidualAt, active_at: Callable[[float], Tensor], start: _Moment,
+              end: _Moment, halvings: int) -> None:
+        """Rows between two moments, until the loss changes little from one to the next."""
+        if halvings == 0 or abs(end.loss - start.loss) <= LARGEST_CHANGE * self.initial_loss:
+            return
+        time = 0.5 * (start.time + end.time)
+        flow = DormantFlow(self.architecture, math.inf, self.options.tolerance, self.statistics, lambda *_: None)
+        flow.step = time - start.time
+        dormant = flow.advance(start.dormant, drive, start.time, time)[0]
+        neurons = self._neurons(dormant, active_at(time))
+        middle = _Moment(time, dormant, self._loss_of(neurons))
+        self._fill(drive, active_at, start, middle, halvings - 1)
+        self._add_row(time, neurons, middle.loss, dormant)
+        self._fill(drive, active_at, middle, end, halvings - 1)
 
     def _observe_dormant(self, time: float, dormant: DormantNeurons) -> None:
         """Rows within a utility phase; a timed phase has rows of its own, at the active neurons' steps."""
-        if self.options.cost_phase == "instantaneous" or self.active.shape[0] == 0:
-            self.dormant, self.time = dormant, time
+        timed, before, start = self.options.cost_phase == "timed", self.dormant, self.time
+        if timed and self.active.shape[0] > 0:
+            return
+        self.dormant, self.time = dormant, time
+        if timed:
+            self._record_since(self.drive, lambda _: self.active, before, start)
+        else:
             self._record()
 
     def _learned(self) -> bool:
-        return self.architecture.learned(self.loss, self.initial_loss, self.options.loss_tolerance)
+        return bool(self.architecture.learned(self.loss, self.initial_loss, self.options.loss_tolerance))
 
     def _reason_to_stop(self, rounds: int) -> str:
         if self._learned():

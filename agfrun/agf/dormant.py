@@ -6,7 +6,9 @@ maximization):
     d d / dt = e^(l (kappa - 2)) (I - d d^T) grad U(d; r),    d l / dt = e^(l (kappa - 2)) kappa U(d; r).
 
 Log norm and direction are carried apart, so that any initialization scale costs the same. The flow is
-not stiff; an explicit pair of order 5(4) integrates all dormant neurons in parallel.
+not stiff; an explicit pair of Dormand and Prince (Hairer, Norsett & Wanner, Solving ODEs I, sections II.5 and
+II.10) integrates all dormant neurons in parallel. Where utilities are polynomials in a quick form it is the one of
+order 8; elsewhere, where kinks or mixtures call for short steps anyway, the one of order 5.
 """
 
 from __future__ import annotations
@@ -14,24 +16,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import torch
-from scipy.integrate import RK45
+from scipy.integrate import DOP853, RK45
 from torch import Tensor
 
+from agfrun.agf.field import ResidualAt, ResidualField, UtilityField
 from agfrun.architectures.base import Architecture
+from agfrun.arrays import Array, as_tensor, namespace, native
 from agfrun.dynamics.integrate import IntegrationStatistics, StepController
 from agfrun.dynamics.polar import directions_and_log_norms
 
-_STAGES = [[float(a) for a in row[:i]] for i, row in enumerate(RK45.A)]
-_NODES = [float(c) for c in RK45.C]
-_RESULT = [float(b) for b in RK45.B]
-_ERROR = [float(e) for e in RK45.E]
 CROSSING_TOLERANCE = 1e-12
 LARGEST_STEP_COUNT = 20_000
-
-ResidualAt = Callable[[float, Tensor], Any]
 
 
 @dataclass(frozen=True)
@@ -68,15 +68,14 @@ class DormantFlow:
     """Integrates dormant neurons until the first reaches the threshold, or until a given time.
 
     Args:
-        threshold: norm at which a neuron activates.
+        threshold: norm at which a neuron activates; may be infinite.
         tolerance: error per step of a direction (radians) and of a log norm.
-        residual_at: (time, dormant neurons (K, D)) to the residual that drives them.
         observe: called with (time, neurons) after each accepted step.
     """
 
     def __init__(
-        self, architecture: Architecture, threshold: float, tolerance: float,
-        statistics: IntegrationStatistics, observe: Callable[[float, DormantNeurons], None],
+        self, architecture: Architecture, threshold: float, tolerance: float, statistics: IntegrationStatistics,
+        observe: Callable[[float, DormantNeurons], None],
     ) -> None:
         self.architecture = architecture
         self.log_threshold = math.log(threshold)
@@ -87,9 +86,12 @@ class DormantFlow:
         self.exhausted = False
 
     def advance(
-        self, dormant: DormantNeurons, residual_at: ResidualAt, start: float, end: float
+        self, dormant: DormantNeurons, drive: UtilityField | ResidualAt, start: float, end: float
     ) -> tuple[DormantNeurons, float, int | None]:
         """Flow from `start` to at most `end`.
+
+        Args:
+            drive: the gradient of the utilities, or a residual that it follows from.
 
         Returns:
             The neurons, the time reached, and the row of the neuron that has just reached the
@@ -98,111 +100,172 @@ class DormantFlow:
         """
         if dormant.index.shape[0] == 0:
             return dormant, end, None
-        state = torch.cat([dormant.directions, dormant.log_norms[:, None]], dim=1)
-        controller = StepController(self.tolerance, 5)
+        field = drive if isinstance(drive, UtilityField) else ResidualField(self.architecture, drive, dormant.index)
+        run = _Run(self, field, dormant)
+        controller = StepController(self.tolerance, field.order)
         time, steps = start, 0
-        velocity = self._velocity(time, state, dormant.index, residual_at)
+        run.begin(time)
         while time < end:
-            ready = (self._excess(state) >= -CROSSING_TOLERANCE) & (velocity[:, -1] > 0)
-            if bool(ready.any()):
-                return self._split(state, dormant.index), time, int(ready.nonzero()[0, 0])
-            fastest = float(torch.linalg.vector_norm(velocity, dim=1).max())
+            row = run.ready()
+            if row is not None:
+                return run.neurons(), time, row
+            fastest = run.speed()
             if fastest == 0 or fastest * (end - time) < 0.01 * self.tolerance:
                 break
             step = min(self.step or 0.01 / fastest, end - time)
-            new, stage_velocities, error = self._try(time, state, velocity, step, dormant.index, residual_at)
-            following = controller.next_step(step, error)
+            with np.errstate(over="ignore", invalid="ignore"):  # a step that is far too long is rejected
+                error = run.attempt(time, step)
+            self.step = controller.next_step(step, error)
             if not controller.accepts(error):
                 self.statistics.rejected_steps += 1
-                self.step = following
                 continue
-            row = self._crossing(state, new, velocity)
+            row = run.crossing()
             if row is not None:
-                step, new = self._locate(time, state, velocity, step, dormant.index, residual_at)
-                row = int(self._excess(new).argmax())
+                step, row = run.locate(time, step, row)
             time = end if step == end - time else time + step
-            state = self._independent(self._renormalized(new))
+            run.accept()
             self.statistics.accepted_steps += 1
-            self.observe(time, self._split(state, dormant.index))
+            self.observe(time, run.neurons())
             if row is not None:
-                return self._split(state, dormant.index), time, row
-            self.step = following
+                return run.neurons(), time, row
             steps += 1
             if steps > LARGEST_STEP_COUNT:
                 self.exhausted = True
-                return self._split(state, dormant.index), time, None
-            velocity = self._velocity(time, state, dormant.index, residual_at)
-        return self._split(state, dormant.index), end, None
+                return run.neurons(), time, None
+            run.begin(time)
+        return run.neurons(), end, None
 
-    def _velocity(self, time: float, state: Tensor, index: Tensor, residual_at: ResidualAt) -> Tensor:
-        """Time derivative of (direction, log norm), (K, D + 1)."""
-        self.statistics.gradient_evaluations += 1
-        directions, log_norms = state[:, :-1], state[:, -1:]
-        norms = log_norms.exp()
-        residual = residual_at(time, directions * norms)
-        gradient = self.architecture.utility_gradient(directions, residual, index)
-        growth = (directions * gradient).sum(1, keepdim=True)
-        speed = norms ** (self.architecture.homogeneity_degree - 2)
-        return torch.cat([gradient - growth * directions, growth], dim=1) * speed
 
-    def _try(
-        self, time: float, state: Tensor, velocity: Tensor, step: float, index: Tensor, residual_at: ResidualAt
-    ) -> tuple[Tensor, list[Tensor], float]:
-        """One Dormand-Prince step: new state, stage velocities, largest error of a neuron."""
-        slopes = [velocity]
-        for i in range(1, 6):
-            inside = state + step * _combine(_STAGES[i], slopes)
-            slopes.append(self._velocity(time + _NODES[i] * step, inside, index, residual_at))
-        new = state + step * _combine(_RESULT, slopes)
-        slopes.append(self._velocity(time + step, new, index, residual_at))
-        error = torch.linalg.vector_norm(step * _combine(_ERROR, slopes), dim=1).max()
-        return new, slopes, float(error)
+class _Run:
+    """One integration: the state (K, m + 1) of direction and log norm, and the step being tried."""
 
-    def _excess(self, state: Tensor) -> Tensor:
-        """Log norm above the log threshold, (K,)."""
-        return state[:, -1] - self.log_threshold
+    def __init__(self, flow: DormantFlow, field: UtilityField, dormant: DormantNeurons) -> None:
+        self.flow, self.field, self.index = flow, field, dormant.index
+        self.degree = flow.architecture.homogeneity_degree
+        self.mixing = flow.architecture.interchangeable_neurons
+        self.state = self._joined(dormant.directions, dormant.log_norms)
+        self.tableau = _Tableau.of(field.order, flow.architecture.dtype, dormant.directions.device)
+        self.slopes = namespace(self.state).stack([self.state] * len(self.tableau.nodes))
 
-    def _crossing(self, state: Tensor, new: Tensor, velocity: Tensor) -> int | None:
-        """The row that crosses the threshold upwards within a step, if any."""
-        below = (self._excess(state) < 0) | (velocity[:, -1] < 0)
-        crossed = below & (self._excess(new) >= 0)
-        return int(crossed.nonzero()[0, 0]) if bool(crossed.any()) else None
+    def begin(self, time: float) -> None:
+        """Evaluate the velocity at the state."""
+        self.slopes[0] = self._velocity(time, self.state)
 
-    def _locate(
-        self, time: float, state: Tensor, velocity: Tensor, step: float, index: Tensor, residual_at: ResidualAt
-    ) -> tuple[float, Tensor]:
-        """The step length after which the first neuron sits on the threshold: safeguarded Newton."""
-        low, high, trial = 0.0, step, 0.5 * step
-        new = state
+    def ready(self) -> int | None:
+        """A row that is on the threshold and growing, if any."""
+        ready = (self._excess(self.state) >= -CROSSING_TOLERANCE) & (self.slopes[0, :, -1] > 0)
+        return int(ready.nonzero()[0][0]) if bool(ready.any()) else None
+
+    def speed(self) -> float:
+        """The largest velocity of a neuron."""
+        return math.sqrt(float((self.slopes[0] * self.slopes[0]).sum(1).max()))
+
+    def attempt(self, time: float, step: float) -> float:
+        """Try a step; the largest error of a neuron."""
+        tableau, shape, slopes = self.tableau, self.state.shape, self.slopes.reshape(len(self.slopes), -1)
+        for stage in range(1, len(tableau.nodes)):
+            inside = self.state + step * (tableau.stages[stage] @ slopes[:stage]).reshape(shape)
+            self.slopes[stage] = self._velocity(time + tableau.nodes[stage] * step, inside)
+        self.new = self.state + step * (tableau.result @ slopes).reshape(shape)
+        errors = step * (tableau.errors @ slopes).reshape(-1, *shape)
+        squares = (errors * errors).sum(2)
+        if len(squares) == 2:  # the estimate of order 7 by Hairer, Norsett & Wanner, section II.10
+            tiny = torch.finfo(self.flow.architecture.dtype).tiny
+            squares = squares[0] * (squares[0] / (squares[0] + 0.01 * squares[1] + tiny))
+        return math.sqrt(float(squares.max()))
+
+    def crossing(self) -> int | None:
+        """A row that crosses the threshold upwards within the step, if any."""
+        below = (self._excess(self.state) < 0) | (self.slopes[0, :, -1] < 0)
+        crossed = below & (self._excess(self.new) >= 0)
+        return int(crossed.nonzero()[0][0]) if bool(crossed.any()) else None
+
+    def locate(self, time: float, step: float, row: int) -> tuple[float, int]:
+        """The step length after which the first neuron sits on the threshold, and its row: safeguarded Newton."""
+        low, high, trial = 0.0, step, step
         for _ in range(60):
-            new, slopes, _ = self._try(time, state, velocity, trial, index, residual_at)
-            excess = self._excess(new)
+            excess = self._excess(self.new)
             row = int(excess.argmax())
-            value, slope = float(excess[row]), float(slopes[-1][row, -1])
+            value = float(excess[row])
             if abs(value) <= CROSSING_TOLERANCE or high - low <= 1e-15 * (time + step):
                 break
             low, high = (trial, high) if value < 0 else (low, trial)
-            newton = trial - value / slope if slope > 0 else math.nan
+            slope = float(self._velocity(time + trial, self.new)[row, -1])
+            newton = trial - self._lag(value, slope)
             trial = newton if low < newton < high else 0.5 * (low + high)
-        return trial, new
+            self.attempt(time, trial)
+        return trial, row
 
-    def _renormalized(self, state: Tensor) -> Tensor:
-        directions = state[:, :-1]
-        return torch.cat([directions / torch.linalg.vector_norm(directions, dim=1, keepdim=True), state[:, -1:]], 1)
+    def accept(self) -> None:
+        """Go on from where the step led, with unit directions."""
+        directions = self.new[:, :-1]
+        self.new[:, :-1] = directions / ((directions * directions).sum(1) ** 0.5)[:, None]
+        self.state = self.new
+        if self.mixing:
+            self._mix()
 
-    def _independent(self, state: Tensor) -> Tensor:
-        """Equivalent neurons that have not all turned to one direction, if the network allows to mix them."""
-        mixtures = self.architecture.independent_mixtures(state[:, :-1], state[:, -1])
-        return state if mixtures is None else torch.cat([mixtures[0], mixtures[1][:, None]], dim=1)
+    def neurons(self) -> DormantNeurons:
+        """The state as neurons."""
+        return DormantNeurons(self.field.decode(self.state[:, :-1]), as_tensor(self.state[:, -1]), self.index)
 
-    def _split(self, state: Tensor, index: Tensor) -> DormantNeurons:
-        return DormantNeurons(state[:, :-1], state[:, -1], index)
+    def _velocity(self, time: float, state: Array) -> Array:
+        """Time derivative of (direction, log norm), (K, m + 1)."""
+        self.flow.statistics.gradient_evaluations += 1
+        directions, log_norms = state[:, :-1], state[:, -1]
+        gradient = self.field.gradient(time, directions, log_norms)
+        growth = (directions * gradient).sum(1)
+        numbers = namespace(state)
+        velocity = numbers.empty_like(state)
+        velocity[:, :-1] = gradient - growth[:, None] * directions
+        velocity[:, -1] = growth
+        if self.degree != 2:
+            velocity *= numbers.exp((self.degree - 2) * log_norms)[:, None]
+        return velocity
+
+    def _excess(self, state: Array) -> Array:
+        """Log norm above the log threshold, (K,)."""
+        return state[:, -1] - self.flow.log_threshold
+
+    def _lag(self, value: float, slope: float) -> float:
+        """Time since the crossing at an excess and its slope: Newton in norm^(2 - degree), which is nearly linear."""
+        if slope <= 0:
+            return math.nan
+        power = self.degree - 2
+        return value / slope if power == 0 else math.expm1(min(power * value, 500.0)) / (power * slope)
+
+    def _mix(self) -> None:
+        """Replace neurons that turn to one direction by equivalent ones that do not."""
+        mixtures = self.flow.architecture.independent_mixtures(
+            self.field.decode(self.state[:, :-1]), as_tensor(self.state[:, -1]))
+        if mixtures is not None:
+            self.state = self._joined(*mixtures)
+
+    def _joined(self, directions: Tensor, log_norms: Tensor) -> Array:
+        states = self.field.encode(directions)
+        return namespace(states).concatenate([states, native(log_norms)[:, None]], -1)
 
 
-def _combine(weights: list[float], slopes: list[Tensor]) -> Tensor:
-    """Weighted sum of slopes, skipping zero weights."""
-    total = torch.zeros_like(slopes[0])
-    for weight, slope in zip(weights, slopes, strict=True):
-        if weight:
-            total = total + weight * slope
-    return total
+@dataclass(frozen=True)
+class _Tableau:
+    """Nodes (s,), weights of each stage, of the result (s,) and of one or two error estimates (1 or 2, s)."""
+
+    nodes: list[float]
+    stages: list[Array]
+    result: Array
+    errors: Array
+
+    @classmethod
+    @lru_cache(maxsize=8)
+    def of(cls, order: int, dtype: torch.dtype, device: torch.device) -> _Tableau:
+        """The coefficients of order 5 or 8, in the precision and at the place of a state."""
+        def array(values: Any) -> Array:
+            return native(torch.tensor(np.asarray(values), dtype=dtype, device=device))
+
+        if order == 8:
+            rows, nodes, result = list(DOP853.A), DOP853.C, DOP853.B
+            errors = [DOP853.E5[:-1], DOP853.E3[:-1]]  # which do not use the result's slope
+        else:
+            rows, nodes, result = [*RK45.A, RK45.B], np.append(RK45.C, 1.0), np.append(RK45.B, 0.0)
+            errors = [RK45.E]
+        return cls([float(node) for node in nodes], [array(row[:stage]) for stage, row in enumerate(rows)],
+                   array(result), array(errors))

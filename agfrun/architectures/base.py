@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import torch
 from torch import Tensor
@@ -27,7 +27,9 @@ from agfrun.theory.theory import Theory
 from agfrun.wording import Wording
 
 if TYPE_CHECKING:
+    from agfrun.architectures.frozen_utility import FrozenUtility
     from agfrun.claims.claim import Claim
+    from agfrun.ensemble.flow import EnsembleFlow
 
 
 class Architecture(ABC):
@@ -130,6 +132,14 @@ class Architecture(ABC):
         gradient = self.utility_gradient(neurons, residual, index)
         return (neurons * gradient).sum(-1) / self.homogeneity_degree
 
+    def frozen_utility(self, sources: Tensor) -> FrozenUtility | None:
+        """The utility of dormant neurons in a form quicker than `utility_gradient`; None if there is none.
+
+        Args:
+            sources: active neurons, (J, D). The form holds for whatever they become by the flow of their cost.
+        """
+        return None
+
     def fewest_neurons(self, neurons: Tensor) -> Tensor:
         """Equivalent neurons, as few as may stand for `neurons` (K, D) in AGF; all but a few networks need all."""
         return neurons
@@ -154,8 +164,14 @@ class Architecture(ABC):
         nothing = torch.zeros((0, self.neuron_dimension), dtype=self.dtype, device=self.device)
         return self.residual(nothing, torch.zeros(0, dtype=torch.long, device=self.device))
 
-    def learned(self, loss: float, initial_loss: float, tolerance: float) -> bool:
-        """Whether no more than the part `tolerance` of what there was to learn is left."""
+    @overload
+    def learned(self, loss: float, initial_loss: float, tolerance: float) -> bool: ...
+
+    @overload
+    def learned(self, loss: Tensor, initial_loss: Tensor, tolerance: float) -> Tensor: ...
+
+    def learned(self, loss: float | Tensor, initial_loss: float | Tensor, tolerance: float) -> bool | Tensor:
+        """Whether no more than the part `tolerance` of what there was to learn is left; elementwise for tensors."""
         return loss - self.minimal_loss <= tolerance * (initial_loss - self.minimal_loss)
 
     def loss_and_gradient(self, neurons: Tensor, index: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -183,3 +199,10 @@ class Architecture(ABC):
         if log_scale:
             return PolarCoordinates(self, neurons, index, log_scale)
         return EuclideanCoordinates(self, neurons, index)
+
+    def ensemble_flow(self, neurons: Tensor, log_scale: float = 0.0) -> EnsembleFlow | None:
+        """The flow of many members from `neurons * exp(log_scale)`, (B, K, D), as one tensor program.
+
+        None (the default) vectorizes the members' own `flow_coordinates`, where their functions allow that.
+        """
+        return None

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from agfrun.architectures.attention_moments import AttentionLoss, FullLoss, RestrictedLoss
+from agfrun.architectures.attention_utility import AttentionUtility
 from agfrun.architectures.base import Architecture
 from agfrun.checks import one_of, require
 from agfrun.claims.linear_attention import CLAIMS
@@ -166,6 +167,10 @@ class LinearAttention(Architecture):
     def loss(self, residual: AttentionResidual) -> Tensor:
         """Paper loss."""
         return residual.loss
+
+    def frozen_utility(self, sources: Tensor) -> AttentionUtility:
+        """See `Architecture.frozen_utility`."""
+        return AttentionUtility(self)
 
     def utility_gradient(
         self, neurons: Tensor, residual: AttentionResidual, index: Tensor | None = None

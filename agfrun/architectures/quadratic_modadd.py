@@ -15,20 +15,24 @@ from torch import Tensor
 
 from agfrun.architectures.base import Architecture
 from agfrun.architectures.quadratic_coordinates import TemplateCoordinates
+from agfrun.architectures.quadratic_ensemble import TemplateEnsemble
 from agfrun.architectures.quadratic_loss import Moments, QuadraticLoss
 from agfrun.architectures.quadratic_output import OutputLoss, OutputResidual
+from agfrun.architectures.quadratic_utility import QuadraticUtility
+from agfrun.arrays import as_tensor, native
 from agfrun.checks import require
 from agfrun.claims.quadratic_modadd import CLAIMS
 from agfrun.data.modular_addition import ModularAddition
 from agfrun.dynamics.coordinates import FlowCoordinates
+from agfrun.ensemble.flow import EnsembleFlow
 from agfrun.registry import register_model
 from agfrun.schema import ModelConfig
 from agfrun.theory.modular_addition import modular_addition_theory
 from agfrun.theory.theory import Theory
 from agfrun.wording import Wording
 
-# Multiplications per neuron that cost no more than the calls that make them.
-CHEAP = 20_000
+# Multiplications that cost no more than the calls that make them.
+CHEAP = 500_000
 
 
 @register_model
@@ -80,11 +84,12 @@ class QuadraticModadd(Architecture):
         """What the neurons leave of the target, in whichever of the two exact forms is cheaper here."""
         if self.output_loss is None:
             return self.moments_loss.moments(neurons)
-        return self.output_loss.residual(self.output_loss.responses(self._reduced(neurons)))
+        reduced = native(self._reduced(neurons))
+        return self.output_loss.residual(self.output_loss.products(reduced), reduced[:, self.output_loss.inputs :])
 
     def loss(self, residual: Moments | OutputResidual) -> Tensor:
         """Paper loss, a scalar."""
-        return self.moments_loss.loss(residual) if isinstance(residual, Moments) else residual.loss
+        return self.moments_loss.loss(residual) if isinstance(residual, Moments) else as_tensor(residual.loss)
 
     def utility_gradient(
         self, neurons: Tensor, residual: Moments | OutputResidual, index: Tensor | None = None
@@ -93,15 +98,15 @@ class QuadraticModadd(Architecture):
         if isinstance(residual, Moments):
             return self.moments_loss.utility_gradient(self.moments_loss.moments(neurons), residual)[0]
         assert self.output_loss is not None
-        responses = self.output_loss.responses(self._reduced(neurons))
-        return self._expanded(self.output_loss.utility_gradient(responses, residual))
+        reduced = native(self._reduced(neurons))
+        return self._expanded(as_tensor(self.output_loss.utility_gradient(reduced, residual)))
 
     def loss_and_gradient(self, neurons: Tensor, index: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Loss and gradient in one pass."""
         if self.output_loss is None:
             return self.moments_loss.loss_and_gradient(neurons)
-        loss, gradient = self.output_loss.loss_and_gradient(self._reduced(neurons))
-        return loss, self._expanded(gradient)
+        loss, gradient = self.output_loss.loss_and_utility_gradient(native(self._reduced(neurons)))
+        return as_tensor(loss), -self._expanded(as_tensor(gradient))
 
     def hessian(self, neurons: Tensor, index: Tensor | None = None) -> Tensor:
         """Exact Hessian from the moments."""
@@ -181,16 +186,25 @@ class QuadraticModadd(Architecture):
         """Coordinates without the directions that nothing excites."""
         return TemplateCoordinates(self, neurons)
 
+    def frozen_utility(self, sources: Tensor) -> QuadraticUtility:
+        """See `Architecture.frozen_utility`."""
+        return QuadraticUtility(self, sources)
+
+    def ensemble_flow(self, neurons: Tensor, log_scale: float = 0.0) -> EnsembleFlow | None:
+        """See `Architecture.ensemble_flow`; None where the loss goes by pairs of neurons."""
+        members = [TemplateCoordinates(self, member) for member in neurons]
+        return None if members[0].output_loss is None else TemplateEnsemble(members)
+
     def loss_through_output(self, count: int, output_map: Tensor) -> OutputLoss | None:
         """The loss through the output, where that is the cheaper form for `count` neurons; else None.
 
         Args:
             output_map: as for `OutputLoss`.
         """
-        rank, p, size = self.basis.shape[1], self.data.p, output_map.shape[0]
-        through_output, through_moments = size * (3 * rank**2 + 6 * p), count * (8 * p + 2 * size)
+        p, size = self.data.p, output_map.shape[0]
+        through_output = OutputLoss.multiplications(self.basis.shape[1], size, count)
         # For few neurons both cost the calls they are made of, and those through the output are fewer.
-        if through_output > max(through_moments, CHEAP):
+        if through_output > max(count**2 * (8 * p + 2 * size), CHEAP):
             return None
         return OutputLoss(self.basis.T @ self.circulant, output_map)
 

@@ -364,6 +364,14 @@ def test_timed_loss_is_that_of_all_neurons_and_continuous(timed: list[Prediction
     np.testing.assert_allclose(np.diff(path.loss)[at_activation], 0.0, atol=1e-9)
 
 
+def test_timed_path_shows_drops_and_no_ramps_before_them(training: TrainingResult, timed: list[Prediction]) -> None:
+    """Between rows the loss changes little, so that straight lines between them are the path."""
+    for prediction in timed:
+        path = prediction.trajectory
+        assert np.abs(np.diff(path.loss)).max() < 0.0101 * path.loss[0]
+        assert bool((np.diff(path.times) >= 0).all())
+
+
 def test_timed_activations_cross_the_threshold_in_training_too(
     training: TrainingResult, timed: list[Prediction],
 ) -> None:

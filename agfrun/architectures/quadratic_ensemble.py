@@ -1,0 +1,98 @@
+"""Many networks of quadratic neurons on one template at once: `TemplateCoordinates` with a leading dimension."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from agfrun.architectures.quadratic_coordinates import TemplateCoordinates, solve_template
+from agfrun.arrays import as_tensor, native
+from agfrun.ensemble.flow import EnsembleFlow, Solve
+
+
+class TemplateEnsemble(EnsembleFlow):
+    """The coordinates of members whose loss goes through the output.
+
+    They differ in the output weights off the template alone, whose spaces may have different dimensions: the
+    smaller ones are filled up with weights that are zero and stay so.
+
+    Args:
+        members: at least one; all on one network.
+    """
+
+    description = "one batch, with the network's own kernels"
+    isometric = True
+
+    def __init__(self, members: Sequence[TemplateCoordinates]) -> None:
+        largest = max(members, key=lambda member: member.outputs.shape[1])
+        assert largest.output_loss is not None
+        self.output_loss, self.shared_inputs, self.count = largest.output_loss, largest.inputs, largest.count
+        size = largest.outputs.shape[1]
+        self.outputs = torch.stack([
+            torch.nn.functional.pad(member.outputs, (0, size - member.outputs.shape[1])) for member in members])
+        self.frozen = torch.stack([member.frozen for member in members])
+
+    def encode(self, neurons: Tensor) -> Tensor:
+        """See `EnsembleFlow.encode`."""
+        p = self.shared_inputs.shape[0]
+        inputs = neurons[..., : 2 * p].reshape(*neurons.shape[:2], 2, p) @ self.shared_inputs
+        return torch.cat([inputs.flatten(-2), neurons[..., 2 * p :] @ self.outputs], dim=-1).flatten(1)
+
+    def decode(self, y: Tensor) -> Tensor:
+        """See `EnsembleFlow.decode`."""
+        reduced, border = self._rows(y), self.output_loss.inputs
+        inputs = reduced[..., :border].reshape(*reduced.shape[:2], 2, self.output_loss.rank) @ self.shared_inputs.T
+        output = reduced[..., border:] @ self.outputs.transpose(1, 2)
+        return torch.cat([inputs.flatten(-2), output], dim=-1) + self.frozen
+
+    def loss_and_velocity(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """See `EnsembleFlow.loss_and_velocity`."""
+        loss, utility_gradient = self.output_loss.loss_and_utility_gradient(native(self._rows(y)))
+        return as_tensor(loss), as_tensor(utility_gradient).flatten(1)
+
+    def linearization(self, y: Tensor) -> TemplateEnsembleLinearization:
+        """See `TemplateCoordinates.linearization`."""
+        return TemplateEnsembleLinearization(self, self._rows(y))
+
+    def relative_error(self, error: Tensor, y: Tensor, y_new: Tensor) -> Tensor:
+        """See `EnsembleFlow.relative_error`."""
+        errors, before, after = (torch.linalg.vector_norm(self._rows(part), dim=-1) for part in (error, y, y_new))
+        sizes: Tensor = (errors / torch.maximum(before, after)).square().mean(-1).sqrt()
+        return sizes
+
+    def select(self, members: Tensor) -> TemplateEnsemble:
+        """See `EnsembleFlow.select`."""
+        chosen = copy.copy(self)
+        chosen.outputs, chosen.frozen = self.outputs[members], self.frozen[members]
+        return chosen
+
+    def _rows(self, y: Tensor) -> Tensor:
+        """Neurons (B, K, 2r + q) in the coordinates' units."""
+        return y.view(y.shape[0], self.count, -1)
+
+
+class TemplateEnsembleLinearization:
+    """`TemplateLinearization` of all neurons of B members (B, K, 2r + q)."""
+
+    def __init__(self, flow: TemplateEnsemble, rows: Tensor) -> None:
+        loss, neurons = flow.output_loss, native(rows)
+        self.inside, self.shape = loss.inputs + loss.rank, rows.shape
+        residual = loss.residual(loss.products(neurons), neurons[..., loss.inputs :])
+        self.hessian, self.coupling = (as_tensor(part) for part in loss.curvature(neurons, residual, loss.rank))
+
+    def solver(self, steps: Tensor) -> tuple[Solve, Tensor]:
+        """See `EnsembleLinearization.solver`."""
+        factors = []
+        for matrix in (self.hessian, self.coupling):
+            scaled = steps[:, None, None] * matrix
+            scaled.diagonal(dim1=1, dim2=2).add_(1.0)
+            factors.append(torch.linalg.cholesky_ex(scaled))
+        template, rest = factors
+
+        def solve(right: Tensor) -> Tensor:
+            return solve_template(template.L, rest.L, right.view(self.shape), self.inside).flatten(1)
+
+        return solve, (template.info != 0) | (rest.info != 0)

@@ -1,0 +1,87 @@
+"""Utility of quadratic neurons on modular addition as one cubic form, whatever else has been learned.
+
+With s = (u, v) on the template's frequencies and w, the utility against any residual is
+
+    U = sum_MN s_M s_N <T_MN, w>,
+
+T the drive. Components of u and v off those frequencies have no utility, nor have components of w off the span of
+the template's shifts and the output weights of the active neurons: they are constants of the dormant flow, and
+one number a neuron carries all of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from agfrun.architectures.frozen_utility import FrozenUtility
+from agfrun.architectures.quadratic_coordinates import _output_basis
+from agfrun.architectures.quadratic_output import OutputLoss
+from agfrun.arrays import Array, as_tensor, namespace, native
+
+if TYPE_CHECKING:
+    from agfrun.architectures.quadratic_modadd import QuadraticModadd
+
+
+class QuadraticUtility(FrozenUtility):
+    """Coordinates (s, w, rest): 2r + q numbers that have a utility, and the norm of what has none.
+
+    Args:
+        sources: active neurons, (J, 3p); the coordinates hold for them and for all that they become by the flow
+            of their own cost, which keeps their output weights in one space.
+    """
+
+    def __init__(self, architecture: QuadraticModadd, sources: Tensor) -> None:
+        self.p = architecture.data.p
+        self.inputs = architecture.basis
+        self.rank = self.inputs.shape[1]
+        self.outputs = _output_basis(sources[:, 2 * self.p :], self.inputs)
+        # The loss in all p output weights serves every basis of them.
+        loss = architecture.output_loss
+        if not isinstance(loss, OutputLoss):
+            loss = OutputLoss(self.inputs.T @ architecture.circulant, architecture.circulant)
+        self.form = loss
+
+    def encode(self, directions: Tensor) -> Array:
+        """See `FrozenUtility.encode`."""
+        reduced = self._reduced(directions, self.outputs)
+        rest = directions - self._expanded(reduced)
+        norms = torch.linalg.vector_norm(rest, dim=1, keepdim=True)
+        self.rest = rest / norms.clamp(min=torch.finfo(norms.dtype).tiny)
+        return native(torch.cat([reduced, norms], dim=1))
+
+    def decode(self, states: Array) -> Tensor:
+        """See `FrozenUtility.decode`."""
+        neurons = as_tensor(states)
+        decoded: Tensor = self._expanded(neurons[:, :-1]) + neurons[:, -1:] * self.rest
+        return decoded
+
+    def drive(self, sources: Tensor) -> Array:
+        """T by pairs of entries of s, squares first, (..., r (2r + 1), q)."""
+        whole = native(self._reduced(sources, None))
+        residual = self.form.residual(self.form.products(whole), whole[..., 2 * self.rank :])
+        return residual.slope @ native(self.outputs)
+
+    def gradient(self, states: Array, drive: Array) -> Array:
+        """See `FrozenUtility.gradient`."""
+        count = 2 * self.rank
+        inputs, output = states[:, :count], states[:, count:-1]
+        gradient = namespace(states).empty_like(states)
+        bend = (output @ (drive * self.form.doubling).swapaxes(-1, -2))[:, self.form.where_pair]
+        gradient[:, :count] = (bend @ inputs[:, :, None])[:, :, 0]
+        gradient[:, count:-1] = self.form.products(inputs) @ drive
+        gradient[:, -1] = 0
+        return gradient
+
+    def _reduced(self, neurons: Tensor, outputs: Tensor | None) -> Tensor:
+        """The parts u and v on the template's frequencies and w in a basis (None: as it is), (..., 2r + q)."""
+        inputs = neurons[..., : 2 * self.p].reshape(*neurons.shape[:-1], 2, self.p) @ self.inputs
+        weights = neurons[..., 2 * self.p :]
+        return torch.cat([inputs.flatten(-2), weights if outputs is None else weights @ outputs], dim=-1)
+
+    def _expanded(self, reduced: Tensor) -> Tensor:
+        """The inverse of `_reduced` on what has a utility, (K, 3p)."""
+        inputs = reduced[:, : 2 * self.rank].reshape(-1, 2, self.rank) @ self.inputs.T
+        return torch.cat([inputs.flatten(1), reduced[:, 2 * self.rank :] @ self.outputs.T], dim=1)
