@@ -20,24 +20,27 @@ if TYPE_CHECKING:
     from agfrun.config import load_config
     from agfrun.dynamics.gradient_descent import train_by_gradient_descent
     from agfrun.dynamics.gradient_flow import train_by_gradient_flow
+    from agfrun.ensemble.run import EnsembleResult, run_ensemble
     from agfrun.pipeline import Result, run
     from agfrun.problem import build_problem
     from agfrun.schema import RunConfig
 
 _HOME = {
     "AlternationOptions": "agfrun.agf.alternation",
+    "EnsembleResult": "agfrun.ensemble.run",
     "Result": "agfrun.pipeline",
     "RunConfig": "agfrun.schema",
     "build_problem": "agfrun.problem",
     "load_config": "agfrun.config",
     "predict": "agfrun.agf.predict",
     "run": "agfrun.pipeline",
+    "run_ensemble": "agfrun.ensemble.run",
     "train_by_gradient_descent": "agfrun.dynamics.gradient_descent",
     "train_by_gradient_flow": "agfrun.dynamics.gradient_flow",
 }
 
-__all__ = ["AlternationOptions", "Result", "RunConfig", "__version__", "build_problem", "load_config", "predict",
-           "run", "train_by_gradient_descent", "train_by_gradient_flow"]
+__all__ = ["AlternationOptions", "EnsembleResult", "Result", "RunConfig", "__version__", "build_problem",
+           "load_config", "predict", "run", "run_ensemble", "train_by_gradient_descent", "train_by_gradient_flow"]
 
 
 def __getattr__(name: str) -> Any:

@@ -16,18 +16,19 @@ import numpy as np
 from agfrun.agf.alternation import AlternationOptions, shortest_activation_time
 from agfrun.agf.predict import predict
 from agfrun.agf.prediction import Prediction
+from agfrun.architectures.base import Architecture
 from agfrun.claims.check import check_claims
 from agfrun.claims.claim import Evidence
 from agfrun.compare import COMPARED_KINDS, compare, verdict
 from agfrun.dynamics.result import TrainingResult
 from agfrun.dynamics.trajectory import Trajectory
-from agfrun.errors import DivergenceError
+from agfrun.errors import ConfigError, DivergenceError
 from agfrun.events.context import place_on_plateaus
 from agfrun.events.detect import detect_events
 from agfrun.events.event import Event
 from agfrun.events.plateaus import find_staircase
 from agfrun.manifest import manifest
-from agfrun.problem import Problem, build_problem
+from agfrun.problem import Problem, build_architecture, draw_initialization
 from agfrun.report.run_files import RunFiles
 from agfrun.report.terminal import summary_text
 from agfrun.schema import GradientFlowConfig, RunConfig, config_hash, validate
@@ -38,6 +39,24 @@ from agfrun.training import choose_threads, train
 HORIZON_FACTOR = 3.0
 MISSED_DROP = 100.0
 LAST_PLATEAU = 1.2
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is known before training.
+
+    Attributes:
+        config, problem: what is to be run.
+        theory: closed forms, or None.
+        prediction: AGF.
+        horizon: gradient-flow time at which training is to stop.
+    """
+
+    config: RunConfig
+    problem: Problem
+    theory: Theory | None
+    prediction: Prediction
+    horizon: float
 
 
 @dataclass
@@ -100,30 +119,22 @@ def run(config: RunConfig, *, output_dir: Path | str | None = None, progress: bo
         KeyboardInterrupt: interrupted; what is finished is written.
     """
     validate(config)
-    clock = _StageClock()
+    if config.ensemble.is_asked_for:
+        raise ConfigError("ensemble.seeds", config.ensemble.seeds, "run makes one run; agfrun.run_ensemble makes many")
+    clock = StageClock()
     files = RunFiles(Path(output_dir), overwrite=config.overwrite) if output_dir is not None else None
-    with clock.stage("build"):
-        problem = build_problem(config)
-        choose_threads(problem)
-        theory = problem.architecture.theory(problem.initial, config.init.log_scale, config.agf.threshold,
-                                             problem.log_scale)
-    with clock.stage("predict"):
-        prediction = predict(problem.architecture, problem.initial, _agf_options(config), config.agf.method,
-                             problem.log_scale)
-    horizon = config.train.horizon or _default_horizon(problem, prediction, config.agf.threshold)
+    plan = prepare(config, clock=clock)
+    problem, prediction = plan.problem, plan.prediction
     if files is not None:
         files.begin(config)
         files.write_labels(problem.architecture.wording, problem.architecture.homogeneity_degree)
-        paths = collect_trajectories(problem, None, prediction, theory)
+        paths = collect_trajectories(problem, None, prediction, plan.theory)
         files.write_paths(paths, {"agf": predicted_events(prediction, config.agf.threshold)})
     with clock.stage("train"):
         first = prediction.rounds[0].time if prediction.rounds else None
-        training = train(config, problem, horizon, first, progress)
-    # The path needs a last plateau, and a figure wants it to reach as far as training.
-    end = max(float(training.trajectory.times[-1]), LAST_PLATEAU * prediction.last_time)
-    prediction = prediction.extended_to(end)
+        training = train(config, problem, plan.horizon, first, progress)
     with clock.stage("compare"):
-        result = _judge(config, problem, prediction, training, theory, horizon)
+        result = judge(plan, training)
     result.wall_seconds = clock.seconds
     if files is not None:
         _write(result, files, command, clock)
@@ -133,6 +144,33 @@ def run(config: RunConfig, *, output_dir: Path | str | None = None, progress: bo
     if training.status == "diverged":
         raise DivergenceError(f"training diverged: {training.reason}")
     return result
+
+
+def prepare(config: RunConfig, architecture: Architecture | None = None, clock: StageClock | None = None) -> Plan:
+    """Build the network (unless it is given), draw its initialization and predict.
+
+    Raises:
+        ConfigError: see `build_problem`.
+        DivergenceError: the prediction left the finite numbers.
+    """
+    clock = clock or StageClock()
+    with clock.stage("build"):
+        problem = draw_initialization(config, architecture or build_architecture(config))
+        choose_threads(problem)
+        theory = problem.architecture.theory(problem.initial, config.init.log_scale, config.agf.threshold,
+                                             problem.log_scale)
+    with clock.stage("predict"):
+        prediction = predict(problem.architecture, problem.initial, _agf_options(config), config.agf.method,
+                             problem.log_scale)
+    horizon = config.train.horizon or _default_horizon(problem, prediction, config.agf.threshold)
+    return Plan(config, problem, theory, prediction, horizon)
+
+
+def judge(plan: Plan, training: TrainingResult) -> Result:
+    """Detect the events of training, compare them with the predicted ones and check the claims."""
+    # The path needs a last plateau, and a figure wants it to reach as far as training.
+    end = max(float(training.trajectory.times[-1]), LAST_PLATEAU * plan.prediction.last_time)
+    return _judge(plan.config, plan.problem, plan.prediction.extended_to(end), training, plan.theory, plan.horizon)
 
 
 def predicted_events(prediction: Prediction, threshold: float) -> list[Event]:
@@ -206,7 +244,7 @@ def _default_horizon(problem: Problem, prediction: Prediction, threshold: float)
                                                       problem.log_scale)
 
 
-def _write(result: Result, files: RunFiles, command: Sequence[str] | None, clock: _StageClock) -> None:
+def _write(result: Result, files: RunFiles, command: Sequence[str] | None, clock: StageClock) -> None:
     """All files, `done.json` last."""
     with clock.stage("write"):
         files.write_paths(result.trajectories, result.events)
@@ -250,7 +288,7 @@ def plateau_moments(result: Result) -> list[float]:
     return [0.5 * acquired[0], *between, end]
 
 
-class _StageClock:
+class StageClock:
     """Wall seconds by stage."""
 
     def __init__(self) -> None:
@@ -258,6 +296,7 @@ class _StageClock:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
+        """Time what is done within this context."""
         start = time.perf_counter()
         try:
             yield

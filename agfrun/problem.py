@@ -38,9 +38,27 @@ def build_problem(config: RunConfig) -> Problem:
             on them or is not homogeneous of the degree it declares, or the initialization is too small for
             the numbers that hold it.
     """
+    return draw_initialization(config, build_architecture(config))
+
+
+def build_architecture(config: RunConfig) -> Architecture:
+    """The network on its data.
+
+    Raises:
+        ConfigError: as `build_problem`, but for the initialization.
+    """
     device, dtype = resolve_device(config.device), getattr(torch, config.dtype)
     architecture = config.model.build(config.data.build(dtype, device))
     check_homogeneity(architecture, torch.Generator(device="cpu").manual_seed(0))
+    return architecture
+
+
+def draw_initialization(config: RunConfig, architecture: Architecture) -> Problem:
+    """The configured network with its initialization, drawn from `seed`.
+
+    Raises:
+        ConfigError: the initialization is too small for the numbers that hold it.
+    """
     generator = torch.Generator(device="cpu").manual_seed(config.seed)
     log_scale = _separate_scale(config, architecture)
     scale = 1.0 if log_scale else math.exp(config.init.log_scale)

@@ -33,7 +33,7 @@ DEFAULT_DATA = "modular_addition"
 DEFAULT_STUDY = "compare"
 
 LOSS_NORMALIZATIONS = ("paper", "mean_over_outputs", "sum_over_outputs")
-FLOW_METHODS = ("auto", "rosenbrock", "extrapolation", "rkc")
+FLOW_METHODS = ("auto", "rosenbrock", "extrapolation", "rkc", "lsoda")
 COST_PHASES = ("instantaneous", "timed")
 DORMANT_CLOCKS = ("carried", "restarted")
 AGF_METHODS = ("auto", "generic", "closed_form")
@@ -163,6 +163,22 @@ class AgfConfig:
 
 
 @dataclass
+class EnsembleConfig:
+    """Many members in one run: seeds `seed`, `seed` + 1, ..., each at every scale.
+
+    `scales` stand in for `init.scale`; null is that scale alone.
+    """
+
+    seeds: int = 1
+    scales: list[float] | None = None
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether there is anything but the one run that is configured."""
+        return self.seeds > 1 or self.scales is not None
+
+
+@dataclass
 class StudyConfig:
     """What is done with the configured network; every study has a subclass of its own, beside its code.
 
@@ -214,6 +230,7 @@ class RunConfig:
     init: InitConfig = field(default_factory=InitConfig)
     train: TrainConfig = field(default_factory=GradientFlowConfig)
     agf: AgfConfig = field(default_factory=AgfConfig)
+    ensemble: EnsembleConfig = field(default_factory=EnsembleConfig)
     study: StudyConfig = field(default_factory=lambda: registry.studies()[DEFAULT_STUDY]())  # type: ignore[call-arg]
     seed: int = 0
     device: str = "auto"
@@ -256,6 +273,7 @@ def validate(config: RunConfig) -> RunConfig:
     _validate_init(config)
     _validate_train(config.train)
     _validate_agf(config.agf)
+    _validate_ensemble(config)
     config.study.check(config)
     return config
 
@@ -275,6 +293,25 @@ def _validate_init(config: RunConfig) -> None:
             "a number above 0 and below 1; for scales below the smallest float there is init.log10_scale, e.g. -400")
     require("init.log10_scale", exponent, exponent is None or -1e6 <= exponent < 0,
             "an exponent from -1e6 up to but not including 0, or null")
+
+
+def _validate_ensemble(config: RunConfig) -> None:
+    ensemble = config.ensemble
+    require("ensemble.seeds", ensemble.seeds, ensemble.seeds >= 1, "an integer of at least 1")
+    scales = ensemble.scales
+    if scales is not None:
+        fine = all(math.isfinite(scale) and 0 < scale < 1 for scale in scales)
+        require("ensemble.scales", scales, fine and 0 < len(set(scales)) == len(scales),
+                "a list of different numbers above 0 and below 1, or null")
+        require("init.log10_scale", config.init.log10_scale, config.init.log10_scale is None,
+                "null where ensemble.scales are given")
+    if ensemble.is_asked_for:
+        require("study", config.study.name, config.study.name == DEFAULT_STUDY, f"{DEFAULT_STUDY} for an ensemble")
+    sampled = isinstance(config.train, GradientDescentConfig) and config.train.batch_size is not None
+    require("ensemble.seeds", ensemble.seeds, ensemble.seeds == 1 or config.init.name != "deterministic" or sampled,
+            "1 with init=deterministic, which no seed changes")
+    require("ensemble.seeds", ensemble.seeds, config.seed + ensemble.seeds <= 2**63,
+            "few enough for seeds below 2**63")
 
 
 def _validate_train(train: TrainConfig) -> None:

@@ -172,8 +172,7 @@ class FullyConnectedLinear(Architecture):
         identity = torch.eye(self.output_dimension, dtype=neurons.dtype, device=neurons.device)
         hessian[:, d:, :, d:] = torch.einsum("ij,op->iojp", whitened @ whitened.T, identity)
         mixed = torch.einsum("io,jx->ixjo", outer, whitened @ self.data.factor.T)
-        own = torch.arange(count, device=neurons.device)
-        mixed[own, :, own] -= self.residual(neurons).correlation.T
+        mixed.diagonal(dim1=0, dim2=2).sub_(self.residual(neurons).correlation.T[..., None])
         hessian[:, :d, :, d:] = mixed
         hessian[:, d:, :, :d] = mixed.permute(2, 3, 0, 1)
         return hessian.view(neurons.numel(), neurons.numel())

@@ -56,6 +56,11 @@ class IndependentNeurons(EuclideanCoordinates):
         """See `FlowCoordinates.jacobian`."""
         return -self.architecture.hessian(y.view(self.shape))
 
+    def outworn(self, y: Tensor) -> Tensor:
+        """Whether two mixtures have come near one another, a scalar."""
+        rows = y.view(self.shape)
+        return largest_cosine(rows / torch.linalg.vector_norm(rows, dim=1, keepdim=True)) >= LARGEST_COSINE
+
     def renewed(self, y: Tensor) -> Tensor:
         """Coordinates of the same neurons in mixtures that are independent again; y itself if they still are."""
         rows = y.view(self.shape)
@@ -90,6 +95,10 @@ class IndependentPolarNeurons(PolarCoordinates):
         neurons = self.mixing @ (directions * (log_norms - largest).exp())
         return neurons, largest.expand(neurons.shape[0])
 
+    def outworn(self, y: Tensor) -> Tensor:
+        """See `IndependentNeurons.outworn`."""
+        return largest_cosine(self._split(y)[0]) >= LARGEST_COSINE
+
     def renewed(self, y: Tensor) -> Tensor:
         """See `IndependentNeurons.renewed`."""
         directions, log_norms = self._split(y)
@@ -110,6 +119,12 @@ def initial_mixing(architecture: FullyConnectedLinear, neurons: Tensor) -> Tenso
     return independent
 
 
+def largest_cosine(directions: Tensor) -> Tensor:
+    """Largest |cosine| between two of the unit directions (r, D), a scalar."""
+    cosines = directions @ directions.T
+    return (cosines - torch.diag(cosines.diagonal())).abs().max()
+
+
 def independent_mixtures(directions: Tensor, log_norms: Tensor) -> tuple[Tensor, Tensor, Tensor] | None:
     """Orthogonal mixtures of neurons exp(log_norms) * directions that point in orthogonal directions.
 
@@ -124,8 +139,7 @@ def independent_mixtures(directions: Tensor, log_norms: Tensor) -> tuple[Tensor,
         The orthogonal change (r, r) with new neurons = change^T old ones, and the new directions and log norms;
         None if all pairs are still independent.
     """
-    cosines = directions @ directions.T
-    if float((cosines - torch.diag(cosines.diagonal())).abs().max()) < LARGEST_COSINE:
+    if float(largest_cosine(directions)) < LARGEST_COSINE:
         return None
     rows, sizes = directions.cpu().double().numpy().copy(), log_norms.cpu().double().numpy().copy()
     change = np.eye(len(rows))

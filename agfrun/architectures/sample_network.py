@@ -137,24 +137,26 @@ class SampleNetwork(Architecture):
 
     def features(self, neurons: Tensor) -> Tensor:
         """Size of each neuron's output, or of the output along each group's target, (..., H, D) to (..., F)."""
-        states = neurons.reshape(-1, *neurons.shape[-2:])
         if self.data.group_of is None:
-            sizes = [self.answer_sizes(state) for state in states]
-        else:
-            sizes = [self._along_groups(self.output(state, self.data.inputs)) for state in states]
-        return torch.stack(sizes).reshape(*neurons.shape[:-2], -1)
+            return self._of_states(self.answer_sizes, neurons)
+        return self._of_states(lambda state: self._along_groups(self.output(state, self.data.inputs)), neurons)
 
     def neuron_feature_strengths(self, neurons: Tensor) -> Tensor:
         """A neuron's own norm; or the size of its output along each group's target, (..., H, F)."""
         if self.data.group_of is None:
             return torch.diag_embed(torch.linalg.vector_norm(neurons, dim=-1))
-        states = neurons.reshape(-1, *neurons.shape[-2:])
-        sizes = [self._along_groups(self.answers(state, self.data.inputs)).abs() for state in states]
-        return torch.stack(sizes).reshape(*neurons.shape[:-1], -1)
+        return self._of_states(lambda state: self._along_groups(self.answers(state, self.data.inputs)).abs(), neurons)
 
     def answer_sizes(self, neurons: Tensor) -> Tensor:
         """Root mean square over the samples of the output of each neuron, (K,)."""
         return self.answers(neurons, self.data.inputs).square().sum(-1).mean(-1).sqrt()
+
+    def _of_states(self, function: Callable[[Tensor], Tensor], neurons: Tensor) -> Tensor:
+        """`function` of each state (H, D) of neurons (..., H, D)."""
+        states = neurons.reshape(-1, *neurons.shape[-2:])
+        together = max(1, CHUNK // (len(self.data.inputs) * (self.width * self.output_dimension + 1)))
+        values: Tensor = vmap(function, chunk_size=together)(states)
+        return values.reshape(*neurons.shape[:-2], *values.shape[1:])
 
     def _along_groups(self, outputs: Tensor) -> Tensor:
         """<f, y> over each group's samples relative to the group's ||y||, over sqrt(n); (..., n, c) to (..., F)."""

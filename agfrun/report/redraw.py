@@ -18,7 +18,9 @@ from agfrun.report.figures.neurons import plot_neurons
 from agfrun.report.figures.observables import plot_observables
 from agfrun.report.figures.special import special_figures
 from agfrun.report.figures.staircase import plot_staircase
+from agfrun.report.figures.staircases import plot_staircases
 from agfrun.report.figures.style import render
+from agfrun.report.saved_ensemble import is_ensemble, read_ensemble
 from agfrun.report.saved_run import SavedRun, config_value, read_config, read_run
 from agfrun.report.writing import write_bytes
 from agfrun.schema import DEFAULT_STUDY
@@ -63,6 +65,9 @@ def _read_figures(run_dir: Path) -> Iterator[tuple[str, Figure]]:
     """Names and figures of a run, by the study that made it."""
     config = read_config(run_dir)
     name = str(config_value(config, "study", "name", default=DEFAULT_STUDY))
+    if name == DEFAULT_STUDY and is_ensemble(config):
+        saved = read_ensemble(run_dir)
+        return iter([("staircases", plot_staircases(saved.members, saved.loss, saved.homogeneity_degree))])
     if name == DEFAULT_STUDY:
         return _figures(read_run(run_dir))
     if name not in registry.studies():

@@ -60,7 +60,7 @@ def read_run(run_dir: Path) -> SavedRun:
     config = read_config(run_dir)
     if not (run_dir / tables.LOSS.file).is_file():
         raise OutputError(f"{run_dir} is not the folder of a run: it has no {tables.LOSS.file}")
-    wording, homogeneity_degree = _read_labels(run_dir / LABELS_FILE)
+    wording, homogeneity_degree = read_labels(run_dir / LABELS_FILE)
     return SavedRun(
         folder=run_dir,
         wording=wording,
@@ -100,7 +100,7 @@ def config_value(config: dict[str, Any], group: str, key: str, default: object) 
     return values.get(key, default) if isinstance(values, dict) else default
 
 
-def _read_labels(path: Path) -> tuple[Wording, int | None]:
+def read_labels(path: Path) -> tuple[Wording, int | None]:
     """How features are called, and the homogeneity degree; defaults where an older run does not say."""
     if not path.exists():
         return Wording(), None

@@ -11,7 +11,7 @@ from agfrun.registry import register_study
 from agfrun.schema import RunConfig, StudyConfig
 
 if TYPE_CHECKING:
-    from agfrun.pipeline import Result
+    from agfrun.studies.study import Finished
 
 
 @register_study
@@ -22,8 +22,12 @@ class CompareConfig(StudyConfig):
     name: str = "compare"
 
     def execute(self, config: RunConfig, *, output_dir: Path | str | None, progress: bool | None,
-                command: Sequence[str] | None) -> Result:
-        """See `agfrun.pipeline.run`."""
+                command: Sequence[str] | None) -> Finished:
+        """See `agfrun.pipeline.run`, or `agfrun.ensemble.run` where many members are asked for."""
+        if config.ensemble.is_asked_for:
+            from agfrun.ensemble.run import run_ensemble
+
+            return run_ensemble(config, output_dir=output_dir, progress=progress, command=command)
         from agfrun.pipeline import run
 
         return run(config, output_dir=output_dir, progress=progress, command=command)

@@ -1,0 +1,1 @@
+"""Many members - seeds and initialization scales of one network - trained as one tensor program."""

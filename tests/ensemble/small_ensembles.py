@@ -1,0 +1,80 @@
+"""Networks that train in a moment, as members of ensembles."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, cast
+
+from agfrun.agf.prediction import Prediction
+from agfrun.architectures.diagonal_linear import DiagonalLinearConfig
+from agfrun.architectures.fully_connected_linear import FullyConnectedLinearConfig
+from agfrun.architectures.linear_attention import LinearAttentionConfig
+from agfrun.architectures.quadratic_modadd import QuadraticModaddConfig
+from agfrun.architectures.two_layer import ReluConfig
+from agfrun.data.in_context_regression import InContextRegressionConfig
+from agfrun.data.linear_map import NoncommutingLinearMapConfig
+from agfrun.data.modular_addition import ModularAdditionConfig
+from agfrun.data.orthogonal_inputs import OrthogonalInputsConfig
+from agfrun.data.regression import RotatedRegressionConfig
+from agfrun.dynamics.result import TrainingResult
+from agfrun.ensemble.members import Member, members_of
+from agfrun.ensemble.training import Batch, batches, train_members
+from agfrun.pipeline import Plan
+from agfrun.problem import build_architecture, draw_initialization
+from agfrun.schema import EnsembleConfig, GradientFlowConfig, InitConfig, RunConfig, TrainConfig, validate
+from agfrun.training import train
+
+
+def flow(horizon: float, **changes: Any) -> GradientFlowConfig:
+    return GradientFlowConfig(horizon=horizon, method="rosenbrock", **changes)
+
+
+def config_of(network: str, **changes: Any) -> RunConfig:
+    made = {
+        "diagonal": RunConfig(model=DiagonalLinearConfig(), data=RotatedRegressionConfig(),
+                              init=InitConfig("gaussian", 1e-4), train=flow(100.0)),
+        "linear": RunConfig(model=FullyConnectedLinearConfig(width=5),
+                            data=NoncommutingLinearMapConfig(input_dimension=4, output_dimension=3),
+                            init=InitConfig("gaussian", 1e-6), train=flow(300.0)),
+        "attention": RunConfig(model=LinearAttentionConfig(width=3), data=InContextRegressionConfig(dimension=3),
+                               init=InitConfig("gaussian", 1e-2), train=flow(400.0)),
+        "relu": RunConfig(model=ReluConfig(width=6), data=OrthogonalInputsConfig(targets=[1.2, -0.8]),
+                          init=InitConfig("gaussian", 1e-3), train=flow(60.0)),
+        "modadd": RunConfig(model=QuadraticModaddConfig(width=6),
+                            data=ModularAdditionConfig(p=7, frequencies=[1, 2], amplitudes=[10.0, 5.0]),
+                            init=InitConfig("gaussian", 1e-2), train=flow(12.0, tolerance=1e-5)),
+    }[network]
+    return dataclasses.replace(made, device="cpu", plots=False, **changes)
+
+
+
+def members_without_prediction(config: RunConfig, seeds: int, scales: list[float] | None = None) -> list[Member]:
+    """Members with plans for training alone; the horizon is the configured one."""
+    asked = validate(dataclasses.replace(config, ensemble=EnsembleConfig(seeds, scales)))
+    architecture = build_architecture(asked)
+    members = members_of(asked)
+    for member in members:
+        problem = draw_initialization(member.config, architecture)
+        assert member.config.train.horizon is not None
+        member.plan = Plan(member.config, problem, None, cast(Prediction, None), member.config.train.horizon)
+    return members
+
+
+def trained_together(members: Sequence[Member]) -> tuple[list[TrainingResult], list[Batch]]:
+    """Trainings of all members, and the batches in which they were trained."""
+    made = list(batches(members))
+    for batch in made:
+        train_members(batch, None)
+    return [training_of(member) for member in members], made
+
+
+def trained_alone(member: Member, settings: TrainConfig | None = None) -> TrainingResult:
+    assert member.plan is not None
+    config = member.config if settings is None else dataclasses.replace(member.config, train=settings)
+    return train(config, member.plan.problem, member.plan.horizon, progress=False)
+
+
+def training_of(member: Member) -> TrainingResult:
+    assert member.training is not None, member.failure
+    return member.training
