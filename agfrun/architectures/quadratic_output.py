@@ -19,10 +19,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from agfrun.arrays import Array, empty, namespace, native
+
+# A flow that leaves the numbers is reported by whoever follows it.
+_quietly = np.errstate(over="ignore", invalid="ignore")
 
 
 @dataclass(frozen=True)
@@ -73,10 +77,12 @@ class OutputLoss:
         products = rank * (2 * rank + 1)
         return products * output_size * (3 * count + 2 * products)
 
+    @_quietly
     def products(self, neurons: Array) -> Array:
         """Products of two entries of (u, v), squares first, for neurons (..., K, 2r + q); (..., K, m)."""
         return neurons[..., self.first] * neurons[..., self.second]
 
+    @_quietly
     def residual(self, products: Array, output: Array) -> OutputResidual:
         """What sources with these products and output weights (..., K, q) leave of the target."""
         rest = self.target - self.basis.T @ (products.swapaxes(-1, -2) @ output)
@@ -84,6 +90,7 @@ class OutputLoss:
         steep = slope * self.doubling
         return OutputResidual(rest, slope, steep, 0.5 * (rest * rest).sum((-1, -2)))
 
+    @_quietly
     def utility_gradient(self, neurons: Array, residual: OutputResidual, products: Array | None = None) -> Array:
         """Gradient (..., K, 2r + q) of the probes' utility against a residual."""
         products = self.products(neurons) if products is None else products
@@ -99,6 +106,7 @@ class OutputLoss:
         residual = self.residual(products, neurons[..., self.inputs :])
         return residual.loss, self.utility_gradient(neurons, residual, products)
 
+    @_quietly
     def curvature(self, neurons: Array, residual: OutputResidual, kept: int) -> tuple[Array, Array]:
         """Hessian of the loss on (u, v) and the first `kept` output weights, and on any one other weight.
 

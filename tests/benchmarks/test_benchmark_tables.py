@@ -140,8 +140,8 @@ def test_a_sweep_of_scales_and_its_exponent() -> None:
 def test_peak_memory_counts_what_is_taken_after_the_baseline() -> None:
     memory.forget_peak()
     before = memory.peak_mib()
-    taken = np.ones(30 * 2**17)  # 30 MiB
-    assert memory.peak_mib() - before == pytest.approx(30, abs=8)
+    taken = np.ones(200 * 2**17)  # 200 MiB, more than what may lie about freed
+    assert memory.peak_mib() - before == pytest.approx(200, abs=40)
     del taken
 
 
