@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from benchmarks.settings import Benchmark, Row, Settings
 
 DEFAULT = ("gradients", "integrators", "trajectories", "scaling", "ensembles", "memory")
-ALL = DEFAULT
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Only now: threads are fixed when torch, NumPy and JAX are first imported.
     from benchmarks.settings import Settings
 
-    settings = Settings(chosen.quick, chosen.threads, chosen.output)
+    settings = Settings(chosen.quick, chosen.threads, chosen.output, longest=chosen.time_limit)
     settings.output.mkdir(parents=True, exist_ok=True)
     seconds = {}
     for name in chosen.only:
@@ -72,7 +71,9 @@ def _line(row: Row) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", type=_names, default=DEFAULT, metavar="NAME,...", help=f"of {', '.join(ALL)}")
+    parser.add_argument("--only", type=_names, default=DEFAULT, metavar="NAME,...", help=f"of {', '.join(DEFAULT)}")
+    parser.add_argument("--time-limit", type=float, default=60.0, metavar="SECONDS",
+                        help="that a competitor may take for one run (default 60)")
     parser.add_argument("--quick", action="store_true", help="small and short, to see that everything works")
     parser.add_argument("--threads", type=int, default=1, help="threads of every library (default: 1)")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results"), help="folder of the results")
@@ -81,9 +82,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _names(text: str) -> tuple[str, ...]:
     names = tuple(text.split(","))
-    unknown = [name for name in names if name not in ALL]
+    unknown = [name for name in names if name not in DEFAULT]
     if unknown:
-        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: choose of {', '.join(ALL)}")
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: choose of {', '.join(DEFAULT)}")
     return names
 
 

@@ -25,12 +25,14 @@ class Settings:
         threads: threads of every library.
         output: folder of the results.
         references: folder of the reference solutions.
+        longest: seconds that a competitor may take for one run, unless quick.
     """
 
     quick: bool = False
     threads: int = 1
     output: Path = Path("benchmarks/results")
     references: Path = Path("benchmarks/references")
+    longest: float = 60.0
 
     @property
     def repeats(self) -> int:
@@ -40,7 +42,7 @@ class Settings:
     @property
     def time_limit(self) -> float:
         """Seconds that a competitor may take for one run."""
-        return 1.5 if self.quick else 60.0
+        return 1.5 if self.quick else self.longest
 
     @property
     def shortest(self) -> float:
