@@ -20,7 +20,7 @@ Array = Any
 
 def native(tensor: Tensor) -> Array:
     """The same numbers as a NumPy array if they are on the CPU, else the tensor."""
-    return tensor.numpy() if tensor.device.type == "cpu" else tensor
+    return tensor.detach().numpy() if tensor.device.type == "cpu" else tensor
 
 
 def as_tensor(array: Array) -> Tensor:

@@ -19,6 +19,9 @@ from agfrun.dynamics.trajectory import FloatArray
 from agfrun.errors import DivergenceError
 
 
+WILD = 1e100
+
+
 def integrate_lsoda(
     coordinates: FlowCoordinates, statistics: IntegrationStatistics, y: Tensor, start: float, end: float,
     tolerance: float,
@@ -42,7 +45,9 @@ def _until_renewed(
 
     def velocity(_: float, point: FloatArray) -> FloatArray:
         statistics.gradient_evaluations += 1
-        return np.asarray(coordinates.loss_and_velocity(_like(point, y))[1].cpu().numpy())
+        found = np.asarray(coordinates.loss_and_velocity(_like(point, y))[1].cpu().numpy())
+        # The solver takes NaN for a good step, and a wild value for a bad one.
+        return found if np.isfinite(found).all() else np.full_like(found, WILD)
 
     def jacobian(_: float, point: FloatArray) -> FloatArray:
         statistics.jacobian_evaluations += 1
