@@ -92,6 +92,7 @@ class FullyConnectedLinear(Architecture):
 
     def __init__(self, data: LinearMap, width: int) -> None:
         self.data = data
+        self.noise_loss = data.noise_loss
         self.width = width
         self.output_dimension, self.input_dimension = data.cross.shape
         self.neuron_dimension = self.input_dimension + self.output_dimension
@@ -100,7 +101,7 @@ class FullyConnectedLinear(Architecture):
                                  (self.output_dimension, self.output_dimension**-0.5))
         if not bool((data.target_map @ data.factor).any()):
             raise ConfigError("data.target_map", "0", "it gives targets that do not depend on the inputs")
-        self.stages: Stages = predicted_stages(target_modes(data), width, data.noise_loss)
+        self.stages: Stages = predicted_stages(target_modes(data), width, self.noise_loss)
         self.minimal_loss = float(self.stages.levels[-1])
         modes = self.stages.modes.taken(list(range(len(self.stages))))
         self.feature_names = tuple(str(k + 1) for k in range(len(modes)))
@@ -151,7 +152,7 @@ class FullyConnectedLinear(Architecture):
         """Residual of the map A W."""
         # Through the square root of Sigma_xx, a loss near zero is a sum of squares and keeps its digits.
         whitened = (self.data.target_map - self.product(neurons)) @ self.data.factor
-        return LinearResidual(whitened @ self.data.factor.T, 0.5 * whitened.square().sum() + self.data.noise_loss)
+        return LinearResidual(whitened @ self.data.factor.T, 0.5 * whitened.square().sum() + self.noise_loss)
 
     def loss(self, residual: LinearResidual) -> Tensor:
         """1/2 tr (B - A W) Sigma_xx (B - A W)^T and half the variance of the noise."""

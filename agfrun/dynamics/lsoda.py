@@ -18,7 +18,7 @@ from agfrun.dynamics.integrate import IntegrationStatistics, Segment
 from agfrun.dynamics.trajectory import FloatArray
 from agfrun.errors import DivergenceError
 
-
+# Taken for the velocity where there is none: a step there is refused.
 WILD = 1e100
 
 
