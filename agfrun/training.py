@@ -27,6 +27,11 @@ def choose_threads(problem: Problem) -> None:
         threadpool_limits(1)
 
 
+def optimizer_steps(settings: GradientDescentConfig, horizon: float, flow_time_per_step: float) -> int:
+    """How many steps gradient descent takes at most: as many as asked for, else those to the horizon."""
+    return settings.max_steps or math.ceil(horizon / flow_time_per_step)
+
+
 def train(
     config: RunConfig, problem: Problem, horizon: float, first_event: float | None = None,
     progress: bool | None = None,
@@ -41,7 +46,7 @@ def train(
     if isinstance(settings, GradientDescentConfig):
         per_step = flow_time_per_step(settings.learning_rate, settings.momentum, settings.loss_normalization,
                                       architecture.output_dimension)
-        steps = settings.max_steps or math.ceil(horizon / per_step)
+        steps = optimizer_steps(settings, horizon, per_step)
         with TrainingBar(steps * per_step, None, progress) as bar:
             return train_by_gradient_descent(
                 architecture, problem.initial, steps, learning_rate=settings.learning_rate,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,8 @@ def grouped_bars(axis: Axes, table: pd.DataFrame, group: str, competitor: str, v
     axis.set_axisbelow(True)
 
 
-def lines(axis: Axes, table: pd.DataFrame, x: str, y: str, competitor: str, order: list[str] | None = None) -> None:
+def lines(axis: Axes, table: pd.DataFrame, x: str, y: str, competitor: str, order: Sequence[str] | None = None
+          ) -> None:
     """Lines with markers, one for each competitor; `order` fixes who has which colour."""
     names = order if order is not None else list(table[competitor].unique())
     for position, name in enumerate(names):

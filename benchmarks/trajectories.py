@@ -8,11 +8,12 @@ learning rate and has no tolerance: it is timed over some steps, and its publish
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from agfrun.config import load_config
@@ -56,21 +57,20 @@ def measure(settings: Settings) -> Iterator[Row]:
         reference = load_reference(instance, settings.references)
         stopped: set[str] = set()
         for tolerance in tolerances:
-            for row in compare(instance, reference, tolerance, settings, stopped):
+            for row in compare(COMPETITORS, instance, reference, tolerance, settings, stopped):
                 yield {"experiment": name, "tolerance": tolerance} | row
         yield {"experiment": name} | whole_run(instance, reference)
         yield from ({"experiment": name} | row for row in plain_loops(instance, settings))
 
 
-def compare(instance: Instance, reference: Reference, tolerance: float, settings: Settings,
-            stopped: set[str]) -> Iterator[Row]:
+def compare(competitors: Mapping[str, Attempt], instance: Instance, reference: Reference, tolerance: float,
+            settings: Settings, stopped: set[str]) -> Iterator[Row]:
     """Check all competitors at one tolerance, then time those that are right, in turn.
 
     Args:
+        competitors: by name.
         stopped: competitors that a looser tolerance has shown to be too slow; added to.
     """
-    competitors: dict[str, Attempt] = {"agfrun": own_flow} | {name: _attempt(solver)
-                                                              for name, solver in SOLVERS.items()}
     rows: dict[str, Row] = {}
     timed: dict[str, Callable[[], float]] = {}
     for name, attempt in competitors.items():
@@ -127,17 +127,27 @@ def _attempt(solver: Solver) -> Attempt:
     return attempt
 
 
-def own_flow(instance: Instance, reference: Reference, tolerance: float, limit: float) -> tuple[float, Answer, Row]:
-    """Training by agfrun, with its recording."""
-    deadline, found = Deadline(limit), []
-    seconds = seconds_of(lambda: found.append(train_by_gradient_flow(
-        instance.architecture, instance.initial, instance.horizon, tolerance=tolerance, convergence=0.0,
-        progress=lambda time, loss: deadline.check())))
-    result = found[0]
-    if result.status == "diverged":
-        raise RuntimeError(result.reason)
-    evaluations = result.statistics.gradient_evaluations
-    return seconds, _answer(result.trajectory, result.final.numpy()), {"gradient_evaluations": evaluations}
+def own_flow(method: str) -> Attempt:
+    """Training by agfrun with one of its methods, with its recording."""
+    def attempt(instance: Instance, reference: Reference, tolerance: float, limit: float) -> tuple[float, Answer, Row]:
+        deadline, found = Deadline(limit), []
+        seconds = seconds_of(lambda: found.append(train_by_gradient_flow(
+            instance.architecture, instance.initial, instance.horizon, tolerance=tolerance, convergence=0.0,
+            method=method, progress=lambda time, loss: deadline.check())))
+        result = found[0]
+        if result.status == "diverged":
+            raise RuntimeError(result.reason)
+        statistics = result.statistics
+        return seconds, _answer(result.trajectory, result.final.numpy()), {
+            "gradient_evaluations": statistics.gradient_evaluations, "steps": statistics.accepted_steps,
+            "rejected": statistics.rejected_steps, "factorizations": statistics.factorizations,
+            "estimated_error": statistics.drop_time_error}
+
+    return attempt
+
+
+COMPETITORS: dict[str, Attempt] = {"agfrun": own_flow("auto")} | {name: _attempt(solver)
+                                                                  for name, solver in SOLVERS.items()}
 
 
 def _answer(trajectory: Trajectory, final: np.ndarray) -> Answer:
@@ -197,19 +207,22 @@ def draw(table: pd.DataFrame) -> Figure:
     """One panel an experiment: seconds against the error of the drop times; plain loops as vertical lines."""
     names = list(table["experiment"].unique())
     figure, axes = plots.panels(len(names), "Wall time against the error of the drop times")
-    solved = table[table["status"] == "ok"]
     order = [name for name in table["competitor"].unique() if not str(name).startswith("plain")]
     for axis, name in zip(axes, names, strict=True):
-        chosen = solved[solved["experiment"] == name]
-        plots.lines(axis, chosen, "seconds", "drop_time_error", "competitor", order)
+        draw_panel(axis, table[table["experiment"] == name], "competitor", order)
         plain = table[(table["experiment"] == name) & (table["status"] == "extrapolated")]
         for position, (_, row) in enumerate(plain.iterrows()):
             axis.axvline(float(row["seconds"]), color="#666666", linestyle=("-", "--", ":")[position % 3],
                          label=f"{row['competitor']} (extrapolated)")
-        axis.set(xscale="log", yscale="log", xlabel="seconds", ylabel="relative error of drop times",
-                 title=EXPERIMENTS[name].title)
+        axis.set_title(EXPERIMENTS[name].title)
         axis.legend(fontsize="xx-small")
     return figure
+
+
+def draw_panel(axis: Axes, table: pd.DataFrame, column: str, order: Sequence[str]) -> None:
+    """Seconds against the error of the drop times of what is right, a line for each name in a column."""
+    plots.lines(axis, table[table["status"] == "ok"], "seconds", "drop_time_error", column, order)
+    axis.set(xscale="log", yscale="log", xlabel="seconds", ylabel="relative error of drop times")
 
 
 if __name__ == "__main__":

@@ -305,7 +305,7 @@ class Alternation:
             self._record()
 
     def _learned(self) -> bool:
-        return bool(self.architecture.learned(self.loss, self.initial_loss, self.options.loss_tolerance))
+        return self.architecture.learned(self.loss, self.initial_loss, self.options.loss_tolerance)
 
     def _reason_to_stop(self, rounds: int) -> str:
         if self._learned():

@@ -12,7 +12,7 @@ from agfrun.architectures.quadratic_output import OutputLoss
 from agfrun.arrays import as_tensor, native
 from agfrun.dynamics.coordinates import relative_error_of_neurons, sizes_of_neurons
 from agfrun.dynamics.extrapolation import PartlyStiffCoordinates
-from agfrun.dynamics.linearization import Linearization, Solver
+from agfrun.dynamics.linearization import Linearization, Solver, step_matrix
 
 if TYPE_CHECKING:
     from agfrun.architectures.quadratic_modadd import QuadraticModadd
@@ -40,7 +40,7 @@ class TemplateCoordinates(PartlyStiffCoordinates):
         p = architecture.data.p
         self.count = neurons.shape[0]
         self.inputs = architecture.basis
-        self.outputs = _output_basis(neurons[:, 2 * p :], self.inputs)
+        self.outputs = output_basis(neurons[:, 2 * p :], self.inputs)
         self.rank = self.inputs.shape[1]
         input_map, output_map = self.inputs.T @ architecture.circulant, self.outputs.T @ architecture.circulant
         self.moments_loss = QuadraticLoss(input_map, output_map, architecture.moments_loss.target_energy)
@@ -50,16 +50,11 @@ class TemplateCoordinates(PartlyStiffCoordinates):
 
     def encode(self, neurons: Tensor) -> Tensor:
         """See `FlowCoordinates.encode`."""
-        p = self.inputs.shape[0]
-        inputs = neurons[:, : 2 * p].reshape(-1, 2, p) @ self.inputs
-        return torch.cat([inputs.flatten(1), neurons[:, 2 * p :] @ self.outputs], dim=1).reshape(-1)
+        return reduced(neurons, self.inputs, self.outputs).reshape(-1)
 
     def decode(self, y: Tensor) -> Tensor:
         """See `FlowCoordinates.decode`."""
-        reduced = y.view(self.count, -1)
-        inputs = reduced[:, : 2 * self.rank].reshape(-1, 2, self.rank) @ self.inputs.T
-        output = reduced[:, 2 * self.rank :] @ self.outputs.T
-        return torch.cat([inputs.flatten(1), output], dim=1) + self.frozen
+        return expanded(y.view(self.count, -1), self.inputs, self.outputs) + self.frozen
 
     def loss_and_velocity(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """See `FlowCoordinates.loss_and_velocity`."""
@@ -90,13 +85,13 @@ class TemplateCoordinates(PartlyStiffCoordinates):
 
     def stiff_part(self, y: Tensor, step: float) -> Linearization:
         """See `PartlyStiffCoordinates.stiff_part`."""
+        if self.output_loss is None:
+            return self.linearization(y)
         neurons = y.view(self.count, -1)
         rates = self._relaxation_rates(neurons)
         stiff = int((rates * step > NOT_STIFF).sum())
         most = max(1, MOST_IMPLICIT // (3 * self.rank))
         chosen = rates.argsort(descending=True)[: min(stiff, most)]
-        if self.output_loss is None:
-            return self.linearization(y)
         return TemplateLinearization(self.output_loss, neurons, chosen)
 
     def _relaxation_rates(self, neurons: Tensor) -> Tensor:
@@ -128,17 +123,17 @@ class TemplateLinearization:
         self.count = neurons.shape[0] if chosen is None else chosen.shape[0]
         if self.count == 0:
             return
-        everyone = native(neurons)
-        residual = output_loss.residual(output_loss.products(everyone), everyone[:, output_loss.inputs :])
-        some = everyone if chosen is None else native(neurons[chosen])
-        hessian, coupling = output_loss.curvature(some, residual, output_loss.rank)
-        self.hessian, self.coupling = as_tensor(hessian), as_tensor(coupling)
+        some = neurons if chosen is None else neurons[chosen]
+        hessian, coupling = output_loss.curvature(
+            native(some), output_loss.residual(native(neurons)), output_loss.rank)
+        self.jacobian, self.coupling = -as_tensor(hessian), -as_tensor(coupling)
 
     def solver(self, step: float) -> Solver | None:
         """See `Linearization.solver`."""
         if self.count == 0:
             return lambda right: right
-        template, rest = (torch.linalg.cholesky_ex(_one_plus(step, matrix)) for matrix in (self.hessian, self.coupling))
+        template, rest = (torch.linalg.cholesky_ex(step_matrix(matrix, step))
+                          for matrix in (self.jacobian, self.coupling))
         if bool(template.info) or bool(rest.info):
             return None
 
@@ -168,14 +163,27 @@ def solve_template(template: Tensor, rest: Tensor, rows: Tensor, inside: int) ->
     return torch.cat([solved, torch.cholesky_solve(rows[..., inside:], rest)], dim=-1)
 
 
-def _one_plus(step: float, matrix: Tensor) -> Tensor:
-    """I + step * matrix."""
-    scaled = step * matrix
-    scaled.diagonal().add_(1.0)
-    return scaled
+def reduced(neurons: Tensor, inputs: Tensor, outputs: Tensor | None) -> Tensor:
+    """Neurons (..., K, 3p) with u and v in the basis `inputs` (p, r), w in `outputs` (..., p, q) or as it is.
+
+    Returns:
+        (..., K, 2r + q).
+    """
+    p = inputs.shape[0]
+    coordinates = neurons[..., : 2 * p].reshape(*neurons.shape[:-1], 2, p) @ inputs
+    output = neurons[..., 2 * p :]
+    return torch.cat([coordinates.flatten(-2), output if outputs is None else output @ outputs], dim=-1)
 
 
-def _output_basis(weights: Tensor, basis: Tensor) -> Tensor:
+def expanded(coordinates: Tensor, inputs: Tensor, outputs: Tensor | None) -> Tensor:
+    """The inverse of `reduced` on what the bases span, (..., K, 3p)."""
+    rank = inputs.shape[1]
+    parts = coordinates[..., : 2 * rank].reshape(*coordinates.shape[:-1], 2, rank) @ inputs.T
+    output = coordinates[..., 2 * rank :]
+    return torch.cat([parts.flatten(-2), output if outputs is None else output @ outputs.mT], dim=-1)
+
+
+def output_basis(weights: Tensor, basis: Tensor) -> Tensor:
     """Orthonormal basis of the template's frequencies and then of all else that output weights (K, p) hold; (p, q).
 
     A direction of less than the root of the rounding error enters the loss squared, below rounding, and is

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from agfrun.architectures.quadratic_coordinates import TemplateCoordinates, solve_template
+from agfrun.architectures.quadratic_coordinates import TemplateCoordinates, expanded, reduced, solve_template
 from agfrun.arrays import as_tensor, native
-from agfrun.ensemble.flow import EnsembleFlow, Solve
+from agfrun.dynamics.linearization import Solver, step_matrix
+from agfrun.ensemble.flow import EnsembleFlow
 
 
 class TemplateEnsemble(EnsembleFlow):
@@ -37,16 +38,11 @@ class TemplateEnsemble(EnsembleFlow):
 
     def encode(self, neurons: Tensor) -> Tensor:
         """See `EnsembleFlow.encode`."""
-        p = self.shared_inputs.shape[0]
-        inputs = neurons[..., : 2 * p].reshape(*neurons.shape[:2], 2, p) @ self.shared_inputs
-        return torch.cat([inputs.flatten(-2), neurons[..., 2 * p :] @ self.outputs], dim=-1).flatten(1)
+        return reduced(neurons, self.shared_inputs, self.outputs).flatten(1)
 
     def decode(self, y: Tensor) -> Tensor:
         """See `EnsembleFlow.decode`."""
-        reduced, border = self._rows(y), self.output_loss.inputs
-        inputs = reduced[..., :border].reshape(*reduced.shape[:2], 2, self.output_loss.rank) @ self.shared_inputs.T
-        output = reduced[..., border:] @ self.outputs.transpose(1, 2)
-        return torch.cat([inputs.flatten(-2), output], dim=-1) + self.frozen
+        return expanded(self._rows(y), self.shared_inputs, self.outputs) + self.frozen
 
     def loss_and_velocity(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """See `EnsembleFlow.loss_and_velocity`."""
@@ -80,17 +76,13 @@ class TemplateEnsembleLinearization:
     def __init__(self, flow: TemplateEnsemble, rows: Tensor) -> None:
         loss, neurons = flow.output_loss, native(rows)
         self.inside, self.shape = loss.inputs + loss.rank, rows.shape
-        residual = loss.residual(loss.products(neurons), neurons[..., loss.inputs :])
-        self.hessian, self.coupling = (as_tensor(part) for part in loss.curvature(neurons, residual, loss.rank))
+        self.jacobian, self.coupling = (
+            -as_tensor(part) for part in loss.curvature(neurons, loss.residual(neurons), loss.rank))
 
-    def solver(self, steps: Tensor) -> tuple[Solve, Tensor]:
+    def solver(self, steps: Tensor) -> tuple[Solver, Tensor]:
         """See `EnsembleLinearization.solver`."""
-        factors = []
-        for matrix in (self.hessian, self.coupling):
-            scaled = steps[:, None, None] * matrix
-            scaled.diagonal(dim1=1, dim2=2).add_(1.0)
-            factors.append(torch.linalg.cholesky_ex(scaled))
-        template, rest = factors
+        template, rest = (torch.linalg.cholesky_ex(step_matrix(matrix, steps[:, None, None]))
+                          for matrix in (self.jacobian, self.coupling))
 
         def solve(right: Tensor) -> Tensor:
             return solve_template(template.L, rest.L, right.view(self.shape), self.inside).flatten(1)

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from agfrun.architectures.base import Architecture
-from agfrun.architectures.quadratic_coordinates import TemplateCoordinates
+from agfrun.architectures.quadratic_coordinates import TemplateCoordinates, expanded, reduced
 from agfrun.architectures.quadratic_ensemble import TemplateEnsemble
 from agfrun.architectures.quadratic_loss import Moments, QuadraticLoss
 from agfrun.architectures.quadratic_output import OutputLoss, OutputResidual
 from agfrun.architectures.quadratic_utility import QuadraticUtility
-from agfrun.arrays import as_tensor, native
+from agfrun.arrays import Array, as_tensor, native
 from agfrun.checks import require
 from agfrun.claims.quadratic_modadd import CLAIMS
 from agfrun.data.modular_addition import ModularAddition
@@ -84,8 +84,7 @@ class QuadraticModadd(Architecture):
         """What the neurons leave of the target, in whichever of the two exact forms is cheaper here."""
         if self.output_loss is None:
             return self.moments_loss.moments(neurons)
-        reduced = native(self._reduced(neurons))
-        return self.output_loss.residual(self.output_loss.products(reduced), reduced[:, self.output_loss.inputs :])
+        return self.output_loss.residual(self._reduced(neurons))
 
     def loss(self, residual: Moments | OutputResidual) -> Tensor:
         """Paper loss, a scalar."""
@@ -98,15 +97,14 @@ class QuadraticModadd(Architecture):
         if isinstance(residual, Moments):
             return self.moments_loss.utility_gradient(self.moments_loss.moments(neurons), residual)[0]
         assert self.output_loss is not None
-        reduced = native(self._reduced(neurons))
-        return self._expanded(as_tensor(self.output_loss.utility_gradient(reduced, residual)))
+        return self._expanded(self.output_loss.utility_gradient(self._reduced(neurons), residual.slope))
 
     def loss_and_gradient(self, neurons: Tensor, index: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Loss and gradient in one pass."""
         if self.output_loss is None:
             return self.moments_loss.loss_and_gradient(neurons)
-        loss, gradient = self.output_loss.loss_and_utility_gradient(native(self._reduced(neurons)))
-        return as_tensor(loss), -self._expanded(as_tensor(gradient))
+        loss, gradient = self.output_loss.loss_and_utility_gradient(self._reduced(neurons))
+        return as_tensor(loss), -self._expanded(gradient)
 
     def hessian(self, neurons: Tensor, index: Tensor | None = None) -> Tensor:
         """Exact Hessian from the moments."""
@@ -208,16 +206,13 @@ class QuadraticModadd(Architecture):
             return None
         return OutputLoss(self.basis.T @ self.circulant, output_map)
 
-    def _reduced(self, neurons: Tensor) -> Tensor:
-        """Neurons (K, 3p) with u and v in the basis of the template's frequencies, (K, 2r + p)."""
-        inputs = neurons[:, : 2 * self.data.p].reshape(-1, 2, self.data.p) @ self.basis
-        return torch.cat([inputs.flatten(1), neurons[:, 2 * self.data.p :]], dim=1)
+    def _reduced(self, neurons: Tensor) -> Array:
+        """Neurons (K, 3p) with u and v in the basis of the template's frequencies, (K, 2r + p), native."""
+        return native(reduced(neurons, self.basis, None))
 
-    def _expanded(self, reduced: Tensor) -> Tensor:
+    def _expanded(self, coordinates: Array) -> Tensor:
         """The inverse of `_reduced` on the span of the template's frequencies."""
-        rank = self.basis.shape[1]
-        inputs = reduced[:, : 2 * rank].reshape(-1, 2, rank) @ self.basis.T
-        return torch.cat([inputs.flatten(1), reduced[:, 2 * rank :]], dim=1)
+        return expanded(as_tensor(coordinates), self.basis, None)
 
 
 def _circulant(template: Tensor) -> Tensor:

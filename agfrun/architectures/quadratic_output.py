@@ -36,13 +36,11 @@ class OutputResidual:
     Attributes:
         rest: Y - F^T V, shape (g, q).
         slope: F (Y - F^T V), with which products meet output weights in the utility, shape (m, q).
-        steep: the same with the rows of squares doubled, for derivatives by (u, v), shape (m, q).
         loss: paper loss, a scalar.
     """
 
     rest: Array
     slope: Array
-    steep: Array
     loss: Array
 
 
@@ -77,34 +75,26 @@ class OutputLoss:
         products = rank * (2 * rank + 1)
         return products * output_size * (3 * count + 2 * products)
 
-    @_quietly
     def products(self, neurons: Array) -> Array:
         """Products of two entries of (u, v), squares first, for neurons (..., K, 2r + q); (..., K, m)."""
         return neurons[..., self.first] * neurons[..., self.second]
 
     @_quietly
-    def residual(self, products: Array, output: Array) -> OutputResidual:
-        """What sources with these products and output weights (..., K, q) leave of the target."""
-        rest = self.target - self.basis.T @ (products.swapaxes(-1, -2) @ output)
-        slope = self.basis @ rest
-        steep = slope * self.doubling
-        return OutputResidual(rest, slope, steep, 0.5 * (rest * rest).sum((-1, -2)))
+    def residual(self, neurons: Array) -> OutputResidual:
+        """What neurons (..., K, 2r + q) leave of the target."""
+        return self._residual(self.products(neurons), neurons)
 
     @_quietly
-    def utility_gradient(self, neurons: Array, residual: OutputResidual, products: Array | None = None) -> Array:
-        """Gradient (..., K, 2r + q) of the probes' utility against a residual."""
-        products = self.products(neurons) if products is None else products
-        gradient = namespace(neurons).empty_like(neurons)
-        bend = self._bend(neurons, residual)
-        gradient[..., : self.inputs] = (bend @ neurons[..., : self.inputs, None])[..., 0]
-        gradient[..., self.inputs :] = products @ residual.slope
-        return gradient
+    def utility_gradient(self, neurons: Array, slope: Array) -> Array:
+        """Gradient (..., K, 2r + q) of the probes' utility against a residual with this slope."""
+        return self._utility_gradient(neurons, slope, self.products(neurons))
 
+    @_quietly
     def loss_and_utility_gradient(self, neurons: Array) -> tuple[Array, Array]:
         """Loss and minus its gradient (..., K, 2r + q)."""
         products = self.products(neurons)
-        residual = self.residual(products, neurons[..., self.inputs :])
-        return residual.loss, self.utility_gradient(neurons, residual, products)
+        residual = self._residual(products, neurons)
+        return residual.loss, self._utility_gradient(neurons, residual.slope, products)
 
     @_quietly
     def curvature(self, neurons: Array, residual: OutputResidual, kept: int) -> tuple[Array, Array]:
@@ -128,7 +118,7 @@ class OutputLoss:
         straight *= (output @ output.swapaxes(-1, -2))[..., :, None, :, None]
         mixed = (slopes @ answers.swapaxes(-1, -2)).reshape(*batch, count, self.inputs, count, 1)
         mixed = mixed * output[..., None, None, :, :kept].swapaxes(-2, -4).swapaxes(-2, -3)
-        bend = self._bend(neurons, residual)
+        bend = self._bend(neurons, residual.slope)
         own = own.reshape(*batch, count, self.inputs, kept)
         for i in range(count):
             straight[..., i, :, i, :] -= bend[..., i, :, :]
@@ -136,9 +126,21 @@ class OutputLoss:
         coupling = answers @ answers.swapaxes(-1, -2)
         return self._assembled(straight, mixed, coupling, kept), coupling
 
-    def _bend(self, neurons: Array, residual: OutputResidual) -> Array:
+    def _residual(self, products: Array, neurons: Array) -> OutputResidual:
+        rest = self.target - self.basis.T @ (products.swapaxes(-1, -2) @ neurons[..., self.inputs :])
+        return OutputResidual(rest, self.basis @ rest, 0.5 * (rest * rest).sum((-1, -2)))
+
+    def _utility_gradient(self, neurons: Array, slope: Array, products: Array) -> Array:
+        gradient = namespace(neurons).empty_like(neurons)
+        bend = self._bend(neurons, slope)
+        gradient[..., : self.inputs] = (bend @ neurons[..., : self.inputs, None])[..., 0]
+        gradient[..., self.inputs :] = products @ slope
+        return gradient
+
+    def _bend(self, neurons: Array, slope: Array) -> Array:
         """Hessian (..., K, 2r, 2r) of each neuron's utility by its (u, v) with the residual held fixed."""
-        return (neurons[..., self.inputs :] @ residual.steep.swapaxes(-1, -2))[..., self.where_pair]
+        steep = slope * self.doubling
+        return (neurons[..., self.inputs :] @ steep.swapaxes(-1, -2))[..., self.where_pair]
 
     def _assembled(self, straight: Array, mixed: Array, coupling: Array, kept: int) -> Array:
         """Hessian (..., n, n) from its blocks by (u, v), between (u, v) and w, and by one output weight."""

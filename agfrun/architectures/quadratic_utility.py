@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from agfrun.architectures.frozen_utility import FrozenUtility
-from agfrun.architectures.quadratic_coordinates import _output_basis
+from agfrun.architectures.quadratic_coordinates import expanded, output_basis, reduced
 from agfrun.architectures.quadratic_output import OutputLoss
 from agfrun.arrays import Array, as_tensor, namespace, native
 
@@ -34,10 +34,8 @@ class QuadraticUtility(FrozenUtility):
     """
 
     def __init__(self, architecture: QuadraticModadd, sources: Tensor) -> None:
-        self.p = architecture.data.p
         self.inputs = architecture.basis
-        self.rank = self.inputs.shape[1]
-        self.outputs = _output_basis(sources[:, 2 * self.p :], self.inputs)
+        self.outputs = output_basis(sources[:, 2 * architecture.data.p :], self.inputs)
         # The loss in all p output weights serves every basis of them.
         loss = architecture.output_loss
         if not isinstance(loss, OutputLoss):
@@ -46,42 +44,26 @@ class QuadraticUtility(FrozenUtility):
 
     def encode(self, directions: Tensor) -> Array:
         """See `FrozenUtility.encode`."""
-        reduced = self._reduced(directions, self.outputs)
-        rest = directions - self._expanded(reduced)
+        coordinates = reduced(directions, self.inputs, self.outputs)
+        rest = directions - expanded(coordinates, self.inputs, self.outputs)
         norms = torch.linalg.vector_norm(rest, dim=1, keepdim=True)
         self.rest = rest / norms.clamp(min=torch.finfo(norms.dtype).tiny)
-        return native(torch.cat([reduced, norms], dim=1))
+        return native(torch.cat([coordinates, norms], dim=1))
 
     def decode(self, states: Array) -> Tensor:
         """See `FrozenUtility.decode`."""
         neurons = as_tensor(states)
-        decoded: Tensor = self._expanded(neurons[:, :-1]) + neurons[:, -1:] * self.rest
+        decoded: Tensor = expanded(neurons[:, :-1], self.inputs, self.outputs) + neurons[:, -1:] * self.rest
         return decoded
 
     def drive(self, sources: Tensor) -> Array:
         """T by pairs of entries of s, squares first, (..., r (2r + 1), q)."""
-        whole = native(self._reduced(sources, None))
-        residual = self.form.residual(self.form.products(whole), whole[..., 2 * self.rank :])
+        residual = self.form.residual(native(reduced(sources, self.inputs, None)))
         return residual.slope @ native(self.outputs)
 
     def gradient(self, states: Array, drive: Array) -> Array:
         """See `FrozenUtility.gradient`."""
-        count = 2 * self.rank
-        inputs, output = states[:, :count], states[:, count:-1]
         gradient = namespace(states).empty_like(states)
-        bend = (output @ (drive * self.form.doubling).swapaxes(-1, -2))[:, self.form.where_pair]
-        gradient[:, :count] = (bend @ inputs[:, :, None])[:, :, 0]
-        gradient[:, count:-1] = self.form.products(inputs) @ drive
+        gradient[:, :-1] = self.form.utility_gradient(states[:, :-1], drive)
         gradient[:, -1] = 0
         return gradient
-
-    def _reduced(self, neurons: Tensor, outputs: Tensor | None) -> Tensor:
-        """The parts u and v on the template's frequencies and w in a basis (None: as it is), (..., 2r + q)."""
-        inputs = neurons[..., : 2 * self.p].reshape(*neurons.shape[:-1], 2, self.p) @ self.inputs
-        weights = neurons[..., 2 * self.p :]
-        return torch.cat([inputs.flatten(-2), weights if outputs is None else weights @ outputs], dim=-1)
-
-    def _expanded(self, reduced: Tensor) -> Tensor:
-        """The inverse of `_reduced` on what has a utility, (K, 3p)."""
-        inputs = reduced[:, : 2 * self.rank].reshape(-1, 2, self.rank) @ self.inputs.T
-        return torch.cat([inputs.flatten(1), reduced[:, 2 * self.rank :] @ self.outputs.T], dim=1)

@@ -46,9 +46,7 @@ class GlobalError:
         if self.delta is None:
             self.delta = error
             return
-        once = solve(self.delta)
-        weight = (1 - 2 * gamma) / gamma
-        self.delta = (1 + weight) * solve(once) - weight * once + error
+        self.delta = carried(self.delta, solve, gamma) + error
 
     def restart(self) -> None:
         """Forget the error so far, because coordinates have changed; what was seen of it stays."""
@@ -65,3 +63,9 @@ class GlobalError:
             return
         shift = float(torch.dot(velocity, self.delta) / torch.dot(velocity, velocity)) / time
         self.time_error = max(abs(shift), self.time_error or 0.0)
+
+
+def carried(delta: Tensor, solve: Solver, gamma: float) -> Tensor:
+    """R(h J) delta, for delta of any shape that `solve` takes."""
+    once, weight = solve(delta), (1 - 2 * gamma) / gamma
+    return (1 + weight) * solve(once) - weight * once

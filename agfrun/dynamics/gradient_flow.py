@@ -102,7 +102,8 @@ def _segments(method: str, coordinates: FlowCoordinates, statistics: Integration
     """The steps of a method from time 0 to the horizon."""
     if method == "lsoda":
         return integrate_lsoda(coordinates, statistics, y, 0.0, horizon, tolerance)
-    return integrate(make_stepper(method, coordinates, y.numel(), statistics), y, 0.0, horizon, tolerance)
+    return integrate(make_stepper(method, coordinates, y.numel(), statistics), y, 0.0, horizon, tolerance,
+                     estimate_error=True)
 
 
 def _record_segment(recorder: Recorder, coordinates: FlowCoordinates, segment: Segment, loss_before: float,

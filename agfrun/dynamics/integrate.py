@@ -27,7 +27,7 @@ class IntegrationStatistics:
 
     Attributes:
         drop_time_error: estimated relative error of the times of drops (`agfrun.dynamics.global_error`);
-            None where the method gives no estimate, or there was no drop.
+            None where no estimate was asked for, the method gives none, or there was no drop.
     """
 
     accepted_steps: int = 0
@@ -148,9 +148,13 @@ class StepController:
 
 
 def integrate(
-    stepper: Stepper, y: Tensor, start: float, end: float, tolerance: float, first_step: float | None = None
+    stepper: Stepper, y: Tensor, start: float, end: float, tolerance: float, first_step: float | None = None,
+    estimate_error: bool = False,
 ) -> Iterator[Segment]:
     """Yield accepted steps from `start` to `end` (which may be infinite: stop by leaving the loop).
+
+    Args:
+        estimate_error: follow the global error, where the stepper allows it (two more solves a step).
 
     Raises:
         DivergenceError: the start is not finite, or no step is short enough to be accepted.
@@ -161,7 +165,7 @@ def integrate(
     _require_finite(loss, start)
     step = first_step or _first_step(stepper, y, velocity, tolerance)
     time = start
-    global_error = GlobalError(float(loss))
+    global_error = GlobalError(float(loss)) if estimate_error else None
     while time < end:
         stepper.begin(y, velocity)
         while True:
@@ -183,7 +187,7 @@ def integrate(
         _require_finite(loss, reached)
         if not math.isfinite(reached):  # at rest, and asked to go on for ever
             return
-        if attempt.solve is not None:
+        if global_error is not None and attempt.solve is not None:
             global_error.advance(attempt.solve, stepper.gamma, attempt.error)
             global_error.look(reached, velocity, float(loss_before - loss) / (reached - time))
             stepper.statistics.drop_time_error = global_error.time_error
@@ -191,7 +195,8 @@ def integrate(
         y, time, step = stepper.coordinates.renewed(attempt.y), reached, following
         if y is not attempt.y:
             velocity = stepper.loss_and_velocity(y)[1]
-            global_error.restart()
+            if global_error is not None:
+                global_error.restart()
 
 
 def _first_step(stepper: Stepper, y: Tensor, velocity: Tensor, tolerance: float) -> float:

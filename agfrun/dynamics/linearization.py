@@ -31,9 +31,15 @@ class DenseLinearization:
 
     def solver(self, step: float) -> Solver | None:
         """See `Linearization.solver`."""
-        matrix = self.jacobian * -step
-        matrix.diagonal().add_(1.0)
+        matrix = step_matrix(self.jacobian, step)
         return cholesky_solver(matrix) if self.symmetric else lu_solver(matrix)
+
+
+def step_matrix(jacobian: Tensor, step: float | Tensor) -> Tensor:
+    """I - step * J for J (..., n, n); a tensor of steps has the shape (..., 1, 1)."""
+    matrix = jacobian * -step
+    matrix.diagonal(dim1=-2, dim2=-1).add_(1.0)
+    return matrix
 
 
 def cholesky_solver(matrix: Tensor) -> Solver | None:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-Solve = Callable[[Tensor], Tensor]
+from agfrun.dynamics.linearization import Solver, step_matrix
 
 
 class EnsembleLinearization(Protocol):
     """The Jacobians of B members at one point each."""
 
-    def solver(self, steps: Tensor) -> tuple[Solve, Tensor]:
-        """Solve (I - step * J) x = b for every member.
+    def solver(self, steps: Tensor) -> tuple[Solver, Tensor]:
+        """Solver (I - step * J) x = b for every member.
 
         Args:
             steps: step of each member, (B,).
@@ -87,10 +86,9 @@ class DenseEnsembleLinearization:
         self.jacobian = jacobian
         self.symmetric = symmetric
 
-    def solver(self, steps: Tensor) -> tuple[Solve, Tensor]:
+    def solver(self, steps: Tensor) -> tuple[Solver, Tensor]:
         """By Cholesky factorization where the Jacobians are symmetric, else by LU."""
-        matrix = self.jacobian * -steps[:, None, None]
-        matrix.diagonal(dim1=1, dim2=2).add_(1.0)
+        matrix = step_matrix(self.jacobian, steps[:, None, None])
         if self.symmetric:
             factor, failed = torch.linalg.cholesky_ex(matrix)
             return lambda right: torch.cholesky_solve(right[..., None], factor)[..., 0], failed != 0

@@ -5,11 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from agfrun.dynamics.global_error import DROP
+from agfrun.dynamics.global_error import DROP, carried
+from agfrun.dynamics.linearization import Solver
 from agfrun.dynamics.rosenbrock import GAMMA
-from agfrun.ensemble.flow import Solve
-
-_WEIGHT = (1 - 2 * GAMMA) / GAMMA
 
 
 class EnsembleGlobalError:
@@ -29,11 +27,9 @@ class EnsembleGlobalError:
         self.delta = torch.zeros_like(y)
         self.time_error = torch.zeros_like(initial_loss)
 
-    def advance(self, accepted: Tensor, solve: Solve, error: Tensor) -> None:
+    def advance(self, accepted: Tensor, solve: Solver, error: Tensor) -> None:
         """Carry the errors over the steps that were accepted (B,), whose local errors are (B, n)."""
-        once = solve(self.delta)
-        carried = (1 + _WEIGHT) * solve(once) - _WEIGHT * once + error
-        self.delta = torch.where(accepted[:, None], carried, self.delta)
+        self.delta = torch.where(accepted[:, None], carried(self.delta, solve, GAMMA) + error, self.delta)
 
     def look(self, accepted: Tensor, time: Tensor, velocity: Tensor, loss_rate: Tensor) -> None:
         """Note the shifts at the ends of accepted steps where the loss is dropping; see `GlobalError.look`."""

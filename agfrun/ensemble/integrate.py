@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from agfrun.dynamics.linearization import Solver
 from agfrun.dynamics.rosenbrock import COUPLING, DENSE, GAMMA, RESULT, STAGE, Rosenbrock
-from agfrun.ensemble.flow import EnsembleFlow, Solve
+from agfrun.ensemble.flow import EnsembleFlow
 from agfrun.ensemble.global_error import EnsembleGlobalError
 from agfrun.ensemble.step_control import EnsembleStepController
 
@@ -127,7 +128,7 @@ class EnsembleIntegration:
         state = torch.where(stalled, STALLED, state)
         return torch.where(accepted & ~torch.isfinite(loss), NOT_FINITE, state)
 
-    def _increments(self, solve: Solve) -> Tensor:
+    def _increments(self, solve: Solver) -> Tensor:
         """The stage increments (8, B, n)."""
         increments = self.y.new_empty(STAGE_COUNT, *self.y.shape)
         scale = (self.step * GAMMA)[:, None]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from agfrun.ensemble.stacking import NotStackable, structure
 from agfrun.pipeline import Plan
 from agfrun.schema import GradientDescentConfig, GradientFlowConfig, RunConfig
 from agfrun.studies.series import attempt
-from agfrun.training import train
+from agfrun.training import optimizer_steps, train
 
 # Numbers in the Jacobians of a batch (256 MiB in float64); more members make more batches.
 LARGEST_BATCH = 2**25
@@ -163,7 +162,7 @@ def _train_together(batch: Batch, flow: EnsembleFlow, progress: EnsembleProgress
                                       architecture.output_dimension)
         return train_ensemble_by_gradient_descent(
             architecture, flow, batch.neurons,
-            [settings.max_steps or math.ceil(plan.horizon / per_step) for plan in plans],
+            [optimizer_steps(settings, plan.horizon, per_step) for plan in plans],
             learning_rate=settings.learning_rate, momentum=settings.momentum,
             loss_normalization=settings.loss_normalization, convergence=settings.convergence,
             max_rows=settings.max_rows, progress=progress)

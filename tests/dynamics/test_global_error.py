@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 from explicit_networks import ExplicitNetwork, regression_5d, small_modadd
-from known_flows import KnownFlow, segments
+from known_flows import KnownFlow
 
 from agfrun.dynamics.global_error import GlobalError
 from agfrun.dynamics.gradient_flow import train_by_gradient_flow
-from agfrun.dynamics.integrate import IntegrationStatistics
+from agfrun.dynamics.integrate import IntegrationStatistics, integrate
 from agfrun.dynamics.linearization import DenseLinearization
 from agfrun.dynamics.result import TrainingResult
 from agfrun.dynamics.rosenbrock import GAMMA, Rosenbrock
@@ -86,5 +86,5 @@ def test_a_shift_along_the_velocity_is_a_shift_in_time() -> None:
 def test_no_drop_no_estimate() -> None:
     still = KnownFlow(lambda y: -1e-9 * y, symmetric=True)
     statistics = IntegrationStatistics()
-    segments(Rosenbrock(still, statistics), torch.ones(1), 1.0, 1e-6)
+    assert list(integrate(Rosenbrock(still, statistics), torch.ones(1), 0.0, 1.0, 1e-6, estimate_error=True))
     assert statistics.drop_time_error is None
