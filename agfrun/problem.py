@@ -77,16 +77,24 @@ def resolve_device(name: str) -> torch.device:
 
 
 def _separate_scale(config: RunConfig, architecture: Architecture) -> float:
-    """Logarithm of the scale where a product of a neuron's parameters would underflow and lose its digits, else 0."""
+    """Logarithm of the scale where a product of a neuron's parameters would underflow and lose its digits, else 0.
+
+    Raises:
+        ConfigError: numbers of this precision can hold neither the scale nor, above degree 2, its times.
+    """
     degree = architecture.homogeneity_degree
-    smallest = torch.finfo(architecture.dtype).tiny ** (1 / degree) * 1e3
+    numbers = torch.finfo(architecture.dtype)
+    smallest = numbers.tiny ** (1 / degree) * 1e3
+    if degree > 2:
+        # Features come at times of order scale^(2 - degree), to which the length of a drop, of order 1, must still add.
+        smallest = max(smallest, numbers.eps ** (1 / (degree - 2)))
     if config.init.log_scale >= math.log(smallest):
         return 0.0
     if degree > 2:
         key = "scale" if config.init.log10_scale is None else "log10_scale"
         bound = smallest if key == "scale" else math.log10(smallest)
-        raise ConfigError(f"init.{key}", getattr(config.init, key), f"at homogeneity degree {degree} {config.dtype} "
-                          f"underflows below {bound:.3g}")
+        raise ConfigError(f"init.{key}", getattr(config.init, key), f"at homogeneity degree {degree} the times of "
+                          f"{config.dtype} tell no drop from the next below {bound:.3g}")
     if isinstance(config.train, GradientDescentConfig):
         raise ConfigError("train", config.train.name, "a scale below the smallest float needs train=gradient_flow")
     return config.init.log_scale

@@ -27,6 +27,8 @@ from benchmarks.timing import alternate, repeated
 COLUMNS = ("sweep", "quantity", "size", "status", "seconds", "gradient_evaluations", "steps", "learned",
            "exponent_of_seconds", "exponent_of_gradients", "note")
 SCALES = (1e-1, 1e-2, 1e-4, 1e-8, 1e-16, 1e-30, 1e-50, 1e-100)
+# At homogeneity degree 3 times are of order 1 / scale: below these a drop is shorter than they resolve.
+SCALES_OF_DEGREE_3 = (1e-2, 1e-3, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12)
 MODULI = (11, 23, 53, 113, 251, 503)
 WIDTHS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 # Training ends once no more than this part of what there was to learn is left.
@@ -70,7 +72,10 @@ def sweeps() -> list[Sweep]:
               SCALES, True),
         Sweep("init scale, fully connected linear", deep, scaled("model=fully_connected_linear"), deep, True),
         Sweep("init scale, ReLU, orthogonal inputs", deep, scaled("model=relu"), deep, True),
-        Sweep("init scale, modular addition (degree 3)", deep, scaled("model=quadratic_modadd"), deep, True),
+        Sweep("init scale, modular addition (degree 3)", SCALES_OF_DEGREE_3, scaled("model=quadratic_modadd"),
+              SCALES_OF_DEGREE_3, True),
+        Sweep("init scale, linear attention (degree 3)", SCALES_OF_DEGREE_3, scaled("model=linear_attention"),
+              SCALES_OF_DEGREE_3, True),
         Sweep("p, modular addition, H = 18", MODULI, lambda p: modular_addition(int(p), 18), MODULI),
         Sweep("H, modular addition, p = 20", WIDTHS, lambda width: modular_addition(20, int(width)), WIDTHS[:6]),
         Sweep("H, ReLU on digits", WIDTHS, lambda width: ["model=relu", "data=digits", f"model.width={width:g}"]),

@@ -189,7 +189,7 @@ def integrate(
             return
         if global_error is not None and attempt.solve is not None:
             global_error.advance(attempt.solve, stepper.gamma, attempt.error)
-            global_error.look(reached, velocity, float(loss_before - loss) / (reached - time))
+            global_error.look(reached, velocity, float(loss_before - loss) / step)
             stepper.statistics.drop_time_error = global_error.time_error
         yield Segment(time, reached, y, attempt.y, loss, velocity, attempt.interpolant)
         y, time, step = stepper.coordinates.renewed(attempt.y), reached, following

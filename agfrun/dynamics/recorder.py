@@ -61,6 +61,11 @@ class Recorder:
         if len(self.pending) >= OBSERVE_TOGETHER:
             self._observe()
 
+    def thin_states(self, size: int) -> None:
+        """Drop every other kept state until what is left takes at most `size` bytes; the first always stays."""
+        while len(self.states) > 1 and sum(state.nbytes for _, state in self.states) > size:
+            del self.states[1::2]
+
     def state_near(self, time: float) -> tuple[float, Tensor]:
         """The kept state nearest to a time: its time and neurons (H, D)."""
         return min(self.states, key=lambda kept: abs(kept[0] - time))

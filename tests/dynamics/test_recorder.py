@@ -215,3 +215,14 @@ def test_log_scales_carry_norms_below_the_smallest_float() -> None:
     np.testing.assert_allclose(seen.log_norms, states.norm(dim=-1).log() + scales, rtol=1e-14)
     np.testing.assert_allclose(seen.features, network.architecture.features(states * scales.exp()[..., None]))
     np.testing.assert_array_equal(seen.directions, [[0, 1], [0, 1]])
+
+
+def test_states_are_thinned_to_a_size_and_keep_the_first() -> None:
+    recorder = Recorder.__new__(Recorder)
+    recorder.states = [(float(time), torch.zeros(4, 2, dtype=torch.float64)) for time in range(100)]
+    recorder.thin_states(10 * 64)
+    assert 4 <= len(recorder.states) <= 10
+    assert recorder.states[0][0] == 0.0
+    steps = np.diff([time for time, _ in recorder.states])
+    assert np.ptp(steps) == 0
+    assert recorder.state_near(50.0)[0] == pytest.approx(50.0, abs=steps[0] / 2)

@@ -116,7 +116,7 @@ def test_an_interrupted_study_keeps_what_it_has(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_run_that_fails_is_a_row(tmp_path: Path) -> None:
-    """1e-200 underflows at homogeneity degree 3; the other scales go on."""
+    """1e-200 is too small at homogeneity degree 3; the other scales go on."""
     study = VanishingInitConfig(log10_scales=[-200.0, -2.0, -2.5, -3.0])
     execute(modadd_config(study, plots=False), tmp_path)
     runs = read(tmp_path, "runs")
@@ -168,7 +168,7 @@ def test_seeds_are_counted_from_the_configured_one(tmp_path: Path) -> None:
         (["study.log10_scales=1e-4"], "must be a list of numbers"),
         (["study.seeds=0"], "an integer of at least 1"),
         (["study.seeds=2", "experiment=diagonal_5d"], "1 with init=deterministic"),
-        (["study.widths=[1,2]"], "it belongs to study=width"),
+        (["study.widths=[1,2]"], "it belongs to study=paper_relu and study=width"),
         (["study.seed=2"], "did you mean study.seeds?"),
     ],
 )
