@@ -2,14 +2,18 @@
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
+DOCS_STAMP := $(VENV)/.installed-docs
 # Overrides for `make run`, for instance: make run ARGS="seed=3 init.scale=1e-3"
 ARGS ?=
 # Processes that run the tests; the tests of a file share their fixtures in one of them, each on one thread.
 WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile
 
+# The longest first, so that both processes are busy to the end.
+FIGURES := relu $(filter-out relu,$(sort $(basename $(notdir $(wildcard configs/experiment/paper/*.yaml)))))
+
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow lint bench clean
+.PHONY: help setup run figures test test-slow lint bench docs notebook clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -24,6 +28,13 @@ $(STAMP): pyproject.toml constraints.txt
 
 run: $(STAMP) ## the main experiment: quadratic network on modular addition
 	$(VENV)/bin/agfrun model=quadratic_modadd $(ARGS)
+
+figures: ## every figure of the paper: outputs/figures (about 4 minutes)
+	$(MAKE) --no-print-directory --jobs=2 $(addprefix figure-,$(FIGURES))
+
+# One figure, for instance: make figure-attention ARGS="study.seeds=3"
+figure-%: $(STAMP)
+	$(VENV)/bin/agfrun experiment=paper/$* $(ARGS)
 
 test: $(STAMP) ## the fast tests
 	$(PYTEST) -m "not slow"
@@ -40,6 +51,17 @@ bench: $(STAMP) ## speed beside other ways: benchmarks/results (about 40 minutes
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(VENV)/bin/python -m benchmarks.run $(ARGS)
 
+docs: $(DOCS_STAMP) ## the documentation's site, in site/
+	$(VENV)/bin/python docs/tools/reference_pages.py
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+
+notebook: $(DOCS_STAMP) ## run docs/notebooks/tour.py into tour.ipynb
+	OMP_NUM_THREADS=1 $(VENV)/bin/python docs/tools/build_notebook.py
+
+$(DOCS_STAMP): $(STAMP)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	touch $@
+
 clean: ## remove .venv and caches; outputs stay
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find agfrun tests -type d -name __pycache__ -prune -exec rm -rf {} +

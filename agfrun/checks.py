@@ -9,6 +9,16 @@ from typing import Any
 from agfrun.errors import ConfigError, closest, did_you_mean
 
 
+def distinct_scales(key: str, scales: list[float]) -> None:
+    """Require at least two different initialization scales.
+
+    Raises:
+        ConfigError: there are fewer, or one is not between 0 and 1.
+    """
+    require(key, scales, len(set(scales)) == len(scales) >= 2 and all(0 < scale < 1 for scale in scales),
+            "at least two different numbers above 0 and below 1")
+
+
 def positive(value: float) -> bool:
     """Whether a number is finite and above zero."""
     return math.isfinite(value) and value > 0

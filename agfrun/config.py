@@ -30,14 +30,20 @@ def load_config(overrides: Sequence[str] = ()) -> RunConfig:
         UsageError: an override cannot be understood, or (ConfigError) its key or value is not allowed.
     """
     from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
 
     from agfrun.hydra_errors import explain
 
+    # A study composes further networks while the command line's own Hydra runs, which allows for no second one.
+    running = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(config_directory()), version_base="1.3"):
             composed = compose("config", overrides=list(overrides))
     except Exception as error:  # Hydra lets ValueError, TypeError and more of its own through
         raise explain(error, overrides) from error
+    finally:
+        GlobalHydra.instance().hydra = running
     return from_composed(composed, overrides)
 
 

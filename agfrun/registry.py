@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Study = TypeVar("Study", bound=type[StudyConfig])
 
 GROUPS = ("model", "data", "study")
-BUILT_IN = ("agfrun.architectures", "agfrun.data", "agfrun.studies")
+BUILT_IN = ("agfrun.architectures", "agfrun.data", "agfrun.studies", "agfrun.studies.paper")
 PLUGINS = "agfrun.plugins"
 
 _MODELS: dict[str, type[ModelConfig]] = {}

@@ -43,7 +43,7 @@ def plot_staircase(
     figure = new_figure(COLUMN_WIDTH, 2.6)
     axes = figure.add_subplot()
     levels = theory_levels(loss, events)
-    floor, ceiling = _loss_limits(loss, levels)
+    floor, ceiling = loss_limits(loss, levels)
     context.set_time_axis(axes)
     set_log_axis(axes, "y", (floor, ceiling))
     axes.set_ylabel("loss")
@@ -83,7 +83,8 @@ def _acquisitions(events: pd.DataFrame) -> pd.DataFrame:
     return events[events["kind"] == "acquisition"]
 
 
-def _loss_limits(loss: pd.DataFrame, levels: FloatArray) -> tuple[float, float]:
+def loss_limits(loss: pd.DataFrame, levels: FloatArray) -> tuple[float, float]:
+    """Ends of the logarithmic loss axis: from below the last level above zero to above the initial loss."""
     curves = loss["loss"][loss["source"] != "theory"]
     curves = curves[np.isfinite(curves) & (curves > 0)]
     starts = loss[loss["source"] != "theory"].groupby("source")["loss"].first()

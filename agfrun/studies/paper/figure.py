@@ -1,0 +1,161 @@
+"""What all figures of the paper share: some cases, each from some seeds, and the tables that are kept of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from agfrun.schema import RunConfig, StudyConfig
+from agfrun.studies.series import Attempt, attempt, check_seeds, one_run, require_some, seeds_of, shown
+from agfrun.studies.study import StudyResult
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from agfrun.pipeline import Result
+    from agfrun.report.figures.paper.cases import PaperTables
+
+COMMON_TABLES = ("runs", "loss", "events", "comparison")
+# Moments of a path that are kept: enough for a smooth curve a page wide.
+MOST_MOMENTS = 500
+RUN_COLUMNS = ("case", "seed", "status", "reason", "homogeneity_degree", "feature_word", "value_word", "symbol",
+               "log10_scale", "threshold", "predicted_acquisitions", "measured_acquisitions", "in_predicted_order",
+               "worst_time_error", "worst_level_error", "claims_hold", "claims", "seconds")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One of the networks or settings that a figure shows.
+
+    Attributes:
+        name: its title.
+        config: what to run; its seed is the first of several.
+    """
+
+    name: str
+    config: RunConfig
+
+
+@dataclass
+class PaperFigureConfig(StudyConfig):
+    """A figure of the paper. `seeds` is the number of initializations of each case."""
+
+    seeds: int = 1
+
+    tables: ClassVar[tuple[str, ...]] = COMMON_TABLES
+
+    def cases(self, config: RunConfig) -> list[Case]:
+        """What the figure shows, in order."""
+        raise NotImplementedError
+
+    def further_tables(self, result: Result) -> Mapping[str, pd.DataFrame]:
+        """Tables beyond those of a run, from the run of a case's first seed."""
+        return {}
+
+    def draw(self, tables: PaperTables) -> Iterator[tuple[str, Figure]]:
+        """Names and figures."""
+        raise NotImplementedError
+
+    def check(self, config: RunConfig) -> None:
+        """See `StudyConfig.check`."""
+        check_seeds(config, self.seeds)
+
+    def study(self, config: RunConfig, save: Callable[[Mapping[str, pd.DataFrame]], None],
+              progress: bool | None) -> StudyResult:
+        """See `StudyConfig.study`."""
+        from agfrun.pipeline import run
+
+        runs = [(case, seed) for case in self.cases(config) for seed in seeds_of(case.config, self.seeds)]
+        frames: dict[str, list[pd.DataFrame]] = {name: [] for name in self.tables}
+        reasons = []
+        for case, seed in shown(runs, progress):
+            configured = one_run(case.config, seed=seed)
+            made: Attempt[Result] = attempt(lambda: run(configured, progress=False))  # noqa: B023 - called at once
+            reasons.append(made.reason)
+            kept = {"runs": pd.DataFrame([_run_row(made)], columns=list(RUN_COLUMNS[2:]))}
+            if made.outcome is not None:
+                first = seed == case.config.seed
+                kept |= {**self._kept(made.outcome), **(self.further_tables(made.outcome) if first else {})}
+            for name, frame in kept.items():
+                frame.insert(0, "case", case.name)
+                frame.insert(1, "seed", seed)
+                frames[name].append(frame)
+            save({name: pd.concat(of_name) for name, of_name in frames.items() if of_name})
+        require_some(reasons)
+        tables = {name: pd.concat(of_name) for name, of_name in frames.items() if of_name}
+        finished = reasons.count("")
+        return StudyResult(tables, [], {"runs": len(runs), "finished_runs": finished},
+                           _text(tables["runs"], finished))
+
+    def figures(self, tables: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, Figure]]:
+        """See `StudyConfig.figures`."""
+        from agfrun.report.figures.paper.cases import PaperTables
+
+        if "loss" in tables:
+            yield from self.draw(PaperTables(tables))
+
+    def _kept(self, result: Result) -> dict[str, pd.DataFrame]:
+        """The tables of a run that this figure draws from."""
+        from agfrun.report import tables
+
+        paths = [_thinned(path) for path in result.trajectories]
+        makers: dict[str, Callable[[], pd.DataFrame]] = {
+            "loss": lambda: tables.loss_table(paths),
+            "features": lambda: tables.features_table([path for path in paths if np.isfinite(path.features).any()]),
+            "observables": lambda: tables.observables_table(paths),
+            "neurons": lambda: tables.neurons_table(paths),
+            "events": lambda: tables.events_table(result.events),
+            "comparison": lambda: tables.rows_table(tables.COMPARISON, result.comparison)}
+        return {name: make() for name, make in makers.items() if name in self.tables}
+
+
+def _thinned(path: Any) -> Any:
+    """A trajectory with at most `MOST_MOMENTS` of its moments, evenly by index, ends included."""
+    count = len(path.times)
+    if count <= MOST_MOMENTS:
+        return path
+    kept = np.unique(np.linspace(0, count - 1, MOST_MOMENTS).round().astype(np.int64))
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(path):
+        value = getattr(path, field.name)
+        if isinstance(value, np.ndarray) and len(value) == count:
+            values[field.name] = value[kept]
+        elif isinstance(value, Mapping):
+            values[field.name] = {name: array[kept] for name, array in value.items()}
+    return dataclasses.replace(path, **values)
+
+
+def _run_row(made: Attempt[Result]) -> dict[str, Any]:
+    if made.outcome is None:
+        return {"status": "failed", "reason": made.reason, "seconds": made.seconds}
+    result = made.outcome
+    architecture, wording = result.problem.architecture, result.problem.architecture.wording
+    told = ("predicted_acquisitions", "measured_acquisitions", "in_predicted_order", "worst_time_error",
+            "worst_level_error", "claims_hold", "claims")
+    return {"status": result.training.status, "reason": result.training.reason, "seconds": made.seconds,
+            "homogeneity_degree": architecture.homogeneity_degree, "feature_word": wording.feature,
+            "value_word": wording.value, "symbol": wording.symbol, "threshold": result.config.agf.threshold,
+            "log10_scale": result.config.init.log_scale / math.log(10),
+            **{name: result.verdict[name] for name in told}}
+
+
+def _text(runs: pd.DataFrame, finished: int) -> str:
+    """One line a case: order, and the worst errors over its seeds."""
+    lines = [f"{finished} of {len(runs)} runs finished"]
+    for name, rows in runs.groupby("case", sort=False):
+        done = rows[rows["status"] != "failed"]
+        in_order = int((done["in_predicted_order"] == done["predicted_acquisitions"]).sum())
+        lines.append(f"  {name}: predicted order in {in_order} of {len(done)} runs; worst error of a time "
+                     f"{_percent(done['worst_time_error'])}, of a level {_percent(done['worst_level_error'])}")
+    return "\n".join(lines)
+
+
+def _percent(values: pd.Series) -> str:
+    largest = pd.to_numeric(values).max()
+    return "-" if pd.isna(largest) else f"{100 * largest:.2g}%"
