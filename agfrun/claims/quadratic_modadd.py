@@ -29,7 +29,7 @@ def utility_maximizer(evidence: Evidence) -> list[Claim]:
     the gradient, and so on in turn; each start ends on one frequency.
     """
     architecture = cast("QuadraticModadd", evidence.architecture)
-    best, neuron = _ascend(architecture)
+    best, neuron = best_neuron(architecture)
     expected = float(maximal_utilities(architecture.data).max())
     strengths = architecture.neuron_feature_strengths(neuron[None])[0]
     claims = [
@@ -154,7 +154,7 @@ def _balance(neurons: Tensor) -> Tensor:
     return neurons[:, :inputs].square().sum(1) - 2 * neurons[:, inputs:].square().sum(1)
 
 
-def _ascend(architecture: QuadraticModadd) -> tuple[float, Tensor]:
+def best_neuron(architecture: QuadraticModadd) -> tuple[float, Tensor]:
     """Largest utility found and the unit neuron that has it: alternating maximization over u, v, w."""
     generator = torch.Generator(device="cpu").manual_seed(0)
     p = architecture.data.p
