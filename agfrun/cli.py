@@ -24,6 +24,9 @@ from agfrun.version import __version__
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 
+# What `agfrun claims` is short for; what follows on the command line wins.
+CLAIMS = ("study=claims", "hydra.run.dir=outputs/claims/${now:%Y-%m-%d_%H-%M-%S-%f}")
+
 # Hydra 1.4 warns users of what only this program's authors can change.
 warnings.filterwarnings("ignore", message=r"[\s\S]*deprecated", module=r"hydra\.|agfrun\.")
 # At import, so that the processes of a parallel launcher know it too.
@@ -59,6 +62,10 @@ def main(arguments: Sequence[str]) -> int:
         arguments = _import_named(arguments)
         if arguments[:1] == ["plot"]:
             return _plot(arguments[1:])
+        if arguments[:1] == ["report"]:
+            return _write_report(arguments[1:])
+        if arguments[:1] == ["claims"]:
+            arguments = [*CLAIMS, *arguments[1:]]
         if list(arguments) == ["--version"]:
             print(f"agfrun {__version__}")
             return 0
@@ -90,7 +97,9 @@ def _compose_and_run(arguments: Sequence[str]) -> int:
     import hydra
 
     from agfrun.hydra_errors import explain
+    from agfrun.sweeps import SweepReport
 
+    SweepReport.forget()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # raise errors, so that they can be put in one line
     sys.argv[1:] = arguments
     try:
@@ -101,6 +110,8 @@ def _compose_and_run(arguments: Sequence[str]) -> int:
         raise
     except Exception as error:
         raise explain(error, [a for a in arguments if not a.startswith("-")]) from error
+    finally:
+        SweepReport.write()
     return 0
 
 
@@ -108,6 +119,9 @@ def _job(composed: DictConfig) -> None:
     """One run. Its errors are reported here, so that every job of a sweep says what became of it."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
+
+    from agfrun.report.saved_run import CONFIG_FILE
+    from agfrun.sweeps import SweepReport
 
     settings = HydraConfig.get()
     folder = Path(settings.runtime.output_dir)
@@ -118,14 +132,17 @@ def _job(composed: DictConfig) -> None:
         return
     except AgfrunError as error:
         status = _report(error, prefix=f"[{' '.join(overrides)}] " if multirun else "")
+        reason = str(error)
     except KeyboardInterrupt:
         _report_interruption(folder)
         raise SystemExit(INTERRUPTED) from None
     except BrokenPipeError:
         raise SystemExit(BROKEN_PIPE) from None
-    except Exception:
+    except Exception as error:
         traceback.print_exc()
-        status = 1
+        status, reason = 1, f"{type(error).__name__}: {error}"
+    if multirun and not (folder / CONFIG_FILE).exists():
+        SweepReport.failures[" ".join(overrides)] = " ".join(reason.split())
     # Hydra goes on with the other jobs of a sweep after an Exception, and ends after a SystemExit.
     raise JobFailed(status) if multirun else SystemExit(status)
 
@@ -160,6 +177,25 @@ def _plot(arguments: Sequence[str]) -> int:
     for run_dir in options.run_dirs:
         for path in redraw(run_dir, formats=options.formats):
             print(path, flush=True)
+    return 0
+
+
+def _write_report(arguments: Sequence[str]) -> int:
+    """`agfrun report RUN_DIR ...`: write the page of a folder anew, or one page of several."""
+    parser = argparse.ArgumentParser(
+        prog="agfrun report", description="Write report.html of a run, ensemble, study or sweep from its saved files; "
+        "of several folders, one page that compares them.")
+    parser.add_argument("run_dirs", metavar="RUN_DIR", type=Path, nargs="+", help="folder of a run or of a sweep")
+    parser.add_argument("--output", metavar="FILE", type=Path,
+                        help="where to write the comparison (default: report.html in the deepest folder that holds "
+                        "all of them)")
+    options = parser.parse_intermixed_args(arguments)
+
+    from agfrun.report.html.report import write_comparison, write_report
+
+    alone = len(options.run_dirs) == 1 and options.output is None
+    page = write_report(options.run_dirs[0]) if alone else write_comparison(options.run_dirs, options.output)
+    print(page, flush=True)
     return 0
 
 

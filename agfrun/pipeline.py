@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,11 +29,16 @@ from agfrun.events.event import Event
 from agfrun.events.plateaus import find_staircase
 from agfrun.manifest import manifest
 from agfrun.problem import Problem, build_architecture, draw_initialization
+from agfrun.report.in_memory import figures_of, tables_of
 from agfrun.report.run_files import RunFiles
 from agfrun.report.terminal import summary_text
 from agfrun.schema import GradientFlowConfig, RunConfig, config_hash, validate
 from agfrun.theory.theory import Theory
 from agfrun.training import choose_threads, train
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 # Training goes on to this multiple of the last predicted activation, so that late drops are seen too.
 HORIZON_FACTOR = 3.0
@@ -101,6 +106,14 @@ class Result:
         if self.theory is not None and self.theory.undecided:
             endings.append(self.theory.undecided)
         return summary_text(self.comparison, self.claims, endings, self.output_dir)
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables that the run's folder holds as CSV, by name: `loss`, `features`, ..., `claims`."""
+        return tables_of(self)
+
+    def figures(self) -> dict[str, Figure]:
+        """The figures that the run's folder holds in `plots/`, by name: `staircase`, `features`, `neurons`, ..."""
+        return figures_of(self)
 
 
 def run(config: RunConfig, *, output_dir: Path | str | None = None, progress: bool | None = None,
@@ -256,6 +269,9 @@ def _write(result: Result, files: RunFiles, command: Sequence[str] | None, clock
             files.plot(result.config.plot_formats)
     files.write_manifest(manifest(result.config, result.problem, result.prediction, result.training,
                                   result.horizon, clock.seconds, command))
+    if result.config.report:
+        with clock.stage("report"):
+            files.report()
     files.finish({
         "status": result.training.status, "reason": result.training.reason,
         "config_hash": config_hash(result.config), **result.verdict, "wall_seconds": sum(clock.seconds.values()),

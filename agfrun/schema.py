@@ -237,6 +237,7 @@ class RunConfig:
     dtype: str = "float64"
     plots: bool = True
     plot_formats: list[str] = field(default_factory=lambda: ["png", "pdf"])
+    report: bool = True
     overwrite: bool = False
 
 
@@ -247,9 +248,9 @@ TRAINERS: dict[str, type[TrainConfig]] = {
 
 
 def config_hash(config: RunConfig) -> str:
-    """Hash of everything that decides the numbers of a run (not of plots or overwriting)."""
+    """Hash of everything that decides the numbers of a run (not of plots, report or overwriting)."""
     values = dataclasses.asdict(config)
-    for key in ("plots", "plot_formats", "overwrite"):
+    for key in ("plots", "plot_formats", "report", "overwrite"):
         values.pop(key)
     text = json.dumps(values, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

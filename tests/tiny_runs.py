@@ -27,7 +27,7 @@ COLUMNS = {
 }
 
 
-FILES = {*COLUMNS, "config.yaml", "labels.json", "manifest.json", "parameters.safetensors", "done.json"}
+FILES = {*COLUMNS, "config.yaml", "labels.json", "manifest.json", "parameters.safetensors", "report.html", "done.json"}
 
 
 def folder_of(result: Result) -> Path:

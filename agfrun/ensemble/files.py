@@ -40,6 +40,9 @@ def write_ensemble(files: RunFiles, config: RunConfig, members: Sequence[Member]
     files.write_manifest({
         **provenance(config, command), **_held_as(members), "members": len(members), "programs": list(programs),
         "wall_seconds": clock.seconds})
+    if config.report:
+        with clock.stage("report"):
+            files.report()
     files.finish({
         "status": "interrupted" if interrupted else "finished", "config_hash": config_hash(config), **verdict,
         "wall_seconds": sum(clock.seconds.values())})

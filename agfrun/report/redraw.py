@@ -69,7 +69,7 @@ def _read_figures(run_dir: Path) -> Iterator[tuple[str, Figure]]:
         saved = read_ensemble(run_dir)
         return iter([("staircases", plot_staircases(saved.members, saved.loss, saved.homogeneity_degree))])
     if name == DEFAULT_STUDY:
-        return _figures(read_run(run_dir))
+        return figures_of_run(read_run(run_dir))
     if name not in registry.studies():
         raise OutputError(f"{run_dir} is a run of the study {name}, which is not known here; name its module with "
                           "--import")
@@ -86,7 +86,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
         raise OutputError(f"cannot read {path}: {' '.join(str(error).split())}") from error
 
 
-def _figures(saved: SavedRun) -> Iterator[tuple[str, Figure]]:
+def figures_of_run(saved: SavedRun) -> Iterator[tuple[str, Figure]]:
     """Name and figure, one at a time so that only one is held; what they need is checked before the first."""
     context = figure_context(saved.wording, saved.homogeneity_degree, saved.loss, saved.features, saved.events)
     return chain(_common_figures(context, saved), special_figures(context, saved))

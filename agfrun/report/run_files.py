@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from agfrun.wording import Wording
 
 DONE_FILE = "done.json"
 MANIFEST_FILE = "manifest.json"
+REPORT_FILE = "report.html"
 
 
 class RunFiles:
@@ -46,7 +48,7 @@ class RunFiles:
     def begin(self, config: RunConfig) -> None:
         """Write the resolved configuration, after clearing away the files of a run that is overwritten."""
         old = [schema.file for schema in (*tables.SCHEMAS, MEMBERS)] + [f"{name}.csv" for name in config.study.tables]
-        for name in (*old, PARAMETERS_FILE, LABELS_FILE, MANIFEST_FILE):
+        for name in (*old, PARAMETERS_FILE, LABELS_FILE, MANIFEST_FILE, REPORT_FILE):
             (self.folder / name).unlink(missing_ok=True)
         self._write(write_text, CONFIG_FILE, yaml.safe_dump(dataclasses.asdict(config), sort_keys=False))
 
@@ -89,6 +91,20 @@ class RunFiles:
         from agfrun.report.redraw import redraw  # Matplotlib, which a run without figures need not load
 
         return redraw(self.folder, formats)
+
+    def report(self) -> Path | None:
+        """Write report.html from the files written so far.
+
+        A page that cannot be made is not worth a run: it is left out, and a line on standard error says why.
+        """
+        try:
+            from agfrun.report.html.report import write_report  # Matplotlib and templates, as in `plot`
+
+            return write_report(self.folder)
+        except Exception as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            print(f"agfrun: warning: no report was written for {self.folder}: {reason}", file=sys.stderr)
+            return None
 
     def finish(self, done: Mapping[str, Any]) -> None:
         """Write the done-marker, last."""

@@ -28,7 +28,8 @@ class FinishedStudy:
         failing = [claim.claim for claim in self.result.claims if not claim.holds]
         verdict = "none fails" if not failing else f"{len(failing)} fail: {', '.join(failing)}"
         lines = [self.result.text] if self.result.text else []
-        lines.append(f"claims: {len(self.result.claims) - len(failing)} hold, {verdict}")
+        if self.result.claims:
+            lines.append(f"claims: {len(self.result.claims) - len(failing)} hold, {verdict}")
         return "\n".join([*lines, *([f"written to {self.folder}"] if self.folder else [])])
 
 
@@ -36,7 +37,7 @@ def execute_study(
     study: StudyConfig, config: RunConfig, output_dir: Path | str | None, progress: bool | None,
     command: Sequence[str] | None,
 ) -> FinishedStudy:
-    """Do a study and write config.yaml, its tables, claims.csv, plots/, manifest.json and, last, done.json.
+    """Do a study and write config.yaml, its tables, claims.csv, plots/, manifest.json, report.html, last done.json.
 
     Raises:
         ConfigError: a value is not allowed.
@@ -61,7 +62,10 @@ def execute_study(
         if config.plots:
             files.plot(config.plot_formats)
         seconds = time.perf_counter() - started
-        files.write_manifest(provenance(config, command) | {"wall_seconds": {"study": seconds}})
+        files.write_manifest(provenance(config, command) | {
+            "summary": result.text, "wall_seconds": {"study": seconds}})
+        if config.report:
+            files.report()
         files.finish({
             "status": "finished", "config_hash": config_hash(config), **result.verdict,
             "claims_hold": sum(row["holds"] for row in rows), "claims": len(rows), "wall_seconds": seconds})

@@ -27,7 +27,7 @@ from agfrun.schema import AgfConfig, EnsembleConfig, GradientFlowConfig, InitCon
 LEADING = ["member", "seed", "init_scale"]
 SCHEMAS = (tables.LOSS, tables.FEATURES, tables.NEURONS, tables.EVENTS, tables.COMPARISON, tables.CLAIMS)
 FILES = {"members.csv", *(schema.file for schema in SCHEMAS), "config.yaml", "labels.json", "manifest.json",
-         "done.json"}
+         "report.html", "done.json"}
 
 
 def small(seeds: int = 3, scales: list[float] | None = None, **changes: Any) -> RunConfig:

@@ -32,7 +32,7 @@ def test_the_example_runs_and_is_redrawn(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "orders found: 1" in done.stdout
     assert {path.name for path in tmp_path.iterdir()} == {
-        "config.yaml", "times.csv", "claims.csv", "plots", "manifest.json", "done.json"}
+        "config.yaml", "times.csv", "claims.csv", "plots", "manifest.json", "report.html", "done.json"}
     times = pd.read_csv(tmp_path / "times.csv")
     assert times["seed"].unique().tolist() == [0, 1]
     assert (times["time_agf"] / times["time_training"]).between(0.5, 2).all()

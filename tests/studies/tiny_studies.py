@@ -17,7 +17,7 @@ from agfrun.data.modular_addition import ModularAdditionConfig
 from agfrun.data.regression import RotatedRegressionConfig
 from agfrun.schema import AgfConfig, GradientFlowConfig, InitConfig, RunConfig, StudyConfig
 
-OF_EVERY_STUDY = {"config.yaml", "claims.csv", "manifest.json", "done.json", "plots"}
+OF_EVERY_STUDY = {"config.yaml", "claims.csv", "manifest.json", "report.html", "done.json", "plots"}
 
 
 def diagonal_config(study: StudyConfig, **changes: Any) -> RunConfig:

@@ -1,0 +1,1 @@
+"""The page report.html of a run, ensemble, study or sweep: one file that needs no network."""

@@ -1,0 +1,109 @@
+"""Small files of a folder that a page is made of: manifest, picture, tables to link to."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from agfrun.errors import OutputError
+from agfrun.report import tables
+from agfrun.report.ensemble_tables import MEMBERS
+from agfrun.report.html.chart import Cell, Column, PageTable
+from agfrun.report.html.numbers import seconds, text
+
+_MEANINGS = {schema.file: meaning for schema, meaning in (
+    (tables.LOSS, "loss over time"), (tables.FEATURES, "size of each feature over time"),
+    (tables.OBSERVABLES, "quantities of the whole network over time"),
+    (tables.NEURONS, "norm, accumulated utility and direction of each neuron over time"),
+    (tables.EVENTS, "activations, acquisitions and collapses"), (tables.COMPARISON, "predicted beside measured events"),
+    (tables.CLAIMS, "claims and whether they hold"), (MEMBERS, "one row for each member"))}
+
+
+@dataclass(frozen=True)
+class Link:
+    """A file to link to: its address, its name and what it holds."""
+
+    address: str
+    name: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture inside the page."""
+
+    name: str
+    address: str
+    description: str
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """An object of a JSON file; empty where there is no such file.
+
+    Raises:
+        OutputError: the file cannot be read or holds something else.
+    """
+    if not path.exists():
+        return {}
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise OutputError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise OutputError(f"cannot read {path}: it holds no object")
+    return values
+
+
+def picture(path: Path, description: str) -> Picture | None:
+    """A PNG as a picture inside the page; None if it is not there."""
+    if not path.is_file():
+        return None
+    content = base64.b64encode(path.read_bytes()).decode("ascii")
+    return Picture(path.stem, f"data:image/png;base64,{content}", description)
+
+
+def is_current(path: Path, source: Path) -> bool:
+    """Whether a file is there and no older than what it was made from."""
+    return path.is_file() and source.is_file() and path.stat().st_mtime >= source.stat().st_mtime
+
+
+def links(folder: Path) -> list[Link]:
+    """The folder's own files, tables first."""
+    named = [*sorted(folder.glob("*.csv")), *(folder / name for name in
+             ("parameters.safetensors", "config.yaml", "manifest.json", "done.json"))]
+    plots = [*sorted(folder.glob("plots/*.png")), *sorted(folder.glob("plots/*.pdf"))]
+    # done.json is written after the page.
+    there = [path for path in named if path.exists() or path.name == "done.json"]
+    return [Link(quote(str(path.relative_to(folder))), str(path.relative_to(folder)), _MEANINGS.get(path.name, ""))
+            for path in [*there, *plots]]
+
+
+def configuration_table(config: Mapping[str, Any]) -> PageTable:
+    """All keys of a configuration with their values."""
+    rows = [[Cell(key), Cell(text(value))] for key, value in flattened(config)]
+    return PageTable("Resolved configuration", [Column("key"), Column("value")], rows)
+
+
+def provenance_table(manifest: Mapping[str, Any]) -> PageTable:
+    """What ran, with which versions, on which clock, and what it cost."""
+    rows = []
+    for key, value in flattened({key: value for key, value in manifest.items() if key != "summary"}):
+        if key == "command" and isinstance(value, list):
+            value = " ".join(map(str, value))
+        if not key.startswith("agf.rounds"):
+            rows.append([Cell(key), Cell(seconds(value) if key.startswith("wall_seconds") else text(value))])
+    return PageTable("Versions, clock, cost and accuracy", [Column("what"), Column("value")], rows)
+
+
+def flattened(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values of nested mappings."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from flattened(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

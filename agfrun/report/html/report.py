@@ -1,0 +1,110 @@
+"""The front door of reports: the page of one folder, or one page of several."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from agfrun.errors import OutputError
+from agfrun.report.html.ensemble_page import ensemble_page
+from agfrun.report.html.run_page import run_page
+from agfrun.report.html.several import Entry, read_entry, several_page
+from agfrun.report.html.study_page import study_page
+from agfrun.report.run_files import REPORT_FILE
+from agfrun.report.saved_ensemble import is_ensemble
+from agfrun.report.saved_run import CONFIG_FILE, config_value, read_config
+from agfrun.report.writing import write_text
+from agfrun.schema import DEFAULT_STUDY
+
+
+def write_report(run_dir: Path) -> Path:
+    """Write the page of a run, an ensemble, a study or a sweep into its folder.
+
+    Returns:
+        The page.
+
+    Raises:
+        OutputError: the folder is none of these, one of its files is damaged, or the page cannot be written.
+    """
+    run_dir = Path(run_dir)
+    if not (run_dir / CONFIG_FILE).is_file() and sweep_folders(run_dir):
+        return write_sweep_report(run_dir)
+    config = read_config(run_dir)
+    if str(config_value(config, "study", "name", DEFAULT_STUDY)) != DEFAULT_STUDY:
+        page = study_page(run_dir)
+    else:
+        page = ensemble_page(run_dir) if is_ensemble(config) else run_page(run_dir)
+    write_text(run_dir / REPORT_FILE, page)
+    return run_dir / REPORT_FILE
+
+
+def write_comparison(run_dirs: Sequence[Path], output: Path | None = None) -> Path:
+    """Write one page that compares several folders; the jobs of a sweep's folder stand for it.
+
+    Args:
+        run_dirs: folders of runs, of any study, or of sweeps.
+        output: the page; by default `report.html` in the deepest folder that holds all of them.
+
+    Raises:
+        OutputError: a folder holds no run, a file is damaged, or the page cannot be written.
+    """
+    folders = [job for run_dir in map(Path, run_dirs)
+               for job in ([run_dir] if (run_dir / CONFIG_FILE).is_file() else sweep_folders(run_dir) or [run_dir])]
+    folders = list(dict.fromkeys(folder.absolute() for folder in folders))
+    common = Path(os.path.commonpath([folder.parent for folder in folders]))
+    output = Path(output).absolute() if output is not None else common / REPORT_FILE
+    if not output.parent.is_dir():
+        raise OutputError(f"cannot write {output}: {output.parent} is no folder")
+    entries = [_renamed(read_entry(folder), common) for folder in folders]
+    write_text(output, several_page(entries, f"{len(entries)} runs compared", output.parent))
+    return output
+
+
+def write_sweep_report(folder: Path, failures: Mapping[str, str] | None = None) -> Path:
+    """Write the page of a sweep into its folder.
+
+    Args:
+        folder: holds the folders of the jobs. A job whose files cannot be read is a row that says so.
+        failures: why jobs that left no folder failed, by their overrides.
+
+    Raises:
+        OutputError: no job has left a run, or the page cannot be written.
+    """
+    jobs = sweep_folders(folder)
+    if not jobs:
+        raise OutputError(f"{folder} is not the folder of a sweep: no folder in it holds a run")
+    entries = [_read_whatever(job) for job in jobs]
+    entries += [Entry(overrides, None, failure=reason) for overrides, reason in (failures or {}).items()]
+    path = Path(folder) / REPORT_FILE
+    write_text(path, several_page(entries, f"sweep · {Path(folder).resolve().name}", Path(folder)))
+    return path
+
+
+def sweep_folders(folder: Path) -> list[Path]:
+    """The folders of a sweep's jobs that hold a run, by name."""
+    return sorted(path.parent for path in Path(folder).glob(f"*/{CONFIG_FILE}"))
+
+
+def wants_report(folder: Path) -> bool:
+    """Whether some job of a sweep was to write a report; a job whose configuration is damaged has no say."""
+    for job in sweep_folders(folder):
+        with suppress(OutputError):
+            if read_config(job).get("report", True):
+                return True
+    return False
+
+
+def _read_whatever(folder: Path) -> Entry:
+    try:
+        return read_entry(folder)
+    except OutputError as error:
+        return Entry(folder.name, folder, failure=str(error))
+
+
+def _renamed(entry: Entry, common: Path) -> Entry:
+    """The entry under the name that tells it from the others."""
+    if entry.folder is None:
+        return entry
+    return Entry(os.path.relpath(entry.folder, common), entry.folder, entry.config, entry.run, entry.failure)

@@ -1,0 +1,46 @@
+"""The tables and figures of a run that is held in memory: those that its folder would hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from agfrun.report import tables
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from agfrun.pipeline import Result
+
+
+def tables_of(result: Result) -> dict[str, pd.DataFrame]:
+    """The tables of a run by name (`loss`, `features`, ..., `claims`), as they would be read back from its folder."""
+    paths = result.trajectories
+    made = {
+        tables.LOSS: tables.loss_table(paths),
+        tables.FEATURES: tables.features_table([path for path in paths if np.isfinite(path.features).any()]),
+        tables.OBSERVABLES: tables.observables_table(paths),
+        tables.NEURONS: tables.neurons_table(paths),
+        tables.EVENTS: tables.events_table(result.events),
+        tables.COMPARISON: tables.rows_table(tables.COMPARISON, result.comparison),
+        tables.CLAIMS: tables.rows_table(tables.CLAIMS, result.claims),
+    }
+    return {schema.file.removesuffix(".csv"): table for schema, table in made.items()}
+
+
+def figures_of(result: Result) -> dict[str, Figure]:
+    """The figures of a run by name, as they would be drawn into its folder."""
+    from pathlib import Path
+
+    from agfrun.pipeline import parameters
+    from agfrun.report.redraw import figures_of_run
+    from agfrun.report.saved_run import SavedRun
+
+    architecture, made = result.problem.architecture, tables_of(result)
+    del made["claims"]
+    return dict(figures_of_run(SavedRun(
+        folder=result.output_dir or Path(), wording=architecture.wording,
+        homogeneity_degree=architecture.homogeneity_degree, threshold=result.config.agf.threshold,
+        arrays=parameters(result), **made)))

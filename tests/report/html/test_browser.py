@@ -1,0 +1,119 @@
+"""The pages as a browser shows them: no error, no request, and what the reader does has its effect."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from agfrun.report.html.report import write_comparison, write_report
+
+ATTACK = "</script><img src=x onerror=alert(1)>"
+
+
+@dataclass
+class Opened:
+    page: Any
+    complaints: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(params=[(1280, "light"), (390, "dark")], ids=["desktop, light", "phone, dark"])
+def opened(browser: Any, request: pytest.FixtureRequest) -> Iterator[Opened]:
+    width, scheme = request.param
+    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    shown = Opened(context.new_page())
+    shown.page.on("console", lambda message: shown.complaints.append(message.text))
+    shown.page.on("pageerror", lambda error: shown.complaints.append(str(error)))
+    shown.page.on("dialog", lambda dialog: shown.complaints.append(dialog.message))
+    shown.page.on("request", lambda asked: None if asked.url.startswith(("file:", "data:"))
+                  else shown.complaints.append(asked.url))
+    yield shown
+    context.close()
+
+
+def _open(opened: Opened, page: Path) -> Any:
+    opened.page.goto(page.as_uri())
+    opened.page.wait_for_selector("body.ready")
+    return opened.page
+
+
+def _lines(page: Any, chart: str) -> int:
+    return int(page.locator(f"[data-chart={chart}] .mark-line path[stroke]").evaluate_all(
+        "paths => paths.filter((path) => (path.getAttribute('d') || '').length > 20).length"))
+
+
+def test_page_of_a_run(opened: Opened, finished: Path) -> None:
+    page = _open(opened, write_report(finished))
+    assert page.inner_text("#verdict") == "3 of 3 drops in predicted order; times within 25%."
+    assert page.locator(".plot.drawn svg").count() == page.locator(".chart").count() == 6
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    before = _lines(page, "staircase")
+    page.click("[data-chart=staircase] [data-parameter=show_agf]")
+    assert page.get_attribute("[data-chart=staircase] [data-parameter=show_agf]", "aria-pressed") == "false"
+    page.wait_for_timeout(100)
+    assert _lines(page, "staircase") == before - 1
+    assert opened.complaints == []
+
+
+@pytest.mark.slow
+def test_pointer_and_buttons(opened: Opened, finished: Path) -> None:
+    page = _open(opened, write_report(finished))
+    chart = page.locator("[data-chart=staircase] svg")
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 0.45 * box["height"])
+    page.mouse.move(box["x"] + 0.41 * box["width"], box["y"] + 0.45 * box["height"])
+    page.wait_for_selector("#tip:not([hidden])")
+    told = page.inner_text("#tip")
+    assert "source" in told
+    assert "time" in told
+    ticks = "[data-chart=staircase] .role-axis-label text"
+    before = page.locator(ticks).all_text_contents()
+    page.click("[data-chart=staircase] [data-zoom='0.6']")
+    page.wait_for_timeout(100)
+    assert sorted(page.locator(ticks).all_text_contents()) != sorted(before)
+    page.click("[data-chart=staircase] [data-zoom='0']")
+    page.wait_for_timeout(100)
+    assert sorted(page.locator(ticks).all_text_contents()) == sorted(before)
+    assert opened.complaints == []
+
+
+@pytest.mark.slow
+def test_a_hostile_label_is_shown_as_text(opened: Opened, finished: Path) -> None:
+    for name in ("features.csv", "events.csv", "comparison.csv"):
+        table = pd.read_csv(finished / name, dtype=str)
+        table["feature"] = table["feature"].replace("1", ATTACK)
+        table.to_csv(finished / name, index=False)
+    page = _open(opened, write_report(finished))
+    assert ATTACK in page.inner_text("main")
+    assert page.locator("img[src=x]").count() == 0
+    assert opened.complaints == []
+
+
+@pytest.mark.slow
+def test_page_of_several_runs(opened: Opened, finished: Path) -> None:
+    other = finished.with_name("other")
+    shutil.copytree(finished, other)
+    page = _open(opened, write_comparison([finished, other]))
+    assert page.inner_text("#verdict").startswith("2 of 2 runs agree")
+    before = _lines(page, "staircases")
+    page.click("[data-parameter=run_1]")
+    page.wait_for_timeout(100)
+    assert _lines(page, "staircases") == before - 2
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    assert opened.complaints == []
+
+
+@pytest.mark.slow
+def test_without_javascript_the_tables_stay(browser: Any, finished: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(write_report(finished).as_uri())
+    assert "needs JavaScript" in page.inner_text("[data-chart=staircase]")
+    assert page.locator("tbody tr").count() > 5
+    context.close()
