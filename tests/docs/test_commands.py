@@ -1,0 +1,135 @@
+"""Every command of README.md and docs/ is a right one, and runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pages import REPOSITORY, Command, blocks, commands
+
+from agfrun.config import load_config
+from agfrun.schema import RunConfig
+
+# What is not run here, by its first words, and why.
+NOT_RUN = {
+    "make ": "builds the environment, or is run by the tests of what it does",
+    "pip install": "installs packages; tests/test_packaging.py installs the wheel",
+    "source ": "activates an environment",
+    "export ": "sets a variable of the shell",
+}
+# Runs of minutes that have tests of their own with fewer runs; here they are only composed.
+LONG = ("experiment=paper/", "study=paper_", "study=claims", "claims")
+IN_THE_QUICK_SUITE = ("agfrun --version", "agfrun model=diagonal_linear")
+OWN_WORDS = ("plot", "report", "claims")
+
+SHORTER = ["plots=false", "train.max_rows=200", "agf.max_events=1"]
+# Further overrides for commands that hold a text.
+SMALLER = {
+    "study=": [],
+    "study=vanishing_init": ["study.log10_scales=[-4,-5,-6]"],
+    "study=width": ["study.widths=[2,3]", "study.seeds=1"],
+    "study=seed_spread": ["model=diagonal_linear", "init=gaussian", "init.scale=1e-3"],
+    "ensemble.seeds": ["ensemble.seeds=2"],
+    "train=gradient_descent": ["train.max_steps=300"],
+    "experiment=modadd_gradient_descent": ["train.max_steps=300"],
+    "experiment=attention_paper": ["train.max_steps=300"],
+    "experiment=modadd_large": ["data.p=13", "data.frequencies=[1,2]", "data.amplitudes=[6.0,3.0]", "model.width=12"],
+    "data.p=31": ["data.p=11", "data.frequencies=[2,4]", "data.amplitudes=[6.0,3.0]", "model.width=8"],
+    "model=bilinear": ["init.scale=0.05", "train.tolerance=1e-4", "model.width=3"],
+    "data=teacher_student": ["data.samples=60", "data.input_dimension=4"],
+    "data=digits": ["model.width=1", "init.scale=1e-3", "train.tolerance=1e-3"],
+    "experiment=relu_digits": ["init.scale=1e-3", "train.tolerance=1e-3"],
+    "device=cuda": ["device=cpu"],
+}
+
+COMMANDS = commands()
+AGFRUN = [command for command in COMMANDS if command.text.startswith("agfrun")]
+
+
+def words(command: Command) -> list[str]:
+    """The arguments of a command, with the number of an array's job in place of its variable."""
+    return shlex.split(command.text.replace("$SLURM_ARRAY_TASK_ID", "1"))[1:]
+
+
+def is_long(command: Command) -> bool:
+    return any(word.startswith(LONG) for word in words(command))
+
+
+def is_run(arguments: list[str]) -> bool:
+    """Whether the command trains something, so that overrides may follow it."""
+    flags = {"--help", "--version", "--cfg", "--info", "--hydra-help", "-sc", "--shell-completion"}
+    return arguments[:1] not in [[word] for word in OWN_WORDS] and not flags & set(arguments)
+
+
+def first_of_a_sweep(override: str) -> str:
+    """`a=1,2` as `a=1`; commas within brackets stay."""
+    return re.split(r",(?![^\[]*\])", override)[0]
+
+
+def shorter(command: Command) -> list[str]:
+    overrides = [*SHORTER]
+    if any(field.name == "report" for field in dataclasses.fields(RunConfig)):
+        overrides.append("report=false")
+    return overrides + [override for text, more in SMALLER.items() if text in command.text for override in more]
+
+
+def test_there_are_commands_on_the_pages() -> None:
+    assert len(AGFRUN) > 50
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c not in AGFRUN], ids=lambda c: c.label)
+def test_what_is_not_run_is_on_the_list(command: Command) -> None:
+    assert command.text.startswith(tuple(NOT_RUN)), f"{command.label}: run it, or say why not"
+    if command.text.startswith("make "):
+        targets = re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+        assert command.text.split()[1] in targets
+
+
+@pytest.mark.parametrize("command", AGFRUN, ids=lambda c: c.label)
+def test_every_configuration_composes(command: Command) -> None:
+    arguments = words(command)
+    if not is_run(arguments) or "--import" in arguments:
+        pytest.skip("no configuration, or one with code of its own; it is run")
+    swept = "--multirun" in arguments or "-m" in arguments
+    load_config([first_of_a_sweep(word) if swept else word for word in arguments if not word.startswith("-")])
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the examples, the files that docs/guides/own_data.md makes and a finished run."""
+    folder = tmp_path_factory.mktemp("workplace")
+    shutil.copytree(REPOSITORY / "docs" / "examples", folder, dirs_exist_ok=True)
+    shutil.copytree(REPOSITORY / "docs" / "examples", folder / "docs" / "examples")
+    for block in blocks(REPOSITORY / "docs" / "guides" / "own_data.md", "python"):
+        subprocess.run([sys.executable, "-c", block], cwd=folder, check=True, timeout=60)
+    finished = agfrun(["model=diagonal_linear", *SHORTER, "hydra.run.dir=finished"], folder)
+    assert finished.returncode == 0, finished.stderr
+    return folder
+
+
+def agfrun(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if key not in ("HYDRA_FULL_ERROR", "AGFRUN_DEBUG")}
+    return subprocess.run([sys.executable, "-m", "agfrun", *arguments], cwd=folder, capture_output=True, text=True,
+                          env=environment | {"PYTHONPATH": str(REPOSITORY)}, timeout=150, stdin=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("command", [
+    pytest.param(command, marks=() if command.text in IN_THE_QUICK_SUITE else pytest.mark.slow, id=command.label)
+    for command in AGFRUN if not is_long(command)])
+def test_every_command_runs(command: Command, workplace: Path, tmp_path: Path) -> None:
+    shutil.copytree(workplace, tmp_path, dirs_exist_ok=True)
+    arguments = words(command)
+    for path in [word for word in arguments if word.startswith("outputs/")]:
+        shutil.copytree(tmp_path / "finished", tmp_path / path)
+    done = agfrun(arguments + (shorter(command) if is_run(arguments) else []), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+    if is_run(arguments):
+        assert list(tmp_path.glob("outputs/**/done.json"))
