@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
+from agfrun.config_tree import config_directory
 from agfrun.conversion import unknown_key
 from agfrun.errors import AgfrunError, ConfigError, OutputError, UsageError, closest, did_you_mean
 
@@ -72,8 +73,14 @@ def _unknown_choice(error: MissingConfigException) -> UsageError:
     group, _, choice = (error.missing_cfg_file or "").rpartition("/")
     if not group or not error.options:
         return UsageError(_one_line(str(error)))
-    suggestion = did_you_mean(closest(choice, error.options))
-    return ConfigError(group, choice, f"choose one of {', '.join(sorted(error.options))}{suggestion}")
+    options = set(error.options)
+    outer, _, inner = group.partition("/")
+    if (config_directory() / outer).is_dir() and outer != "hydra":
+        # A choice in a folder of its group, experiment=paper/attention, is written with that folder.
+        group, choice = outer, f"{inner}/{choice}" if inner else choice
+        options |= {f"{path.parent.name}/{path.stem}" for path in (config_directory() / outer).glob("*/*.yaml")}
+    suggestion = did_you_mean(closest(choice, options))
+    return ConfigError(group, choice, f"choose one of {', '.join(sorted(options))}{suggestion}")
 
 
 def _malformed(override: str, message: str) -> UsageError:

@@ -131,6 +131,9 @@ def test_overrides_of_every_type() -> None:
 # Overrides, and what the one line that refuses them must hold.
 REFUSED = [
     ("model=foo", "model=foo is not allowed: choose one of diagonal_linear, "),
+    ("experiment=paper/atention", "experiment=paper/atention is not allowed: choose one of "),
+    ("experiment=paper/atention", "did you mean paper/attention?"),
+    ("experiment=paper_overview", "did you mean paper/overview?"),
     ("model=diagonal_liner", "did you mean diagonal_linear?"),
     ("experiment=diagonal_5", "did you mean diagonal_5d?"),
     ("model=", 'model="" is not allowed: choose one of'),

@@ -79,6 +79,15 @@ def test_a_head_that_turns(share: float) -> None:
                                atol=1e-8 * float(np.linalg.norm(state)))
 
 
+@pytest.mark.parametrize("exponent", range(-20, -1))
+def test_next_to_no_value_is_not_none(exponent: int) -> None:
+    """A path that begins with a layer thinner than its length by twice the exponent; an elliptic integral knows."""
+    value = 10.0**exponent
+    head = DormantHead.of(value, np.array([[0.5]]), np.array([[0.5]]))
+    expected = blow_up_time(value, 0.5, 0.5, 1.0)
+    assert head.activation_time(np.array([1.0]), 1e14) == pytest.approx(expected, rel=1e-11)
+
+
 @settings(max_examples=40)
 @given(v=st.floats(-1, 1), k=st.floats(-1, 1), q=st.floats(-1, 1), drive=st.floats(0.1, 10))
 def test_one_mode_is_a_three_wave_system(v: float, k: float, q: float, drive: float) -> None:

@@ -125,7 +125,7 @@ def chosen_claims(only: Sequence[str] | None) -> list[PaperClaim]:
     for name in only:
         if name not in known and name not in NETWORKS:
             near = closest(name, [*known, *NETWORKS])
-            among = did_you_mean(near) if near else f"; the claims are {', '.join(known)}"
+            among = did_you_mean(near) or "; agfrun claims lists all claims as it decides them"
             raise ConfigError("study.only", name, f"must be a claim or a network ({', '.join(NETWORKS)}){among}")
     wanted = {claim.name for claim in known.values() if claim.name in only or claim.network in only}
     wanted |= {known[name].sharper for name in wanted if known[name].sharper}

@@ -185,7 +185,7 @@ def test_choosing_claims() -> None:
     assert names == ["published_utility_at_nyquist", "nyquist_maximal_utility"]
     with pytest.raises(ConfigError, match=r"study\.only=comuting_times .* did you mean commuting_times\?"):
         chosen_claims(["comuting_times"])
-    with pytest.raises(ConfigError, match="the claims are utility_is_loss_decrease"):
+    with pytest.raises(ConfigError, match="agfrun claims lists all claims"):
         chosen_claims(["xyzzy"])
 
 
