@@ -15,6 +15,8 @@ from agfrun.dynamics.trajectory import FloatArray, IntArray, Trajectory
 
 STATE_BYTES = 256 * 2**20
 OBSERVE_TOGETHER = 64
+# Many small states that stay, one by one among a step's large matrices that go, would leave a heap full of holes.
+STATES_TOGETHER = 64
 
 
 class Recorder:
@@ -33,6 +35,7 @@ class Recorder:
         self.observed: list[Observed] = []
         self.states: list[tuple[float, Tensor]] = []
         self.state_stride = 1
+        self.free_places: list[Tensor] = []
 
     @classmethod
     def filled(cls, architecture: Architecture, source: str, max_rows: int, rows: Sequence[tuple[float, int, float]],
@@ -64,7 +67,7 @@ class Recorder:
     def thin_states(self, size: int) -> None:
         """Drop every other kept state until what is left takes at most `size` bytes; the first always stays."""
         while len(self.states) > 1 and sum(state.nbytes for _, state in self.states) > size:
-            del self.states[1::2]
+            self._halve_states()
 
     def state_near(self, time: float) -> tuple[float, Tensor]:
         """The kept state nearest to a time: its time and neurons (H, D)."""
@@ -92,10 +95,20 @@ class Recorder:
 
     def _keep_state(self, time: float, neurons: Tensor) -> None:
         if len(self.rows) % self.state_stride == 0:
-            self.states.append((time, neurons))
+            if not self.free_places:
+                self.free_places = list(neurons.new_empty((STATES_TOGETHER, *neurons.shape)))[::-1]
+            place = self.free_places.pop()
+            self.states.append((time, place.copy_(neurons)))
         if len(self.states) * neurons.numel() * neurons.element_size() > STATE_BYTES:
-            del self.states[1::2]
+            self._halve_states()
             self.state_stride *= 2
+
+    def _halve_states(self) -> None:
+        """Drop every other state, and the memory that it shares with its neighbours."""
+        kept = self.states[::2]
+        together = torch.stack([state for _, state in kept])
+        self.states = [(time, state) for (time, _), state in zip(kept, together, strict=True)]
+        self.free_places = []
 
     def _observe(self) -> None:
         if self.pending:
