@@ -101,7 +101,7 @@ class EnsembleIntegration:
         self.loss = torch.where(accepted, loss_new, loss)
         self.time = torch.where(accepted, reached, time)
         self.global_error.advance(accepted, solve, increments[-1])
-        self.global_error.look(accepted, reached, self.velocity, (loss - loss_new) / (reached - time))
+        self.global_error.look(accepted, reached, self.velocity, (loss - loss_new) / step)
         return EnsembleStep(accepted, time, self.time, y, self.y, loss, self.loss, increments, state)
 
     def keep(self, members: Tensor) -> None:

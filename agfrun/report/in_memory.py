@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,22 +13,27 @@ from agfrun.report import tables
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from agfrun.dynamics.trajectory import Trajectory
     from agfrun.pipeline import Result
+
+
+def table_makers(result: Result, paths: Sequence[Trajectory]) -> dict[str, Callable[[], pd.DataFrame]]:
+    """What makes each table of a run, by name, with these paths in place of all that it recorded."""
+    makers: dict[tables.Schema, Callable[[], pd.DataFrame]] = {
+        tables.LOSS: lambda: tables.loss_table(paths),
+        tables.FEATURES: lambda: tables.features_table([path for path in paths if np.isfinite(path.features).any()]),
+        tables.OBSERVABLES: lambda: tables.observables_table(paths),
+        tables.NEURONS: lambda: tables.neurons_table(paths),
+        tables.EVENTS: lambda: tables.events_table(result.events),
+        tables.COMPARISON: lambda: tables.rows_table(tables.COMPARISON, result.comparison),
+        tables.CLAIMS: lambda: tables.rows_table(tables.CLAIMS, result.claims),
+    }
+    return {schema.file.removesuffix(".csv"): make for schema, make in makers.items()}
 
 
 def tables_of(result: Result) -> dict[str, pd.DataFrame]:
     """The tables of a run by name (`loss`, `features`, ..., `claims`), as they would be read back from its folder."""
-    paths = result.trajectories
-    made = {
-        tables.LOSS: tables.loss_table(paths),
-        tables.FEATURES: tables.features_table([path for path in paths if np.isfinite(path.features).any()]),
-        tables.OBSERVABLES: tables.observables_table(paths),
-        tables.NEURONS: tables.neurons_table(paths),
-        tables.EVENTS: tables.events_table(result.events),
-        tables.COMPARISON: tables.rows_table(tables.COMPARISON, result.comparison),
-        tables.CLAIMS: tables.rows_table(tables.CLAIMS, result.claims),
-    }
-    return {schema.file.removesuffix(".csv"): table for schema, table in made.items()}
+    return {name: make() for name, make in table_makers(result, result.trajectories).items()}
 
 
 def figures_of(result: Result) -> dict[str, Figure]:

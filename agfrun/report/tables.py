@@ -230,7 +230,7 @@ def read_table(path: Path, schema: Schema) -> pd.DataFrame:
 
 def _neuron_columns(trajectory: Trajectory, share: float) -> dict[str, Any]:
     moments, width = trajectory.log_norms.shape
-    kept = _even_indices(moments, share) if width else np.arange(0)
+    kept = even_indices(moments, int(moments * share)) if width else np.arange(0)
     labels = np.array([*trajectory.feature_names, None], dtype=object)
     # An index outside the features (a neuron at the origin points nowhere) is a missing label.
     directions = trajectory.direction_feature[kept]
@@ -247,9 +247,9 @@ def _neuron_columns(trajectory: Trajectory, share: float) -> dict[str, Any]:
     }
 
 
-def _even_indices(count: int, share: float) -> npt.NDArray[np.int64]:
-    """Indices 0 ... count - 1, thinned evenly to about `share` of them, ends included."""
-    kept = min(count, max(2, int(count * share)))
+def even_indices(count: int, most: int) -> npt.NDArray[np.int64]:
+    """Indices 0 ... count - 1, thinned evenly to at most `most` of them (but at least 2), ends included."""
+    kept = min(count, max(2, most))
     return np.unique(np.linspace(0, count - 1, kept).round().astype(np.int64))
 
 
@@ -269,11 +269,12 @@ def _series(values: Any, length: int, kind: ColumnKind) -> pd.Series:
     if values is None or isinstance(values, str):
         values = [values] * length
     if kind == "number or text":
-        values = [None if _is_missing(value) else value for value in values]
+        values = [None if is_missing(value) else value for value in values]
     return pd.Series(values, dtype=_DTYPES[kind])
 
 
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
+    """Whether a cell says nothing: None, NaN or pandas' own missing value."""
     return value is None or value is pd.NA or value != value
 
 

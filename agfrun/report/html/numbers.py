@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
-from typing import Any
+
+from agfrun.report.tables import is_missing
 
 MISSING = "–"
 
@@ -56,10 +56,3 @@ def text(value: object) -> str:
 def flag(value: object) -> str:
     """Yes, no, or a dash where it is not known."""
     return MISSING if is_missing(value) else "yes" if value else "no"
-
-
-def is_missing(value: Any) -> bool:
-    """Whether a cell says nothing: None, NaN or pandas' own missing value."""
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    return isinstance(value, float) and math.isnan(value)

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from agfrun.report.html.chart import Cell, Column, PageTable
-from agfrun.report.html.numbers import flag, is_missing, number, percent
+from agfrun.report.html.numbers import flag, number, percent
+from agfrun.report.tables import is_missing
 from agfrun.wording import Wording
 
 _KINDS = ("acquisition", "activation", "collapse")

@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from agfrun import compare
-from agfrun.report.html.numbers import is_missing, percent
+from agfrun.report.html.numbers import percent
+from agfrun.report.tables import is_missing
 
 _STOPPED = {"diverged": "training diverged", "interrupted": "training was interrupted", "failed": "the run failed"}
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 import pandas as pd
 
+from agfrun.report.html.numbers import percent
+from agfrun.report.tables import even_indices
 from agfrun.schema import RunConfig, StudyConfig
 from agfrun.studies.series import Attempt, attempt, check_seeds, one_run, require_some, seeds_of, shown
 from agfrun.studies.study import StudyResult
@@ -73,6 +73,7 @@ class PaperFigureConfig(StudyConfig):
 
         runs = [(case, seed) for case in self.cases(config) for seed in seeds_of(case.config, self.seeds)]
         frames: dict[str, list[pd.DataFrame]] = {name: [] for name in self.tables}
+        tables: dict[str, pd.DataFrame] = {}
         reasons = []
         for case, seed in shown(runs, progress):
             configured = one_run(case.config, seed=seed)
@@ -86,9 +87,9 @@ class PaperFigureConfig(StudyConfig):
                 frame.insert(0, "case", case.name)
                 frame.insert(1, "seed", seed)
                 frames[name].append(frame)
-            save({name: pd.concat(of_name) for name, of_name in frames.items() if of_name})
+            tables = {name: pd.concat(of_name) for name, of_name in frames.items() if of_name}
+            save(tables)
         require_some(reasons)
-        tables = {name: pd.concat(of_name) for name, of_name in frames.items() if of_name}
         finished = reasons.count("")
         return StudyResult(tables, [], {"runs": len(runs), "finished_runs": finished},
                            _text(tables["runs"], finished))
@@ -102,33 +103,11 @@ class PaperFigureConfig(StudyConfig):
 
     def _kept(self, result: Result) -> dict[str, pd.DataFrame]:
         """The tables of a run that this figure draws from."""
-        from agfrun.report import tables
+        from agfrun.report.in_memory import table_makers
 
-        paths = [_thinned(path) for path in result.trajectories]
-        makers: dict[str, Callable[[], pd.DataFrame]] = {
-            "loss": lambda: tables.loss_table(paths),
-            "features": lambda: tables.features_table([path for path in paths if np.isfinite(path.features).any()]),
-            "observables": lambda: tables.observables_table(paths),
-            "neurons": lambda: tables.neurons_table(paths),
-            "events": lambda: tables.events_table(result.events),
-            "comparison": lambda: tables.rows_table(tables.COMPARISON, result.comparison)}
+        paths = [path.at_rows(even_indices(len(path.times), MOST_MOMENTS)) for path in result.trajectories]
+        makers = table_makers(result, paths)
         return {name: make() for name, make in makers.items() if name in self.tables}
-
-
-def _thinned(path: Any) -> Any:
-    """A trajectory with at most `MOST_MOMENTS` of its moments, evenly by index, ends included."""
-    count = len(path.times)
-    if count <= MOST_MOMENTS:
-        return path
-    kept = np.unique(np.linspace(0, count - 1, MOST_MOMENTS).round().astype(np.int64))
-    values: dict[str, Any] = {}
-    for field in dataclasses.fields(path):
-        value = getattr(path, field.name)
-        if isinstance(value, np.ndarray) and len(value) == count:
-            values[field.name] = value[kept]
-        elif isinstance(value, Mapping):
-            values[field.name] = {name: array[kept] for name, array in value.items()}
-    return dataclasses.replace(path, **values)
 
 
 def _run_row(made: Attempt[Result]) -> dict[str, Any]:
@@ -152,10 +131,6 @@ def _text(runs: pd.DataFrame, finished: int) -> str:
         done = rows[rows["status"] != "failed"]
         in_order = int((done["in_predicted_order"] == done["predicted_acquisitions"]).sum())
         lines.append(f"  {name}: predicted order in {in_order} of {len(done)} runs; worst error of a time "
-                     f"{_percent(done['worst_time_error'])}, of a level {_percent(done['worst_level_error'])}")
+                     f"{percent(done['worst_time_error'].max())}, of a level "
+                     f"{percent(done['worst_level_error'].max())}")
     return "\n".join(lines)
-
-
-def _percent(values: pd.Series) -> str:
-    largest = pd.to_numeric(values).max()
-    return "-" if pd.isna(largest) else f"{100 * largest:.2g}%"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -53,6 +54,10 @@ class PaperTables:
     def seeds(self, case: str) -> int:
         """How many of a case's seeds have finished."""
         return int(self.of("loss", case)["seed"].nunique())
+
+    def log_inverse_scale(self, case: str) -> float:
+        """log(1/scale) of a case, in which the clock of homogeneity degree 2 counts."""
+        return -float(self.run(case)["log10_scale"]) * math.log(10)
 
     def context(self, case: str) -> FigureContext:
         """Words, colours and time axis of a case, from its first seed."""

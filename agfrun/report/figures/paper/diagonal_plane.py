@@ -8,13 +8,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from agfrun.report.figures.colours import sequential_colours
 from agfrun.report.figures.context import of_source, set_log_axis
 from agfrun.report.figures.paper.cases import FloatArray, PaperTables
 from agfrun.report.figures.paper.diagonal_scales import CLOCK_LABEL
-from agfrun.report.figures.paper.panels import DASHES, letter
+from agfrun.report.figures.paper.panels import AGF_HANDLE, DASHES, add_scale_legend, letter
 from agfrun.report.figures.style import TEXT_WIDTH, new_figure, settle, styled
 
 _LONGEST = 5.0
@@ -49,13 +48,9 @@ def plot_diagonal_plane(tables: PaperTables) -> Figure:
     _draw_loss(loss, tables, colours)
     letter(landscape, "g", "loss landscape")
     letter(loss, "h", "loss")
-    _add_legend(figure, colours)
+    add_scale_legend(figure, colours, [("AGF", AGF_HANDLE)])
     settle(figure)
     return figure
-
-
-def _clock(tables: PaperTables, case: str) -> float:
-    return -float(tables.run(case)["log10_scale"]) * math.log(10)
 
 
 def _path(tables: PaperTables, case: str, source: str, neuron: int) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -69,7 +64,7 @@ def _path(tables: PaperTables, case: str, source: str, neuron: int) -> tuple[Flo
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         sine = np.sign(coefficient) * 10 ** (np.log10(np.abs(2 * coefficient)) - 2 * log_norm)
     angle = 0.5 * np.arcsin(np.clip(np.nan_to_num(sine), -1, 1))
-    return rows["time"].to_numpy(float) / _clock(tables, case), log_norm, angle
+    return rows["time"].to_numpy(float) / tables.log_inverse_scale(case), log_norm, angle
 
 
 def _draw_polar(axes: Axes, tables: PaperTables, colours: dict[str, str], neuron: int) -> None:
@@ -137,18 +132,11 @@ def _saddles(tables: PaperTables, case: str) -> FloatArray:
 def _draw_loss(axes: Axes, tables: PaperTables, colours: dict[str, str]) -> None:
     for case, colour in colours.items():
         rows = of_source(tables.first("loss", case), "training")
-        axes.plot(rows["time"] / _clock(tables, case), rows["loss"], color=colour, linewidth=1.3)
+        axes.plot(rows["time"] / tables.log_inverse_scale(case), rows["loss"], color=colour, linewidth=1.3)
     smallest = tables.cases[-1]
     rows = of_source(tables.first("loss", smallest), "agf")
-    axes.plot(rows["time"] / _clock(tables, smallest), rows["loss"], color="black", linewidth=0.9, linestyle=DASHES)
+    axes.plot(rows["time"] / tables.log_inverse_scale(smallest), rows["loss"], color="black", linewidth=0.9,
+              linestyle=DASHES)
     initial = float(rows["loss"].iloc[0])
     set_log_axis(axes, "y", (_DEEPEST * initial, 1.6 * initial))
     axes.set(xlabel=CLOCK_LABEL, xlim=(0, _LONGEST))
-
-
-def _add_legend(figure: Figure, colours: dict[str, str]) -> None:
-    entries = [(case if place == 0 else case.removeprefix("scale "), Line2D([], [], color=colour, linewidth=1.3))
-               for place, (case, colour) in enumerate(colours.items())]
-    entries.append(("AGF", Line2D([], [], color="black", linewidth=0.9, linestyle=DASHES)))
-    figure.legend([handle for _, handle in entries], [name for name, _ in entries], loc="outside upper left",
-                  ncols=len(entries))

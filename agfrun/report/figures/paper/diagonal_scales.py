@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from agfrun.report.figures.colours import sequential_colours
 from agfrun.report.figures.context import FigureContext, of_source, set_log_axis
 from agfrun.report.figures.labels import Label, label_right_margin, nudge_apart
 from agfrun.report.figures.paper.cases import PaperTables
-from agfrun.report.figures.paper.panels import DASHES, FINAL_HANDLE, acquired, letter
+from agfrun.report.figures.paper.panels import AGF_HANDLE, DASHES, FINAL_HANDLE, acquired, add_scale_legend, letter
 from agfrun.report.figures.style import TEXT_WIDTH, new_figure, settle, styled
 
 CLOCK_LABEL = "time / log(1/scale)"
@@ -41,26 +38,22 @@ def plot_diagonal_scales(tables: PaperTables) -> Figure:
     _draw_errors(errors, tables, context)
     for axes, name, title in ((coefficients, "a", "coefficients"), (loss, "b", "loss"), (errors, "c", "AGF's times")):
         letter(axes, name, title)
-    _add_legend(figure, colours)
+    add_scale_legend(figure, colours, [("limit (AGF)", AGF_HANDLE), ("least squares", FINAL_HANDLE)])
     settle(figure)
     nudge_apart(coefficients, texts)
     return figure
-
-
-def _clock(tables: PaperTables, case: str) -> float:
-    """log(1/scale) of a case."""
-    return -float(tables.run(case)["log10_scale"]) * math.log(10)
 
 
 def _draw_losses(axes: Axes, tables: PaperTables, colours: dict[str, str]) -> None:
     initial = 0.0
     for case, colour in colours.items():
         rows = of_source(tables.first("loss", case), "training")
-        axes.plot(rows["time"] / _clock(tables, case), rows["loss"], color=colour, linewidth=1.3)
+        axes.plot(rows["time"] / tables.log_inverse_scale(case), rows["loss"], color=colour, linewidth=1.3)
         initial = max(initial, float(rows["loss"].iloc[0]))
     smallest = tables.cases[-1]
     limit = of_source(tables.first("loss", smallest), "theory")
-    axes.plot(limit["time"] / _clock(tables, smallest), limit["loss"], color="black", linewidth=1.0, linestyle=DASHES)
+    axes.plot(limit["time"] / tables.log_inverse_scale(smallest), limit["loss"], color="black", linewidth=1.0,
+              linestyle=DASHES)
     _set_clock_axis(axes)
     set_log_axis(axes, "y", (_DEEPEST * initial, 1.6 * initial))
     axes.set_ylabel("loss")
@@ -74,11 +67,11 @@ def _draw_coefficients(axes: Axes, tables: PaperTables, context: FigureContext) 
     for case, shade in zip(cases, shades, strict=True):
         rows = of_source(tables.first("features", case), "training")
         for feature, curve in rows.groupby("feature", sort=False):
-            axes.plot(curve["time"] / _clock(tables, case), curve["value"], color=context.colour(feature),
+            axes.plot(curve["time"] / tables.log_inverse_scale(case), curve["value"], color=context.colour(feature),
                       alpha=shade, linewidth=1.3)
     predicted = of_source(tables.first("features", cases[-1]), "agf")
     for feature, curve in predicted.groupby("feature", sort=False):
-        axes.plot(curve["time"] / _clock(tables, cases[-1]), curve["value"], color="black", linewidth=0.8,
+        axes.plot(curve["time"] / tables.log_inverse_scale(cases[-1]), curve["value"], color="black", linewidth=0.8,
                   linestyle=DASHES)
         value = float(final[feature])
         axes.axhline(value, color=context.colour(feature), linewidth=0.6, linestyle=(0, (1, 1.5)), zorder=0.5)
@@ -97,7 +90,7 @@ def _draw_errors(axes: Axes, tables: PaperTables, context: FigureContext) -> Non
         rows = acquired(tables, case)
         for feature, error in zip(rows["feature"], rows["time_error"].abs(), strict=True):
             if np.isfinite(error) and error > 0:
-                points.setdefault(str(feature), []).append((1 / _clock(tables, case), 100 * error))
+                points.setdefault(str(feature), []).append((1 / tables.log_inverse_scale(case), 100 * error))
     for feature, found in points.items():
         axes.plot(*np.array(found).T, color=context.colour(feature), marker="o", markersize=3, linewidth=0.9)
     if smallest := [min(found) for found in points.values()]:
@@ -113,12 +106,3 @@ def _draw_errors(axes: Axes, tables: PaperTables, context: FigureContext) -> Non
 def _set_clock_axis(axes: Axes) -> None:
     set_log_axis(axes, "x", _LIMITS)
     axes.set_xlabel(CLOCK_LABEL)
-
-
-def _add_legend(figure: Figure, colours: dict[str, str]) -> None:
-    entries = [(case if place == 0 else case.removeprefix("scale "), Line2D([], [], color=colour, linewidth=1.3))
-               for place, (case, colour) in enumerate(colours.items())]
-    entries += [("limit (AGF)", Line2D([], [], color="black", linewidth=1.0, linestyle=DASHES)),
-                ("least squares", FINAL_HANDLE)]
-    figure.legend([handle for _, handle in entries], [name for name, _ in entries], loc="outside upper left",
-                  ncols=len(entries), columnspacing=0.9, handlelength=1.2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -147,12 +147,22 @@ LEVEL_RESIDUAL = "level: prediction $-$\nmeasurement (% of initial)"
 def add_legend(figure: Figure, seeds: int, further: Sequence[tuple[str, Line2D]] = ()) -> None:
     """The line styles that all figures share, and further ones."""
     entries = [("training", Line2D([], [], color="0.35", linewidth=1.8)),
-               ("AGF", Line2D([], [], color="black", linewidth=1.0, linestyle=DASHES)), *further]
+               ("AGF", AGF_HANDLE), *further]
     if seeds > 1:
         entries.append((f"range over {seeds} seeds", Patch(color="0.35", alpha=BAND_ALPHA, linewidth=0)))  # type: ignore[arg-type]
     figure.legend([handle for _, handle in entries], [name for name, _ in entries], loc="outside upper left",
                   ncols=len(entries))
 
 
+def add_scale_legend(figure: Figure, colours: Mapping[str, str], further: Sequence[tuple[str, Line2D]]) -> None:
+    """The colours of cases that are called `scale X`, named once, and further line styles."""
+    entries = [(case if place == 0 else case.removeprefix("scale "), Line2D([], [], color=colour, linewidth=1.3))
+               for place, (case, colour) in enumerate(colours.items())]
+    entries += further
+    figure.legend([handle for _, handle in entries], [name for name, _ in entries], loc="outside upper left",
+                  ncols=len(entries), columnspacing=0.9, handlelength=1.2)
+
+
+AGF_HANDLE = Line2D([], [], color="black", linewidth=1.0, linestyle=DASHES)
 BOUND_HANDLE = Line2D([], [], linestyle="none", marker=r"$\mapsto$", markersize=8.0, markeredgewidth=0, color="0.3")
 FINAL_HANDLE = Line2D([], [], color="0.3", linewidth=0.7, linestyle=(0, (1, 1.5)))
