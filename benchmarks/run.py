@@ -23,7 +23,7 @@ from benchmarks.timing import pin_threads, write_machine
 if TYPE_CHECKING:
     from benchmarks.settings import Benchmark, Row, Settings
 
-DEFAULT = ("gradients", "integrators", "trajectories", "scaling", "ensembles", "memory")
+DEFAULT = ("gradients", "integrators", "trajectories", "scaling", "ensembles", "memory", "bounds")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,7 +59,7 @@ def run_benchmark(name: str, benchmark: Benchmark, settings: Settings) -> None:
         write_csv(settings.output / f"{name}.csv", table)
         print(_line(row), flush=True)
     picture = io.BytesIO()
-    benchmark.draw(table).savefig(picture, dpi=150, metadata={"Software": None})
+    benchmark.draw(table).savefig(picture, dpi=100, metadata={"Software": None})
     write_bytes(settings.output / f"{name}.png", picture.getvalue())
 
 

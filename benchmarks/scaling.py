@@ -15,7 +15,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
 
 from agfrun.config import load_config
 from agfrun.dynamics.gradient_flow import train_by_gradient_flow
@@ -202,16 +205,26 @@ def draw(table: pd.DataFrame) -> Figure:
         chosen = table[(table["sweep"] == name) & (table["status"] == "ok")]
         plots.lines(axis, chosen, "size", "seconds", "quantity", ["gradient", "training"])
         axis.set(xscale="log", yscale="log", title=name, xlabel=str(name).split(",")[0], ylabel="seconds")
+        _label_sizes(axis, sorted(chosen["size"].dropna().unique()))
         if str(name).startswith("init scale"):
             axis.invert_xaxis()
             _gradients_beside(axis, chosen[chosen["quantity"] == "training"])
-        axis.legend(fontsize="x-small", loc="upper left")
+    handles = [Line2D([], [], label=label, linestyle=line, **plots.style(position)) for label, line, position in
+               (("gradient", "-", 0), ("training", "-", 1), ("gradient evaluations of training", "--", 3))]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return figure
 
 
-def _gradients_beside(axis: object, rows: pd.DataFrame) -> None:
+def _label_sizes(axis: Axes, sizes: list[float]) -> None:
+    """Label the sizes themselves where they span too little for powers of ten."""
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    if sizes and sizes[-1] < 100 * sizes[0] and sizes[0] >= 1:
+        axis.set_xticks(sizes, [f"{size:g}" for size in sizes])
+
+
+def _gradients_beside(axis: Axes, rows: pd.DataFrame) -> None:
     """Gradient evaluations on a second axis."""
-    other = axis.twinx()  # type: ignore[attr-defined]
+    other = axis.twinx()
     other.plot(rows["size"], rows["gradient_evaluations"], linestyle="--", **plots.style(3))
     other.set(yscale="log", ylabel="gradient evaluations (dashed)")
 

@@ -5,6 +5,7 @@ Competitors run in turn, round after round, so that a slower minute of the machi
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import statistics
@@ -124,11 +125,14 @@ def machine(threads: int) -> dict[str, object]:
 
 
 def write_machine(folder: Path, threads: int, seconds: Mapping[str, float]) -> None:
-    """Write machine.json, with the seconds that each benchmark took."""
+    """Write machine.json, with the seconds that each benchmark took; those of benchmarks not run now are kept."""
     from agfrun.report.writing import write_json
 
-    description = machine(threads) | {"benchmark_seconds": {name: round(value, 1) for name, value in seconds.items()}}
-    write_json(folder / "machine.json", description)
+    path = folder / "machine.json"
+    earlier = json.loads(path.read_text()).get("benchmark_seconds", {}) if path.exists() else {}
+    taken = earlier | {name: round(value, 1) for name, value in seconds.items()}
+    description = machine(threads) | {"benchmark_seconds": taken}
+    write_json(path, description)
 
 
 def _processor() -> str:

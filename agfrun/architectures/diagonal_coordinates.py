@@ -46,11 +46,17 @@ class CurveCoordinates(FlowCoordinates):
     def point(self, y: Tensor) -> CurvePoint:
         """Coefficients and speeds at y (K,)."""
 
+    def coefficients_and_speeds(self, y: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Coefficients and speeds at y (K,); None for speeds that are all 1."""
+        point = self.point(y)
+        return point.coefficients, point.speeds
+
     def loss_and_velocity(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Loss, and the drives times the speeds."""
-        point = self.point(y)
-        residual = self.architecture.residual_of(point.coefficients, self.index)
-        return self.architecture.loss(residual), self._own(residual.drives) * point.speeds
+        coefficients, speeds = self.coefficients_and_speeds(y)
+        residual = self.architecture.residual_of(coefficients, self.index)
+        drives = self._own(residual.drives)
+        return self.architecture.loss(residual), drives if speeds is None else drives * speeds
 
     def jacobian(self, y: Tensor) -> Tensor:
         """-diag(speed) Sigma diag(d beta / dy) + diag(g d speed / dy), Sigma = X^T X / n."""
@@ -88,6 +94,7 @@ class HyperbolicCoordinates(CurveCoordinates):
         self.sums, self.differences = self._pair(neurons)
         smallest, others = layers[:, :1].abs(), layers[:, 2:].abs()
         self.excess = (others - smallest) * (others + smallest)
+        self.no_sums, self.no_differences = self.sums == 0, self.differences == 0
 
     def encode(self, neurons: Tensor) -> Tensor:
         """Coordinates of `neurons * exp(log_scale)` on the same curves as the reference."""
@@ -107,6 +114,13 @@ class HyperbolicCoordinates(CurveCoordinates):
             return self.decode(y), None
         return self._neurons(*self._layers(y, y.abs())), y.abs() + self.log_scale
 
+    def coefficients_and_speeds(self, y: Tensor) -> tuple[Tensor, Tensor | None]:
+        """See `CurveCoordinates.coefficients_and_speeds`."""
+        if self.excess.shape[-1]:
+            return super().coefficients_and_speeds(y)
+        smallest, second = self._smallest_two(y, -self.log_scale)
+        return smallest * second, None
+
     def point(self, y: Tensor) -> CurvePoint:
         """See `CurveCoordinates.point`."""
         smallest, second, others = self._layers(y, -self.log_scale)
@@ -123,16 +137,22 @@ class HyperbolicCoordinates(CurveCoordinates):
         return pair.sum(-1), pair[:, 0] - pair[:, 1]
 
     def _layers(self, y: Tensor, log_unit: Tensor | float) -> tuple[Tensor, Tensor, Tensor]:
-        """Layers r (K,), w (K,) and the others (K, L - 2) over exp(log_scale + log_unit), without flips.
+        """Layers r (K,), w (K,) and the others (K, L - 2) over exp(log_scale + log_unit), without flips."""
+        smallest, second = self._smallest_two(y, log_unit)
+        if not self.excess.shape[-1]:
+            return smallest, second, self.excess
+        unit = torch.as_tensor(log_unit, dtype=y.dtype, device=y.device)
+        excess = self.excess * (-2 * unit).exp().unsqueeze(-1)
+        return smallest, second, (smallest.square()[:, None] + excess).sqrt()
+
+    def _smallest_two(self, y: Tensor, log_unit: Tensor | float) -> tuple[Tensor, Tensor]:
+        """Layers r and w (K,) over exp(log_scale + log_unit), without flips.
 
         A branch that starts at zero stays there, even once the exponential overflows.
         """
-        sums = torch.where(self.sums == 0, self.sums, self.sums * (y - log_unit).exp())
-        differences = torch.where(self.differences == 0, self.differences, self.differences * (-y - log_unit).exp())
-        unit = torch.as_tensor(log_unit, dtype=y.dtype, device=y.device)
-        excess = self.excess * (-2 * unit).exp().unsqueeze(-1)
-        smallest = 0.5 * (sums + differences)
-        return smallest, 0.5 * (sums - differences), (smallest.square()[:, None] + excess).sqrt()
+        sums = torch.where(self.no_sums, self.sums, self.sums * (y - log_unit).exp())
+        differences = torch.where(self.no_differences, self.differences, self.differences * (-y - log_unit).exp())
+        return 0.5 * (sums + differences), 0.5 * (sums - differences)
 
     def _neurons(self, smallest: Tensor, second: Tensor, others: Tensor) -> Tensor:
         """Layers in their own order and with their own signs."""

@@ -53,6 +53,10 @@ class DiagonalLinearConfig(ModelConfig):
         """See `ModelConfig.check`."""
         require("model.depth", self.depth, 2 <= self.depth <= LARGEST_DEPTH, f"an integer from 2 to {LARGEST_DEPTH}")
 
+    def neurons_shape(self, data: Regression) -> tuple[int, int]:
+        """See `ModelConfig.neurons_shape`."""
+        return data.inputs.shape[1], self.depth if self.signed else 1
+
     def build(self, data: Regression) -> DiagonalLinear:
         """See `ModelConfig.build`."""
         return DiagonalLinear(data, self.depth, self.signed)

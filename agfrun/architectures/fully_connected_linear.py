@@ -58,6 +58,10 @@ class FullyConnectedLinearConfig(ModelConfig):
         """See `ModelConfig.check`."""
         require("model.width", self.width, self.width >= 1, "an integer of at least 1")
 
+    def neurons_shape(self, data: LinearMap) -> tuple[int, int]:
+        """See `ModelConfig.neurons_shape`."""
+        return self.width, sum(data.target_map.shape)
+
     def build(self, data: LinearMap) -> FullyConnectedLinear:
         """See `ModelConfig.build`."""
         return FullyConnectedLinear(data, self.width)

@@ -60,6 +60,10 @@ class LinearAttentionConfig(ModelConfig):
         require("model.head_dim", self.head_dim, self.head_dim >= 1, "an integer of at least 1")
         one_of("model.parameterization", self.parameterization, LOSSES)
 
+    def neurons_shape(self, data: InContextRegression) -> tuple[int, int]:
+        """See `ModelConfig.neurons_shape`."""
+        return self.width, 1 + 2 * self.head_dim * data.dimension
+
     def build(self, data: InContextRegression) -> LinearAttention:
         """See `ModelConfig.build`."""
         return LinearAttention(data, self.width, self.head_dim, self.parameterization)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from agfrun.dynamics.coordinates import EuclideanCoordinates
 from agfrun.dynamics.polar import PolarCoordinates
+from agfrun.dynamics.training_state import TrainingState
 
 if TYPE_CHECKING:
     from agfrun.architectures.fully_connected_linear import FullyConnectedLinear
@@ -61,6 +62,14 @@ class IndependentNeurons(EuclideanCoordinates):
         rows = y.view(self.shape)
         return largest_cosine(rows / torch.linalg.vector_norm(rows, dim=1, keepdim=True)) >= LARGEST_COSINE
 
+    def state(self) -> TrainingState:
+        """See `FlowCoordinates.state`."""
+        return TrainingState(arrays={"mixing": self.mixing})
+
+    def restore(self, state: TrainingState) -> None:
+        """See `FlowCoordinates.restore`."""
+        self.mixing = state.tensor("mixing", self.mixing)
+
     def renewed(self, y: Tensor) -> Tensor:
         """Coordinates of the same neurons in mixtures that are independent again; y itself if they still are."""
         rows = y.view(self.shape)
@@ -98,6 +107,14 @@ class IndependentPolarNeurons(PolarCoordinates):
     def outworn(self, y: Tensor) -> Tensor:
         """See `IndependentNeurons.outworn`."""
         return largest_cosine(self._split(y)[0]) >= LARGEST_COSINE
+
+    def state(self) -> TrainingState:
+        """See `FlowCoordinates.state`."""
+        return TrainingState(arrays={"mixing": self.mixing})
+
+    def restore(self, state: TrainingState) -> None:
+        """See `FlowCoordinates.restore`."""
+        self.mixing = state.tensor("mixing", self.mixing)
 
     def renewed(self, y: Tensor) -> Tensor:
         """See `IndependentNeurons.renewed`."""

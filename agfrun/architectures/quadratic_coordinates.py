@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,7 +13,8 @@ from agfrun.architectures.quadratic_output import OutputLoss
 from agfrun.arrays import as_tensor, native
 from agfrun.dynamics.coordinates import relative_error_of_neurons, sizes_of_neurons
 from agfrun.dynamics.extrapolation import PartlyStiffCoordinates
-from agfrun.dynamics.linearization import Linearization, Solver, step_matrix
+from agfrun.dynamics.linearization import ArraySolver, Linearization, Solver, lapack_cholesky, step_matrix
+from agfrun.dynamics.trajectory import FloatArray
 
 if TYPE_CHECKING:
     from agfrun.architectures.quadratic_modadd import QuadraticModadd
@@ -132,6 +134,8 @@ class TemplateLinearization:
         """See `Linearization.solver`."""
         if self.count == 0:
             return lambda right: right
+        if self.jacobian.device.type == "cpu":
+            return self._lapack_solver(step)
         template, rest = (torch.linalg.cholesky_ex(step_matrix(matrix, step))
                           for matrix in (self.jacobian, self.coupling))
         if bool(template.info) or bool(rest.info):
@@ -146,6 +150,31 @@ class TemplateLinearization:
             return result.view(-1)
 
         return solve
+
+    def _lapack_solver(self, step: float) -> Solver | None:
+        """The same without a copy of the factors for every right side."""
+        template, rest = (lapack_cholesky(step_matrix(matrix, step).numpy())
+                          for matrix in (self.jacobian, self.coupling))
+        if template is None or rest is None:
+            return None
+        chosen: Any = slice(None) if self.chosen is None else self.chosen.numpy()
+
+        def solve(right: Tensor) -> Tensor:
+            rows = right.view(self.shape).numpy()
+            result = rows.copy()
+            result[chosen] = self._solved(template, rest, rows[chosen])
+            return torch.from_numpy(result.reshape(-1))
+
+        return solve
+
+    def _solved(self, template: ArraySolver, rest: ArraySolver, rows: FloatArray) -> FloatArray:
+        """Rows (K, 2r + q) of the chosen neurons, solved for; see `solve_template`."""
+        result = np.empty_like(rows)
+        known = rows[:, : self.inside]
+        result[:, : self.inside] = template(known.reshape(-1)).reshape(known.shape)
+        if self.inside < rows.shape[1]:
+            result[:, self.inside :] = rest(rows[:, self.inside :])
+        return result
 
 
 def solve_template(template: Tensor, rest: Tensor, rows: Tensor, inside: int) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from agfrun.architectures.quadratic_coordinates import TemplateCoordinates, expanded, reduced, solve_template
 from agfrun.arrays import as_tensor, native
-from agfrun.dynamics.linearization import Solver, step_matrix
+from agfrun.dynamics.linearization import SMALLEST_BY_TRIANGLES, Solver, lapack_of_members, step_matrix
 from agfrun.ensemble.flow import EnsembleFlow
 
 
@@ -81,10 +81,27 @@ class TemplateEnsembleLinearization:
 
     def solver(self, steps: Tensor) -> tuple[Solver, Tensor]:
         """See `EnsembleLinearization.solver`."""
-        template, rest = (torch.linalg.cholesky_ex(step_matrix(matrix, steps[:, None, None]))
-                          for matrix in (self.jacobian, self.coupling))
+        template = step_matrix(self.jacobian, steps[:, None, None])
+        rest, undone = torch.linalg.cholesky_ex(step_matrix(self.coupling, steps[:, None, None]))
+        if template.device.type == "cpu" and template.shape[-1] >= SMALLEST_BY_TRIANGLES:
+            return self._lapack_solver(template, rest, undone)
+        factor, failed = torch.linalg.cholesky_ex(template)
 
         def solve(right: Tensor) -> Tensor:
-            return solve_template(template.L, rest.L, right.view(self.shape), self.inside).flatten(1)
+            return solve_template(factor, rest, right.view(self.shape), self.inside).flatten(1)
 
-        return solve, (template.info != 0) | (rest.info != 0)
+        return solve, (failed != 0) | (undone != 0)
+
+    def _lapack_solver(self, template: Tensor, rest: Tensor, undone: Tensor) -> tuple[Solver, Tensor]:
+        """The same, with the large matrices member by member."""
+        solve_known, failed = lapack_of_members(template, symmetric=True)
+
+        def solve(right: Tensor) -> Tensor:
+            rows = right.view(self.shape)
+            known = rows[..., : self.inside]
+            solved = solve_known(known.flatten(1)).view(known.shape)
+            if self.inside == rows.shape[-1]:
+                return solved.flatten(1)
+            return torch.cat([solved, torch.cholesky_solve(rows[..., self.inside :], rest)], dim=-1).flatten(1)
+
+        return solve, failed | (undone != 0)

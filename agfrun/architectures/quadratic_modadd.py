@@ -51,6 +51,10 @@ class QuadraticModaddConfig(ModelConfig):
         """See `ModelConfig.check`."""
         require("model.width", self.width, self.width >= 1, "an integer of at least 1")
 
+    def neurons_shape(self, data: ModularAddition) -> tuple[int, int]:
+        """See `ModelConfig.neurons_shape`."""
+        return self.width, 3 * data.p
+
     def build(self, data: ModularAddition) -> QuadraticModadd:
         """See `ModelConfig.build`."""
         return QuadraticModadd(data, self.width)

@@ -39,6 +39,10 @@ class _TwoLayerConfig(ModelConfig):
         """See `ModelConfig.check`."""
         require("model.width", self.width, self.width >= 1, "an integer of at least 1")
 
+    def neurons_shape(self, data: Samples) -> tuple[int, int]:
+        """See `ModelConfig.neurons_shape`."""
+        return self.width, data.inputs.shape[1] + data.targets.shape[1]
+
 
 @dataclass
 class _KinkedConfig(_TwoLayerConfig):

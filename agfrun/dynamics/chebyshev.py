@@ -17,6 +17,7 @@ from torch import Tensor
 
 from agfrun.dynamics.coordinates import FlowCoordinates
 from agfrun.dynamics.integrate import Attempt, IntegrationStatistics, Stepper
+from agfrun.dynamics.training_state import TrainingState
 
 LARGEST_STAGE_COUNT = 400
 
@@ -31,6 +32,14 @@ class RungeKuttaChebyshev(Stepper):
         super().__init__(coordinates, statistics)
         self.direction: Tensor | None = None
         self.radius = 0.0
+
+    def state(self) -> TrainingState:
+        """The vector that the next power iteration starts from."""
+        return TrainingState(arrays={} if self.direction is None else {"direction": self.direction})
+
+    def restore(self, state: TrainingState, like: Tensor) -> None:
+        """See `Stepper.restore`."""
+        self.direction = state.tensor("direction", like) if "direction" in state.arrays else None
 
     def begin(self, y: Tensor, velocity: Tensor) -> None:
         """Estimate the spectral radius at y."""

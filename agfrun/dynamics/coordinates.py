@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from agfrun.dynamics.linearization import DenseLinearization, Linearization
+from agfrun.dynamics.training_state import TrainingState
 
 if TYPE_CHECKING:
     from agfrun.architectures.base import Architecture
@@ -45,6 +46,15 @@ class FlowCoordinates(ABC):
         Called between steps. What was decoded before stays as it is; coordinates from before are void.
         """
         return y
+
+    def state(self) -> TrainingState:
+        """What `renewed` has changed; these coordinates never change unless a subclass says so."""
+        return TrainingState()
+
+    def restore(self, state: TrainingState) -> None:
+        """Take up a state of coordinates that were made from the same neurons."""
+        if state.arrays:
+            raise ValueError(f"{type(self).__name__} never change")
 
     def scaled(self, y: Tensor) -> tuple[Tensor, Tensor | None]:
         """Neurons as (K, D) times exp of log scales (K,), for norms below the smallest float; None: all zero."""

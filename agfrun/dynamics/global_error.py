@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from agfrun.dynamics.linearization import Solver
+from agfrun.dynamics.training_state import TrainingState
 
 # Decline of the loss over an e-fold of time, as a share of what there was at first, that makes a drop.
 DROP = 0.05
@@ -51,6 +52,16 @@ class GlobalError:
     def restart(self) -> None:
         """Forget the error so far, because coordinates have changed; what was seen of it stays."""
         self.delta = None
+
+    def state(self) -> TrainingState:
+        """The error so far."""
+        return TrainingState({"initial_loss": self.initial_loss, "time_error": self.time_error},
+                             {} if self.delta is None else {"delta": self.delta})
+
+    def restore(self, state: TrainingState, like: Tensor) -> None:
+        """Take up a state; `like` is the path's coordinates (n,)."""
+        self.initial_loss, self.time_error = float(state.numbers["initial_loss"]), state.numbers["time_error"]
+        self.delta = state.tensor("delta", like) if "delta" in state.arrays else None
 
     def look(self, time: float, velocity: Tensor, loss_rate: float) -> None:
         """Note the shift at the end of a step, if the loss is dropping there.

@@ -76,7 +76,8 @@ class Rosenbrock(Stepper):
             def rows(table: tuple[tuple[float, ...], ...]) -> list[Tensor]:
                 return [torch.tensor(row, dtype=y.dtype, device=y.device) for row in table]
 
-            self.weights = (rows(STAGE), rows(COUPLING), rows((RESULT,))[0], torch.stack(rows(DENSE)))
+            coupling = [GAMMA * row for row in rows(COUPLING)]
+            self.weights = (rows(STAGE), coupling, rows((RESULT,))[0], torch.stack(rows(DENSE)))
 
     def attempt(self, step: float) -> Attempt | None:
         """One step; None if I - h gamma J is not positive definite (it grows faster than the step)."""
@@ -85,7 +86,7 @@ class Rosenbrock(Stepper):
         if solve is None or self.weights is None:
             return None
         increments = self._increments(step, solve)
-        y, y_new = self.y, self.y + self.weights[2] @ increments
+        y, y_new = self.y, torch.addmv(self.y, increments.T, self.weights[2])
         dense = self.weights[3] @ increments
 
         def interpolant(fraction: float) -> Tensor:
@@ -100,12 +101,9 @@ class Rosenbrock(Stepper):
         assert self.weights is not None
         stage_weights, coupling_weights = self.weights[:2]
         increments = self.y.new_empty(8, self.y.shape[0])
-        for i in range(8):
-            if i == 0:
-                right = self.velocity * (step * GAMMA)
-            else:
-                done = increments[:i]
-                velocity = self.loss_and_velocity(self.y + stage_weights[i] @ done)[1]
-                right = velocity * (step * GAMMA) + GAMMA * (coupling_weights[i] @ done)
-            increments[i] = solve(right)
+        increments[0] = solve(self.velocity * (step * GAMMA))
+        for i in range(1, 8):
+            done = increments[:i].T
+            velocity = self.loss_and_velocity(torch.addmv(self.y, done, stage_weights[i]))[1]
+            increments[i] = solve(torch.addmv(velocity, done, coupling_weights[i], beta=step * GAMMA))
         return increments

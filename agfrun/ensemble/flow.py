@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from agfrun.dynamics.linearization import Solver, step_matrix
+from agfrun.dynamics.linearization import SMALLEST_BY_TRIANGLES, Solver, lapack_of_members, step_matrix
 
 
 class EnsembleLinearization(Protocol):
@@ -89,6 +89,8 @@ class DenseEnsembleLinearization:
     def solver(self, steps: Tensor) -> tuple[Solver, Tensor]:
         """By Cholesky factorization where the Jacobians are symmetric, else by LU."""
         matrix = step_matrix(self.jacobian, steps[:, None, None])
+        if matrix.device.type == "cpu" and matrix.shape[-1] >= SMALLEST_BY_TRIANGLES:
+            return lapack_of_members(matrix, self.symmetric)
         if self.symmetric:
             factor, failed = torch.linalg.cholesky_ex(matrix)
             return lambda right: torch.cholesky_solve(right[..., None], factor)[..., 0], failed != 0

@@ -10,13 +10,20 @@ from torch import Tensor
 
 from agfrun.architectures.base import Architecture
 from agfrun.dynamics.clock import flow_time_per_step, loss_factor
-from agfrun.dynamics.gradient_descent import LOOK_EVERY, LOSS_CHANGE, SMALLEST_LOSS, STEP_GROWTH
+from agfrun.dynamics.gradient_descent import (
+    DIVERGED,
+    LOOK_EVERY,
+    LOSS_CHANGE,
+    SMALLEST_LOSS,
+    STEP_GROWTH,
+    diverged_at,
+)
 from agfrun.dynamics.integrate import IntegrationStatistics
+from agfrun.dynamics.interruption import Interruption
 from agfrun.dynamics.result import TrainingResult
 from agfrun.dynamics.trajectory import BoolArray, FloatArray, IntArray
 from agfrun.ensemble.flow import EnsembleFlow
 from agfrun.ensemble.gradient_flow import EnsembleProgress
-from agfrun.ensemble.interruption import Interruption
 from agfrun.ensemble.recording import EnsembleRecorder, Moments
 
 
@@ -115,17 +122,18 @@ class _Watch:
     def look(self, step: int, losses: Tensor, descent: _Descent) -> BoolArray:
         """Record what is new; which of the running members are to go on, (B,)."""
         loss: FloatArray = losses.double().cpu().numpy()
-        members, finite = self.members, np.isfinite(loss)
+        members = self.members
         if step == 0:
             self.initial[:] = loss
-        done = self._converged(losses).cpu().numpy() & finite
-        at_end = finite & (step >= self.steps[members])
-        news = (finite & (self._is_news(step, loss) | at_end | done)) | (step == 0)
+        near = np.isfinite(loss) & ~(loss > DIVERGED * self.initial[members])
+        done = self._converged(losses).cpu().numpy() & near
+        at_end = near & (step >= self.steps[members])
+        news = (near & (self._is_news(step, loss) | at_end | done)) | (step == 0)
         if news.any():
             self._record(step, loss, np.flatnonzero(news), descent)
-        going: BoolArray = finite & ~done & ~at_end
+        going: BoolArray = near & ~done & ~at_end
         for place in np.flatnonzero(~going).tolist():
-            self.endings[members[place]] = self._ending(step, bool(finite[place]), bool(done[place]))
+            self.endings[members[place]] = self._ending(step, float(loss[place]), bool(near[place]), bool(done[place]))
             self.last[members[place]] = step
         return going
 
@@ -146,10 +154,10 @@ class _Watch:
         self.recorder.record(moments, *descent.flow.select(chosen).scaled(descent.y[chosen]))
         self.recorded_loss[members], self.recorded_step[members] = loss[places], step
 
-    def _ending(self, step: int, finite: bool, converged: bool) -> tuple[str, str]:
+    def _ending(self, step: int, loss: float, near: bool, converged: bool) -> tuple[str, str]:
         """Status and reason, in the words of a single run."""
-        if not finite:
-            return "diverged", f"the loss is not finite at step {step}; try a smaller train.learning_rate"
+        if not near:
+            return "diverged", diverged_at(step, loss)
         if converged:
             return "converged", f"all but {self.convergence:g} of the loss was learned at step {step}"
         return "horizon", f"all {step} steps were taken"

@@ -11,6 +11,7 @@ from torch import Tensor
 from agfrun.architectures.base import Architecture
 from agfrun.dynamics.gradient_flow import FINEST_SAMPLING, LOG_CHANGE, LOSS_SHARE, SMALLEST_SHARE
 from agfrun.dynamics.integrate import IntegrationStatistics
+from agfrun.dynamics.interruption import Interruption
 from agfrun.dynamics.result import TrainingResult
 from agfrun.dynamics.trajectory import FloatArray, IntArray
 from agfrun.ensemble.flow import EnsembleFlow
@@ -23,7 +24,6 @@ from agfrun.ensemble.integrate import (
     EnsembleIntegration,
     EnsembleStep,
 )
-from agfrun.ensemble.interruption import Interruption
 from agfrun.ensemble.recording import EnsembleRecorder, Moments
 
 # Called with the number of members that have ended.
@@ -170,7 +170,7 @@ class _EnsembleTraining:
         if state == AT_END:
             return "horizon", f"the horizon {self.horizons[self.members[place]]:.6g} was reached"
         if state == STALLED:
-            return "diverged", f"integration stalled at time {seen.start[place]:.6g}: no step is short enough"
+            return "stalled", f"integration stalled at time {seen.start[place]:.6g}: no step is short enough"
         return "diverged", f"the loss is not finite at time {end:.6g}"
 
     def _end_at_start(self) -> None:

@@ -21,9 +21,10 @@ from agfrun.ensemble.training import Batch, batches, train_members
 from agfrun.errors import AgfrunError
 from agfrun.pipeline import StageClock, judge, prepare, run
 from agfrun.problem import build_architecture, draw_initialization
-from agfrun.report.run_files import RunFiles
-from agfrun.schema import EnsembleConfig, RunConfig, validate
+from agfrun.report.run_files import RunFiles, opened
+from agfrun.schema import EnsembleConfig, RunConfig
 from agfrun.studies.series import attempt
+from agfrun.validation import validate
 
 
 @dataclass
@@ -75,8 +76,20 @@ def run_ensemble(config: RunConfig, *, output_dir: Path | str | None = None, pro
         KeyboardInterrupt: interrupted; what is finished is written.
     """
     validate(config)
+    with opened(output_dir, config.overwrite) as files:
+        ensemble = _run_members(config, files, progress, command)
+    if ensemble.interrupted:
+        raise KeyboardInterrupt
+    if not ensemble.verdict["finished_members"]:
+        first = ensemble.members[0]
+        raise AgfrunError(f"none of the {len(ensemble.members)} members came to its end; the first {first.status}: "
+                          f"{first.reason}")
+    return ensemble
+
+
+def _run_members(config: RunConfig, files: RunFiles | None, progress: bool | None,
+                 command: Sequence[str] | None) -> EnsembleResult:
     clock = StageClock()
-    files = RunFiles(Path(output_dir), overwrite=config.overwrite) if output_dir is not None else None
     ensemble = EnsembleResult(config, members_of(config), wall_seconds=clock.seconds)
     shown = sys.stderr.isatty() if progress is None else progress
     with clock.stage("build"):
@@ -97,12 +110,6 @@ def run_ensemble(config: RunConfig, *, output_dir: Path | str | None = None, pro
         write_ensemble(files, config, ensemble.members, ensemble.programs, ensemble.verdict, ensemble.interrupted,
                        clock, command)
         ensemble.output_dir = files.folder
-    if ensemble.interrupted:
-        raise KeyboardInterrupt
-    if not ensemble.verdict["finished_members"]:
-        first = ensemble.members[0]
-        raise AgfrunError(f"none of the {len(ensemble.members)} members came to its end; the first {first.status}: "
-                          f"{first.reason}")
     return ensemble
 
 

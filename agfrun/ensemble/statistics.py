@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from agfrun.ensemble.members import Member
+from agfrun.dynamics.statuses import GAVE_UP
+
+if TYPE_CHECKING:  # figures use the interval, and import no torch
+    from agfrun.ensemble.members import Member
 
 # Of the standard normal distribution, for intervals of 95%.
 QUANTILE = 1.959963984540054
@@ -59,7 +62,7 @@ class Agreement:
 
 def is_in_order(member: Member) -> bool | None:
     """Whether all predicted acquisitions come in their order; None if there is nothing to compare."""
-    if member.result is None or member.status == "diverged" or not member.result.verdict["predicted_acquisitions"]:
+    if member.result is None or member.status in GAVE_UP or not member.result.verdict["predicted_acquisitions"]:
         return None
     return bool(member.result.verdict["in_predicted_order"] == member.result.verdict["predicted_acquisitions"])
 

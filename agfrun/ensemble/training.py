@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,7 +50,7 @@ class Batch:
     reason: str
     coordinates: str
 
-    def report(self, seconds: float, failure: str) -> dict[str, object]:
+    def report(self, seconds: float, failure: str) -> dict[str, Any]:
         """For the manifest; `failure` is why the members could not be trained together after all."""
         reason = failure or self.reason
         return {
@@ -61,7 +62,7 @@ class Batch:
         }
 
 
-def train_members(batch: Batch, progress: EnsembleProgress | None) -> dict[str, object]:
+def train_members(batch: Batch, progress: EnsembleProgress | None) -> dict[str, Any]:
     """Train the members of a batch, in place, until they have ended or are interrupted; a report for the manifest.
 
     Should the whole batch fail, its members are trained one after another, so that the failure stays with

@@ -22,8 +22,9 @@ from agfrun.ensemble.members import Member, members_of
 from agfrun.ensemble.training import Batch, batches, train_members
 from agfrun.pipeline import Plan
 from agfrun.problem import build_architecture, draw_initialization
-from agfrun.schema import EnsembleConfig, GradientFlowConfig, InitConfig, RunConfig, TrainConfig, validate
+from agfrun.schema import EnsembleConfig, GradientFlowConfig, InitConfig, RunConfig, TrainConfig
 from agfrun.training import train
+from agfrun.validation import validate
 
 
 def flow(horizon: float, **changes: Any) -> GradientFlowConfig:

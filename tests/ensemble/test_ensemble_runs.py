@@ -22,7 +22,8 @@ from agfrun.report import tables
 from agfrun.report.ensemble_tables import MEMBERS, with_members
 from agfrun.report.redraw import redraw
 from agfrun.report.tables import read_table
-from agfrun.schema import AgfConfig, EnsembleConfig, GradientFlowConfig, InitConfig, RunConfig, validate
+from agfrun.schema import AgfConfig, EnsembleConfig, GradientFlowConfig, InitConfig, RunConfig
+from agfrun.validation import validate
 
 LEADING = ["member", "seed", "init_scale"]
 SCHEMAS = (tables.LOSS, tables.FEATURES, tables.NEURONS, tables.EVENTS, tables.COMPARISON, tables.CLAIMS)
@@ -237,7 +238,7 @@ def test_command_line_reaches_the_ensemble(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("changes", "message"), [
-    ({"ensemble": EnsembleConfig(0)}, r"ensemble\.seeds=0 .*at least 1"),
+    ({"ensemble": EnsembleConfig(0)}, r"ensemble\.seeds=0 .*from 1 to 100000"),
     ({"ensemble": EnsembleConfig(2, [])}, r"ensemble\.scales=\[\]"),
     ({"ensemble": EnsembleConfig(2, [1e-2, 1e-2])}, r"ensemble\.scales=.*different"),
     ({"ensemble": EnsembleConfig(2, [1e-2, -1.0])}, r"ensemble\.scales=.*above 0"),

@@ -20,11 +20,11 @@ from agfrun.architectures.quadratic_modadd import QuadraticModaddConfig
 from agfrun.data.modular_addition import ModularAdditionConfig
 from agfrun.dynamics.coordinates import FlowCoordinates
 from agfrun.dynamics.integrate import StepController
+from agfrun.dynamics.interruption import Interruption
 from agfrun.dynamics.recorder import Recorder
 from agfrun.ensemble import recording
 from agfrun.ensemble.flow import DenseEnsembleLinearization
 from agfrun.ensemble.integrate import AT_END, NOT_FINITE, RUNNING, STALLED, EnsembleIntegration
-from agfrun.ensemble.interruption import Interruption
 from agfrun.ensemble.recording import EnsembleRecorder, Moments
 from agfrun.ensemble.stacked_flow import StackedFlow, stacked_flow
 from agfrun.ensemble.stacking import NotStackable, Stack, structure

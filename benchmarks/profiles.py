@@ -1,0 +1,204 @@
+"""Steps of the flow and of gradient descent, timed and counted, for `benchmarks.bounds`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from agfrun.architectures.quadratic_coordinates import TemplateCoordinates
+from agfrun.dynamics.coordinates import EuclideanCoordinates, FlowCoordinates
+from agfrun.dynamics.gradient_flow import train_by_gradient_flow
+from agfrun.dynamics.integrate import IntegrationStatistics, integrate
+from agfrun.dynamics.rosenbrock import Rosenbrock
+from benchmarks.counting import Work, cholesky_flops, count_numpy, count_torch, lu_flops, solve_flops
+from benchmarks.gradients import SCALE, descend, paper_rate
+from benchmarks.limits import Limits
+from benchmarks.problems import EXPERIMENTS, Instance, build
+from benchmarks.settings import Row, Settings
+from benchmarks.timing import alternate, repeated, seconds_of
+
+STEP, DESCENT = "step of a small network", "step of gradient descent"
+# As long as an integration has to be to show what a step costs; others go to the experiment's horizon.
+HORIZONS = {"modular_addition": 300.0, "relu": 20.0}
+QUICK_HORIZON = 10.0
+TOLERANCE = 1e-6
+# Solves of a step of Rodas5P, and of carrying its error on.
+STAGES, CARRIED = 8, 2
+
+
+@dataclass(frozen=True)
+class Part:
+    """One thing that was measured.
+
+    Attributes:
+        target, network, quantity, size, note: for the table.
+        seconds: it took.
+        work: counted.
+        start: seconds that its operations take to start; None is the number of operations times that of torch.
+        streams: whether its operands come from memory.
+    """
+
+    target: str
+    network: str
+    quantity: str
+    seconds: float
+    work: Work | None = None
+    size: float | None = None
+    start: float | None = None
+    streams: bool = False
+    note: str = ""
+
+    def row(self, limits: Limits) -> Row:
+        """Its row of the table."""
+        row: Row = {"target": self.target, "network": self.network, "quantity": self.quantity, "size": self.size,
+                    "status": "ok", "microseconds": 1e6 * self.seconds, "note": self.note}
+        if self.work is None:
+            return row
+        start = self.work.operations * limits.torch_start if self.start is None else self.start
+        times = {"start": start, "arithmetic": self.work.flops / limits.flops,
+                 "memory": self.work.moved / limits.bandwidth}
+        bounding = {name: value for name, value in times.items() if name != "memory" or self.streams}
+        bounded_by = max(bounding, key=bounding.__getitem__)
+        bound = bounding[bounded_by]
+        return row | {
+            "operations": self.work.operations, "flops": self.work.flops, "moved_bytes": self.work.moved,
+            **{f"{name}_us": 1e6 * value for name, value in times.items()}, "bound_us": 1e6 * bound,
+            "bounded_by": bounded_by, "distance": self.seconds / bound if bound > 0 else None,
+            "gflops_per_second": 1e-9 * self.work.flops / self.seconds}
+
+
+def integration(
+    instance: Instance, horizon: float, tolerance: float = TOLERANCE
+) -> tuple[float, IntegrationStatistics]:
+    """Seconds of the steps alone, nothing recorded, and their statistics."""
+    coordinates = instance.architecture.flow_coordinates(instance.initial)
+    y, statistics = coordinates.encode(instance.initial), IntegrationStatistics()
+
+    def steps() -> None:
+        for _ in integrate(Rosenbrock(coordinates, statistics), y, 0.0, horizon, tolerance, estimate_error=True):
+            pass
+
+    return seconds_of(steps), statistics
+
+
+def horizon_of(name: str, settings: Settings) -> float:
+    """How far an experiment is integrated here."""
+    horizon = HORIZONS.get(name, EXPERIMENTS[name].horizon)
+    return min(horizon, QUICK_HORIZON) if settings.quick else horizon
+
+
+def steps_of_the_flow(settings: Settings, limits: Limits) -> Iterator[Part]:
+    """A step of diagonal, attention and linear networks, recorded and not, and what it starts."""
+    for name in ("diagonal",) if settings.quick else ("diagonal", "attention", "linear"):
+        instance, horizon = build(name), horizon_of(name, settings)
+        timings = alternate({
+            "steps": lambda i=instance, h=horizon: integration(i, h)[0],  # type: ignore[misc]
+            "recorded": lambda i=instance, h=horizon: seconds_of(lambda: _train(i, h))}, settings.repeats, budget=15.0)  # type: ignore[misc]
+        statistics = integration(instance, horizon)[1]
+        count, size = statistics.accepted_steps, unknowns(instance)
+        solves = STAGES * statistics.factorizations + CARRIED * count
+        factor = cholesky_flops(size) if _symmetric(instance) else lu_flops(size)
+        lapack = Work(statistics.factorizations + solves,
+                      statistics.factorizations * factor + solves * solve_flops(size),
+                      8.0 * size**2 * (statistics.factorizations + solves))
+        for quantity, key, function in (
+                ("a step, nothing recorded", "steps", lambda i=instance, h=horizon: integration(i, h)),
+                ("a step with its recording", "recorded", lambda i=instance, h=horizon: _train(i, h))):
+            torch_work = count_torch(function)
+            start = torch_work.operations * limits.torch_start + lapack.operations * limits.lapack_start
+            note = (f"{count} steps, {statistics.rejected_steps} rejected, {statistics.gradient_evaluations} "
+                    f"gradients; {torch_work.operations / count:.0f} operations of torch")
+            yield Part(STEP, name, quantity, timings[key].median / count, torch_work.plus(lapack).scaled(1 / count),
+                       size, start / count, note=note)
+        yield gradient_part(STEP, instance, settings)
+
+
+def _train(instance: Instance, horizon: float) -> object:
+    return train_by_gradient_flow(instance.architecture, instance.initial, horizon, tolerance=TOLERANCE,
+                                  convergence=0.0)
+
+
+def unknowns(instance: Instance) -> int:
+    """Coordinates of the flow of an experiment."""
+    return instance.architecture.flow_coordinates(instance.initial).encode(instance.initial).numel()
+
+
+def _symmetric(instance: Instance) -> bool:
+    return instance.architecture.flow_coordinates(instance.initial).symmetric
+
+
+def gradient_work(coordinates: FlowCoordinates, y: Tensor) -> Work:
+    """Work of one loss and velocity at y."""
+    work = count_torch(lambda: coordinates.loss_and_velocity(y))
+    if isinstance(coordinates, TemplateCoordinates) and coordinates.output_loss is not None:
+        rows = y.view(coordinates.count, -1).numpy()
+        work = work.plus(count_numpy(coordinates.output_loss.loss_and_utility_gradient, rows))
+    return work
+
+
+def gradient_part(target: str, instance: Instance, settings: Settings) -> Part:
+    """One loss and velocity at the start of an experiment."""
+    coordinates = instance.architecture.flow_coordinates(instance.initial)
+    y = coordinates.encode(instance.initial)
+    seconds = median_seconds(lambda: coordinates.loss_and_velocity(y), settings)
+    return Part(target, instance.name, "a gradient", seconds, gradient_work(coordinates, y), y.numel())
+
+
+def median_seconds(function: Callable[[], object], settings: Settings) -> float:
+    """Median seconds of a call."""
+    return alternate({"it": repeated(function, settings.shortest / 2)}, settings.repeats)["it"].median
+
+
+def steps_of_descent(settings: Settings, limits: Limits) -> Iterator[Part]:
+    """A step with and without its recording, and that of the compiled loop."""
+    for name in ("diagonal",) if settings.quick else ("diagonal", "linear", "attention", "modular_addition"):
+        instance = build(name)
+        start, steps = instance.neurons_at(SCALE), 50 if settings.quick else 5000
+        bare, work = bare_descent(instance, start)
+        ways: dict[str, Callable[[], float]] = {
+            "with its recording": lambda i=instance, s=start, n=steps: seconds_of(  # type: ignore[misc]
+                lambda: descend(i, s, n)) / n,
+            "nothing recorded": lambda b=bare, n=steps: seconds_of(lambda: b(n)) / n}  # type: ignore[misc]
+        compiled = _scan(instance, start, steps)
+        if compiled is not None:
+            ways["compiled by JAX"] = compiled
+        timings = alternate(ways, settings.repeats, budget=6.0)
+        for way, timing in timings.items():
+            # Compiled, nothing is started from Python.
+            begun = 0.0 if way == "compiled by JAX" else None
+            yield Part(DESCENT, name, f"a step, {way}", timing.median, work, start.numel(), begun,
+                       note=f"{steps} steps")
+
+
+def bare_descent(instance: Instance, start: Tensor) -> tuple[Callable[[int], Tensor], Work]:
+    """Gradient descent as agfrun does it without looking at the loss, to the neurons; and the work of one step."""
+    coordinates = instance.architecture.flow_coordinates(start)
+    if not coordinates.isometric:
+        coordinates = EuclideanCoordinates(instance.architecture, start, None)
+    y = coordinates.encode(start).clone()
+    momentum, drive, rate = instance.published.momentum, torch.zeros_like(y), paper_rate(instance)
+
+    def descend_on(steps: int) -> Tensor:
+        for _ in range(steps):
+            drive.mul_(momentum).add_(coordinates.loss_and_velocity(y)[1])
+            y.add_(drive, alpha=rate)
+        return coordinates.decode(y)
+
+    own, pull = y.clone(), drive.clone()
+    update = count_torch(lambda: own.add_(pull.mul_(momentum).add_(y), alpha=rate))
+    return descend_on, gradient_work(coordinates, y).plus(update)
+
+
+def _scan(instance: Instance, start: Tensor, steps: int) -> Callable[[], float] | None:
+    try:
+        from benchmarks.jax_networks import array, gradient_descent, jax_loss
+    except ImportError:
+        return None
+    momentum = instance.published.momentum
+    program = gradient_descent(jax_loss(instance.architecture), paper_rate(instance), momentum, steps)
+    theta = array(start)
+    program(theta).block_until_ready()
+    return lambda: seconds_of(lambda: program(theta).block_until_ready()) / steps
