@@ -13,6 +13,8 @@ from agfrun.theory.theory import Theory
 COMPARED_KINDS = ("acquisition", "activation")
 # Below this share of the initial loss a level counts as zero, and its error is taken relative to it.
 ZERO_LEVEL = 1e-3
+# Predicted times that differ by no more than this share are the same: what comes first of them is rounding.
+TIE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ def match_events(predicted: Sequence[Event], measured: Sequence[Event], kind: st
     Prediction and training start from the same neurons, so an activation is first matched to that of the
     same neuron (its n-th to its n-th); what is left, and every acquisition, is matched by feature (the n-th
     of a feature to its n-th). The order matches where the sequences of features agree up to and including
-    the event.
+    the event; events that are predicted for one time come in no order.
     """
     ours = [event for event in predicted if event.kind == kind]
     theirs = [event for event in measured if event.kind == kind]
@@ -38,11 +40,27 @@ def match_events(predicted: Sequence[Event], measured: Sequence[Event], kind: st
     left = [event for event in ours if event not in partners]
     taken = list(partners.values())
     partners |= _pair(left, [event for event in theirs if event not in taken], lambda event: event.feature)
-    matches, agree = [], True
-    for rank, event in enumerate(ours):
+    in_order: dict[Event, bool] = {}
+    agree = True
+    for rank, event in enumerate(_ties_as_in(ours, theirs)):
         agree = agree and rank < len(theirs) and theirs[rank].feature == event.feature
-        matches.append(Match(event, partners.get(event), agree))
-    return matches
+        in_order[event] = agree
+    return [Match(event, partners.get(event), in_order[event]) for event in ours]
+
+
+def _ties_as_in(ours: Sequence[Event], theirs: Sequence[Event]) -> list[Event]:
+    """Our events, those of one time in the order in which theirs at these places come."""
+    ordered: list[Event] = []
+    while len(ordered) < len(ours):
+        start = len(ordered)
+        tied = [event for event in ours[start:] if event.time <= ours[start].time * (1 + TIE)]
+        for other in theirs[start : start + len(tied)]:
+            same = next((event for event in tied if event.feature == other.feature), None)
+            if same is not None:
+                tied.remove(same)
+                ordered.append(same)
+        ordered += tied
+    return ordered
 
 
 def _pair(ours: Sequence[Event], theirs: Sequence[Event], key: Callable[[Event], object]) -> dict[Event, Event]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pandas as pd
 from tqdm import tqdm
 
-from agfrun.checks import require
+from agfrun.checks import require, require_seeds
 from agfrun.errors import ConfigError
 from agfrun.registry import register_study
 from agfrun.schema import RunConfig, StudyConfig
@@ -41,7 +41,7 @@ class ClaimsConfig(StudyConfig):
 
     def check(self, config: RunConfig) -> None:
         """See `StudyConfig.check`."""
-        require("study.seeds", self.seeds, self.seeds >= 1, "an integer of at least 1")
+        require_seeds(self.seeds)
         require("dtype", config.dtype, config.dtype == "float64", "float64 with study=claims")
         require("study.only", self.only, self.only is None or len(self.only) > 0,
                 "a list of claims or networks, or null for all")

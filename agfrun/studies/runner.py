@@ -11,9 +11,10 @@ from pathlib import Path
 import pandas as pd
 
 from agfrun.manifest import provenance
-from agfrun.report.run_files import RunFiles
-from agfrun.schema import RunConfig, StudyConfig, config_hash, validate
+from agfrun.report.run_files import RunFiles, opened
+from agfrun.schema import RunConfig, StudyConfig, config_hash
 from agfrun.studies.study import StudyResult
+from agfrun.validation import validate
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,13 @@ def execute_study(
         OutputError: the folder cannot be written, or holds a finished run and `overwrite` is off.
     """
     validate(config)
+    with opened(output_dir, config.overwrite) as files:
+        return _study(study, config, files, progress, command)
+
+
+def _study(study: StudyConfig, config: RunConfig, files: RunFiles | None, progress: bool | None,
+           command: Sequence[str] | None) -> FinishedStudy:
     started = time.perf_counter()
-    files = RunFiles(Path(output_dir), overwrite=config.overwrite) if output_dir is not None else None
 
     def save(tables: Mapping[str, pd.DataFrame]) -> None:
         if files is not None:

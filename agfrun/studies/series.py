@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 import pandas as pd
 from tqdm import tqdm
 
-from agfrun.checks import require
+from agfrun.checks import require, require_seeds
 from agfrun.errors import AgfrunError
 from agfrun.schema import RunConfig
 from agfrun.studies.compare import CompareConfig
@@ -61,7 +61,7 @@ def check_seeds(config: RunConfig, count: int) -> None:
     Raises:
         ConfigError: none, or several where the initialization is not random.
     """
-    require("study.seeds", count, count >= 1, "an integer of at least 1")
+    require_seeds(count)
     require("study.seeds", count, count == 1 or config.init.name != "deterministic",
             "1 with init=deterministic, which no seed changes")
 

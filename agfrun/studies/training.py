@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agfrun.dynamics.result import TrainingResult
+from agfrun.dynamics.statuses import GAVE_UP
 from agfrun.errors import ConfigError, DivergenceError
 from agfrun.problem import build_problem
 from agfrun.schema import RunConfig
@@ -33,6 +34,6 @@ def train_alone(config: RunConfig) -> TrainingResult:
     result = train(config, problem, config.train.horizon or 0.0, progress=False)
     if result.status == "interrupted":
         raise KeyboardInterrupt
-    if result.status == "diverged":
-        raise DivergenceError(f"training diverged: {result.reason}")
+    if result.status in GAVE_UP:
+        raise DivergenceError(f"training {result.status}: {result.reason}")
     return result

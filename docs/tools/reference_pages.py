@@ -23,7 +23,7 @@ CONFIGS = config_directory()
 PLACE = re.compile(r"(<!-- begin: (?P<name>[\w/ ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 LINE = re.compile(r"^(?P<indent> *)(?P<key>\w+):(?: +(?P<value>[^#\s].*?))?(?: +# (?P<meaning>.*))?$")
 OVERRIDE = re.compile(r"override /(?P<group>\w+)[^:]*: (?P<choice>[\w/]+)")
-GROUPS = ("model", "data", "init", "train", "agf", "study")
+GROUPS = ("model", "data", "init", "train", "agf", "study", "tracking")
 STUDY_COLUMNS = Path(__file__).with_name("study_columns.txt")
 
 

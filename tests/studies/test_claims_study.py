@@ -15,8 +15,9 @@ from agfrun.cli import main
 from agfrun.config import load_config
 from agfrun.errors import AgfrunError, ConfigError
 from agfrun.report.figures.claims import VERDICTS, plot_claims
-from agfrun.schema import RunConfig, validate
+from agfrun.schema import RunConfig
 from agfrun.studies.claims import ClaimsConfig
+from agfrun.validation import validate
 
 FEW = ["published_utility_at_nyquist", "utility_is_homogeneous", "diagonal_published_plateaus"]
 

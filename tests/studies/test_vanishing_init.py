@@ -23,7 +23,7 @@ from agfrun.config import load_config
 from agfrun.errors import AgfrunError, ConfigError, DivergenceError, UsageError
 from agfrun.pipeline import Result, run
 from agfrun.report.redraw import redraw
-from agfrun.schema import AgfConfig, GradientFlowConfig, InitConfig, validate
+from agfrun.schema import AgfConfig, GradientFlowConfig, InitConfig
 from agfrun.studies.approach import AcceleratedClock, curve_rows, distance_rows, window
 from agfrun.studies.compare import CompareConfig
 from agfrun.studies.rates import PowerLaw, fit_power_law
@@ -35,6 +35,7 @@ from agfrun.studies.vanishing_init import (
     fit_rates,
     rate_claims,
 )
+from agfrun.validation import validate
 
 SCALES = [-4.0, -6.0, -9.0, -13.0]
 
@@ -166,7 +167,7 @@ def test_seeds_are_counted_from_the_configured_one(tmp_path: Path) -> None:
         (["study.log10_scales=[-1,-2,-2]"], "at least three different exponents"),
         (["study.log10_scales=[-1,-2,0.5]"], "at least three different exponents"),
         (["study.log10_scales=1e-4"], "must be a list of numbers"),
-        (["study.seeds=0"], "an integer of at least 1"),
+        (["study.seeds=0"], "an integer from 1 to 100000"),
         (["study.seeds=2", "experiment=diagonal_5d"], "1 with init=deterministic"),
         (["study.widths=[1,2]"], "it belongs to study=paper_relu and study=width"),
         (["study.seed=2"], "did you mean study.seeds?"),

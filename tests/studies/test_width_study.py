@@ -118,7 +118,7 @@ def test_an_interrupted_study_keeps_what_it_has(tmp_path: Path, monkeypatch: pyt
         (["study.widths=[3,3]"], "at least two different widths"),
         (["study.widths=[3,0]"], "model.width=0 is not allowed: must be an integer of at least 1"),
         (["study.widths=[3,2.5]"], "must be a list of integers"),
-        (["study.seeds=0"], "an integer of at least 1"),
+        (["study.seeds=0"], "an integer from 1 to 100000"),
         (["study.predict=false"], "train.horizon=null is not allowed: must be given"),
         (["study.log10_scales=[-1,-2,-3]"], "it belongs to study=vanishing_init"),
     ],

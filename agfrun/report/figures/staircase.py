@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from agfrun.dynamics.statuses import GAVE_UP
 from agfrun.report.figures.context import FigureContext, of_source, set_log_axis
 from agfrun.report.figures.labels import Label, label_points, label_right_margin, nudge_apart
 from agfrun.report.figures.style import COLUMN_WIDTH, TRAINING_GREY, new_figure, settle, styled
@@ -20,13 +21,16 @@ _DEPTH_BELOW_LAST_LEVEL = 12.0
 _LONGEST_NAMES = 4
 _TIME = "theory time"
 _LOWER_BOUND = "lower bound"
+_GAVE_UP_RED = "#d55e00"
 _LEGEND_WIDTH = 4
-_LEGEND_ORDER = ("training", "AGF", "theory level", _TIME, _LOWER_BOUND)
+_LEGEND_ORDER = ("training", "AGF", "theory level", _TIME, _LOWER_BOUND,
+                 *(f"training {status}" for status in GAVE_UP))
 
 
 @styled()
 def plot_staircase(
-    context: FigureContext, loss: pd.DataFrame, events: pd.DataFrame, comparison: pd.DataFrame
+    context: FigureContext, loss: pd.DataFrame, events: pd.DataFrame, comparison: pd.DataFrame,
+    endings: pd.DataFrame | None = None,
 ) -> Figure:
     """Draw loss over time, both logarithmic: training solid grey, AGF dashed black.
 
@@ -39,6 +43,7 @@ def plot_staircase(
         loss: the table `loss.csv`.
         events: the table `events.csv`.
         comparison: the table `comparison.csv`, for the lower bounds.
+        endings: the table `endings.csv`: where training diverged or stalled, a cross says so.
     """
     figure = new_figure(COLUMN_WIDTH, 2.6)
     axes = figure.add_subplot()
@@ -51,6 +56,7 @@ def plot_staircase(
     _draw_curves(axes, loss)
     _draw_theory_times(axes, context, events, floor)
     _draw_lower_bounds(axes, context, events, comparison, floor)
+    _draw_giving_up(axes, endings, floor)
     _add_legend(figure, axes)
     shown = levels[(levels > floor) & (levels < ceiling)]
     texts = label_right_margin(axes, [Label(1.0, level, f"{level:.5g}", "0.35") for level in shown])
@@ -118,6 +124,18 @@ def _draw_curves(axes: Axes, loss: pd.DataFrame) -> None:
             prediction["time"], prediction["loss"], color="black", linewidth=1.0, linestyle=(0, (4, 1.6)),
             label="AGF",
         )
+
+
+def _draw_giving_up(axes: Axes, endings: pd.DataFrame | None, floor: float) -> None:
+    """A cross where training diverged or stalled, at the upper end of the axis if the loss is above it."""
+    if endings is None:
+        return
+    for end in endings[endings["status"].isin(GAVE_UP)].itertuples():
+        top = axes.get_ylim()[1] / 1.3
+        loss = min(max(end.loss, floor), top) if np.isfinite(end.loss) else top
+        axes.plot(end.time, loss, linestyle="none", marker="X", markersize=6, markerfacecolor=_GAVE_UP_RED,
+                  markeredgecolor="white", markeredgewidth=0.6, zorder=4, clip_on=False,
+                  label=f"{end.source} {end.status}")
 
 
 def _draw_theory_times(axes: Axes, context: FigureContext, events: pd.DataFrame, floor: float) -> None:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from agfrun.errors import OutputError
 from agfrun.report import tables
 from agfrun.report.ensemble_tables import MEMBERS
 from agfrun.report.html.chart import Cell, Column, PageTable
 from agfrun.report.html.numbers import seconds, text
+from agfrun.sweep.folder import read_object
 
 _MEANINGS = {schema.file: meaning for schema, meaning in (
     (tables.LOSS, "loss over time"), (tables.FEATURES, "size of each feature over time"),
@@ -48,15 +47,7 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         OutputError: the file cannot be read or holds something else.
     """
-    if not path.exists():
-        return {}
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise OutputError(f"cannot read {path}: {' '.join(str(error).split())}") from error
-    if not isinstance(values, dict):
-        raise OutputError(f"cannot read {path}: it holds no object")
-    return values
+    return read_object(path) if path.exists() else {}
 
 
 def picture(path: Path, description: str) -> Picture | None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
 
 from agfrun.errors import OutputError
@@ -12,11 +11,13 @@ from agfrun.report.html.ensemble_page import ensemble_page
 from agfrun.report.html.run_page import run_page
 from agfrun.report.html.several import Entry, read_entry, several_page
 from agfrun.report.html.study_page import study_page
+from agfrun.report.html.sweep_page import write_sweep_page
 from agfrun.report.run_files import REPORT_FILE
 from agfrun.report.saved_ensemble import is_ensemble
 from agfrun.report.saved_run import CONFIG_FILE, config_value, read_config
 from agfrun.report.writing import write_text
 from agfrun.schema import DEFAULT_STUDY
+from agfrun.sweep.folder import SweepFolder
 
 
 def write_report(run_dir: Path) -> Path:
@@ -29,8 +30,10 @@ def write_report(run_dir: Path) -> Path:
         OutputError: the folder is none of these, one of its files is damaged, or the page cannot be written.
     """
     run_dir = Path(run_dir)
+    if SweepFolder(run_dir).is_sweep:
+        return write_sweep_page(run_dir)
     if not (run_dir / CONFIG_FILE).is_file() and sweep_folders(run_dir):
-        return write_sweep_report(run_dir)
+        return _write_page_of_runs(run_dir)
     config = read_config(run_dir)
     if str(config_value(config, "study", "name", DEFAULT_STUDY)) != DEFAULT_STUDY:
         page = study_page(run_dir)
@@ -62,38 +65,17 @@ def write_comparison(run_dirs: Sequence[Path], output: Path | None = None) -> Pa
     return output
 
 
-def write_sweep_report(folder: Path, failures: Mapping[str, str] | None = None) -> Path:
-    """Write the page of a sweep into its folder.
-
-    Args:
-        folder: holds the folders of the jobs. A job whose files cannot be read is a row that says so.
-        failures: why jobs that left no folder failed, by their overrides.
-
-    Raises:
-        OutputError: no job has left a run, or the page cannot be written.
-    """
-    jobs = sweep_folders(folder)
-    if not jobs:
-        raise OutputError(f"{folder} is not the folder of a sweep: no folder in it holds a run")
-    entries = [_read_whatever(job) for job in jobs]
-    entries += [Entry(overrides, None, failure=reason) for overrides, reason in (failures or {}).items()]
-    path = Path(folder) / REPORT_FILE
-    write_text(path, several_page(entries, f"sweep · {Path(folder).resolve().name}", Path(folder)))
+def _write_page_of_runs(folder: Path) -> Path:
+    """The page of a folder that holds the folders of runs; one that cannot be read is a row that says so."""
+    entries = [_read_whatever(run) for run in sweep_folders(folder)]
+    path = folder / REPORT_FILE
+    write_text(path, several_page(entries, f"{len(entries)} runs · {folder.resolve().name}", folder))
     return path
 
 
 def sweep_folders(folder: Path) -> list[Path]:
-    """The folders of a sweep's jobs that hold a run, by name."""
+    """The folders within a folder that hold a run, by name."""
     return sorted(path.parent for path in Path(folder).glob(f"*/{CONFIG_FILE}"))
-
-
-def wants_report(folder: Path) -> bool:
-    """Whether some job of a sweep was to write a report; a job whose configuration is damaged has no say."""
-    for job in sweep_folders(folder):
-        with suppress(OutputError):
-            if read_config(job).get("report", True):
-                return True
-    return False
 
 
 def _read_whatever(folder: Path) -> Entry:
@@ -105,6 +87,4 @@ def _read_whatever(folder: Path) -> Entry:
 
 def _renamed(entry: Entry, common: Path) -> Entry:
     """The entry under the name that tells it from the others."""
-    if entry.folder is None:
-        return entry
     return Entry(os.path.relpath(entry.folder, common), entry.folder, entry.config, entry.run, entry.failure)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from agfrun.folders import DONE_FILE
 from agfrun.report import tables
 from agfrun.report.html import run_charts
 from agfrun.report.html.folder import (
@@ -22,7 +23,7 @@ from agfrun.report.html.folder import (
 from agfrun.report.html.page import render_page
 from agfrun.report.html.run_tables import claims_table, comparison_table
 from agfrun.report.html.verdict import Verdict, run_numbers, run_verdict
-from agfrun.report.run_files import DONE_FILE, MANIFEST_FILE
+from agfrun.report.run_files import MANIFEST_FILE
 from agfrun.report.saved_run import SavedRun, config_value, read_config, read_run
 from agfrun.report.tables import empty_table, read_table
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from agfrun.folders import DONE_FILE
 from agfrun.report.html.chart import Cell, Column, PageTable
 from agfrun.report.html.folder import flattened, read_json
 from agfrun.report.html.numbers import MISSING, percent, seconds, text
@@ -16,7 +17,7 @@ from agfrun.report.html.page import render_page
 from agfrun.report.html.run_page import ReportedRun, reported_run
 from agfrun.report.html.several_charts import several_charts
 from agfrun.report.html.verdict import Verdict, several_verdict
-from agfrun.report.run_files import DONE_FILE, MANIFEST_FILE, REPORT_FILE
+from agfrun.report.run_files import MANIFEST_FILE, REPORT_FILE
 from agfrun.report.saved_ensemble import is_ensemble
 from agfrun.report.saved_run import config_value, read_config
 from agfrun.report.tables import LOSS
@@ -33,14 +34,14 @@ class Entry:
 
     Attributes:
         name: of its folder.
-        folder: None for a run of a sweep that left none.
+        folder: where it lies.
         config: its configuration, empty if there is none.
         run: what a run of the study `compare` has saved; None for anything else.
         failure: why there is nothing to read.
     """
 
     name: str
-    folder: Path | None
+    folder: Path
     config: Mapping[str, Any] = field(default_factory=dict)
     run: ReportedRun | None = None
     failure: str = ""
@@ -115,18 +116,14 @@ def _outcome(entry: Entry) -> list[Cell]:
 
 
 def _status(entry: Entry) -> str:
-    if entry.folder is None:
-        return "failed"
     if not (entry.folder / MANIFEST_FILE).exists():
         return "unfinished"
     # A page of its own that is being written now comes before the done-marker.
     return str(read_json(entry.folder / DONE_FILE).get("status", "finished"))
 
 
-def _address(folder: Path | None, start: Path) -> str:
+def _address(folder: Path, start: Path) -> str:
     """Relative address of the run's own page, or of its folder where it has none."""
-    if folder is None:
-        return ""
     page = folder / REPORT_FILE
     target = os.path.relpath(page if page.exists() else folder, start)
     return quote(target.replace(os.sep, "/"))

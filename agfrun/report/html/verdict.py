@@ -12,7 +12,8 @@ from agfrun import compare
 from agfrun.report.html.numbers import percent
 from agfrun.report.tables import is_missing
 
-_STOPPED = {"diverged": "training diverged", "interrupted": "training was interrupted", "failed": "the run failed"}
+_STOPPED = {"diverged": "training diverged", "stalled": "training stalled",
+            "interrupted": "training was interrupted", "failed": "the run failed"}
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def test_an_ensemble_writes_its_page(tmp_path: Path) -> None:
 def test_a_sweep_writes_its_page_though_a_job_failed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--multirun", *SMALL, "init.scale=1e-2,2", f"hydra.sweep.dir={tmp_path / 'sweep'}"]) != 0
     text = (tmp_path / "sweep" / "report.html").read_text("utf-8")
-    assert "1 failed or did not come to the end" in text
+    assert "1 of 2 runs failed or have not come to their end" in text
     assert "failed: init.scale=2 is not allowed" in text
 
 

@@ -13,8 +13,7 @@ import pytest
 import yaml
 
 from agfrun.cli import main
-from agfrun.errors import OutputError
-from agfrun.report.html.report import write_comparison, write_report, write_sweep_report
+from agfrun.report.html.report import write_comparison, write_report
 
 ATTACK = "</script><script>alert(1)</script>"
 
@@ -115,19 +114,16 @@ def test_several_runs_on_one_page(finished: Path, tmp_path: Path) -> None:
     assert len(_charts(page)["times"]["tables"]["times"]["measured"]) == 6
 
 
-def test_a_sweep_shows_its_failed_jobs(finished: Path, tmp_path: Path) -> None:
-    sweep = tmp_path / "sweep"
-    sweep.mkdir()
-    shutil.copytree(finished, sweep / "x=1")
-    shutil.copytree(finished, sweep / "x=2")
-    (sweep / "x=2" / "loss.csv").write_text("damaged")
-    page = write_sweep_report(sweep, {"x=3": "x=3 is <b>not</b> allowed"})
-    text = page.read_text("utf-8")
-    assert _verdict(page) == ("1 of 3 runs agree with their prediction in every drop and its order; 2 failed or did "
+def test_a_folder_of_runs_shows_those_that_cannot_be_read(finished: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "array"
+    folder.mkdir()
+    shutil.copytree(finished, folder / "x=1")
+    shutil.copytree(finished, folder / "x=2")
+    (folder / "x=2" / "loss.csv").write_text("damaged")
+    page = write_report(folder)
+    assert _verdict(page) == ("1 of 2 runs agree with their prediction in every drop and its order; 1 failed or did "
                               "not come to the end.")
-    assert "failed: x=3 is &lt;b&gt;not&lt;/b&gt; allowed" in text
-    assert "has no column source" in text
-    assert write_report(sweep) == page
+    assert "has no column source" in page.read_text("utf-8")
 
 
 def test_the_command_writes_and_says_where(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,8 +152,3 @@ def test_one_line_and_status_two_for_what_cannot_be_read_or_written(
     assert main(["report", str(target), *extra]) == 2
     assert re.fullmatch("agfrun: error: [^\n]+\n", capsys.readouterr().err)
     assert not (finished / "report.html").exists()
-
-
-def test_a_sweep_without_runs_has_no_page(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="no folder in it holds a run"):
-        write_sweep_report(tmp_path)

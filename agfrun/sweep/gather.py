@@ -1,0 +1,134 @@
+"""Gather a sweep: tables of all its runs, figures, page. Can be called at any time, again and again."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from agfrun.errors import OutputError
+from agfrun.folders import DONE_FILE
+from agfrun.report.writing import write_csv
+from agfrun.sweep.folder import SweepFolder, read_object, write_object
+from agfrun.sweep.jobs import Job, swept_keys, values
+from agfrun.sweep.parquet import write_parquet
+from agfrun.sweep.rows import State, column_of, plain_value, runs_table, states
+from agfrun.sweep.stacking import Source, Stacked, from_json, stack
+
+RUNS_FILE = "runs.csv"
+LOSS_FILE = "loss.csv"
+STACKED = ("events.csv", "comparison.csv", "claims.csv", "members.csv", LOSS_FILE)
+STATE_FILE = "gathered.json"
+LOCK_FILE = "gather.lock"
+# Rows of the loss of all runs together; each run keeps its full table, and FEWEST_ROWS here at least.
+MOST_LOSS_ROWS = 2_000_000
+FEWEST_ROWS = 200
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What was gathered.
+
+    Attributes:
+        folder: of the sweep.
+        runs: the table `runs.csv`.
+        files: what was written.
+    """
+
+    folder: Path
+    runs: pd.DataFrame
+    files: list[Path]
+
+    def summary(self) -> str:
+        """Text for the terminal."""
+        counts = Counter(self.runs["status"])
+        return "\n".join([f"{len(self.runs)} runs: " + ", ".join(f"{n} {status}" for status, n in counts.items()),
+                          *map(str, self.files)])
+
+
+def gather(folder: Path, formats: Sequence[str] = ("png", "pdf"), report: bool = True,
+           parquet: bool | None = None) -> Gathered:
+    """Write `runs.csv`, the stacked tables, the figures that suit the swept keys, and `report.html`.
+
+    Args:
+        folder: of a sweep, finished or not.
+        formats: of the figures; none: no figures.
+        report: whether to write the page.
+        parquet: whether to write the loss as Parquet too; None: where it is large and pyarrow is installed.
+
+    Raises:
+        OutputError: the folder is not that of a sweep, or cannot be written.
+    """
+    sweep = SweepFolder(Path(folder))
+    jobs = sweep.read_plan()
+    with _alone(sweep):
+        found = states(sweep, jobs)
+        keys = list(dict.fromkeys(key for job in jobs for key in values(job)))
+        runs = runs_table(found, keys)
+        write_csv(sweep.path / RUNS_FILE, runs)
+        files = [sweep.path / RUNS_FILE, *_stack_all(sweep, jobs, found)]
+        files += write_parquet(sweep.path / LOSS_FILE, parquet)
+        if formats and any(state.is_done for state in found):
+            from agfrun.report.redraw import redraw  # Matplotlib, which the tables do not need
+
+            files += redraw(sweep.path, formats)
+        if report:
+            from agfrun.report.html.sweep_page import write_sweep_page
+
+            files.append(write_sweep_page(sweep.path))
+    return Gathered(sweep.path, runs, files)
+
+
+def _stack_all(sweep: SweepFolder, jobs: Sequence[Job], found: Sequence[State]) -> list[Path]:
+    keys = swept_keys(jobs)
+    sources = [_source(state, keys) for state in found if state.is_done]
+    state_file = sweep.hidden / STATE_FILE
+    before = _noted(state_file)
+    most = max(FEWEST_ROWS, MOST_LOSS_ROWS // max(1, len(jobs)))
+    written = []
+    for name in STACKED:
+        path = sweep.path / name
+        before[name] = stack(path, ["run", *map(column_of, keys)], sources, before.get(name, Stacked()),
+                             most if name == LOSS_FILE else None)
+        if before[name].columns:
+            written.append(path)
+        write_object(state_file, {table: dataclasses.asdict(stacked) for table, stacked in before.items()})
+    return written
+
+
+def _source(state: State, keys: Sequence[str]) -> Source:
+    given = values(state.job)
+    status = (state.folder / DONE_FILE).stat()
+    return Source(state.job.folder, state.folder,
+                  (state.job.folder, *(plain_value(given.get(key)) or "" for key in keys)),
+                  f"{status.st_mtime_ns}-{status.st_size}")
+
+
+def _noted(path: Path) -> dict[str, Stacked]:
+    if not path.exists():
+        return {}
+    try:
+        return {name: from_json(values) for name, values in read_object(path).items()}
+    except (OutputError, TypeError, AttributeError):
+        return {}
+
+
+@contextmanager
+def _alone(sweep: SweepFolder) -> Iterator[None]:
+    """Wait until nobody else gathers this sweep."""
+    try:
+        descriptor = os.open(sweep.hidden / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise OutputError(f"cannot write {sweep.hidden}: {error.strerror or error}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

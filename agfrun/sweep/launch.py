@@ -1,0 +1,262 @@
+"""From a list of jobs to their results: plan, share out, run in rounds, gather."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tqdm import tqdm
+
+from agfrun.errors import AgfrunError, OutputError
+from agfrun.folders import DONE_FILE
+from agfrun.schema import SweepConfig
+from agfrun.sweep.engines.engine import Engine
+from agfrun.sweep.folder import FAILED_FILE, SAME_FILE, SweepFolder, read_object, record_failure
+from agfrun.sweep.jobs import Batch, Job, batches_of, job_of, jobs_of
+from agfrun.sweep.log import FAILED, Progress, read_log
+
+LOOK_EVERY = 0.5
+EARLY_END = "its process ended before it"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the jobs' configurations come from.
+
+    Attributes:
+        imports: modules named with `--import`.
+        config_dirs: folders named with `--config-dir`.
+    """
+
+    imports: tuple[str, ...] = ()
+    config_dirs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of the jobs of a sweep, in order.
+
+    Attributes:
+        folder: of the sweep.
+        jobs: what was asked for.
+        reasons: why each failed; empty where it did not.
+        exit_status: of the program: 0, 1 some run failed, 2 for the configuration alone.
+    """
+
+    folder: Path
+    jobs: list[Job]
+    reasons: list[str]
+    exit_status: int
+
+    def summary(self) -> str:
+        """A line for the terminal."""
+        failed = sum(map(bool, self.reasons))
+        return (f"{len(self.jobs)} runs: {len(self.jobs) - failed} finished"
+                f"{f', {failed} failed' if failed else ', none failed'}")
+
+
+def check_folder(folder: Path, settings: SweepConfig, overwrite: bool) -> None:
+    """Refuse a folder that is not fit for what is asked.
+
+    Raises:
+        OutputError: `sweep.resume` is not the folder of a sweep, or another folder is one.
+    """
+    is_sweep = SweepFolder(folder).is_sweep
+    if settings.resume is not None and not is_sweep:
+        raise OutputError(f"sweep.resume={settings.resume} is not the folder of a sweep")
+    if settings.resume is None and is_sweep and not overwrite:
+        raise OutputError(f"{folder} already holds a sweep; continue it with sweep.resume={folder}, choose another "
+                          "folder with hydra.sweep.dir=DIR, or pass overwrite=true")
+
+
+def launch(overrides: Sequence[Sequence[str]], folder: Path, settings: SweepConfig, engine: Engine, origin: Origin,
+           progress: bool | None = None) -> Outcome:
+    """Run jobs until each has left `done.json` or `failed.json` in its folder.
+
+    Args:
+        overrides: of each job.
+        folder: of the sweep.
+        settings: how jobs are shared out.
+        engine: what runs the batches.
+        origin: where configurations come from.
+        progress: show a bar; None decides by whether standard error is a terminal.
+
+    Raises:
+        OutputError: the folder cannot be written, or another sweep is writing into it.
+        KeyboardInterrupt: interrupted; what is finished is written, and can be continued.
+    """
+    sweep = SweepFolder(folder)
+    with sweep.claimed():
+        jobs = _planned(sweep, jobs_of(overrides), settings)
+        sweep.write_finished()
+        batches = batches_of(jobs, settings.batch_size, engine.workers, settings.together, imports=origin.imports,
+                             config_dirs=origin.config_dirs)
+        _announce(sweep, jobs, batches, engine)
+        with _Watch(sweep, len(jobs), progress) as watch:
+            while batches:
+                batches = _round(sweep, batches, engine, watch)
+        return _outcome(sweep, jobs)
+
+
+def _planned(sweep: SweepFolder, jobs: list[Job], settings: SweepConfig) -> list[Job]:
+    """The jobs to run; with those that were planned before they make the new plan."""
+    before = sweep.read_plan() if sweep.is_sweep else []
+    if settings.resume is not None and [job.folder for job in jobs] == [job_of([]).folder]:
+        jobs = before  # nothing is asked for but to continue
+    known = {job.folder for job in jobs}
+    sweep.write_plan([*(job for job in before if job.folder not in known), *jobs])
+    return jobs
+
+
+def _announce(sweep: SweepFolder, jobs: Sequence[Job], batches: Sequence[Batch], engine: Engine) -> None:
+    there = sum((sweep.path / job.folder / DONE_FILE).exists() for job in jobs)
+    at_once = f", {min(engine.workers, len(batches))} at once" if engine.workers else ""
+    print(f"sweep: {len(jobs)} runs in {len(batches)} batches{at_once}"
+          f"{f'; {there} have been run before' if there else ''}", file=sys.stderr, flush=True)
+
+
+def _round(sweep: SweepFolder, batches: Sequence[Batch], engine: Engine, watch: _Watch) -> list[Batch]:
+    """Run batches; return what is left of those whose process died."""
+    numbers = sweep.write_batches(batches)
+    by_number = dict(zip(numbers, batches, strict=True))
+    left: list[Batch] = []
+
+    def ended(number: int, reason: str) -> None:
+        watch.look(number)
+        left.extend(_remains(sweep, number, by_number[number], reason, watch.warn))
+
+    watch.follow(numbers)
+    engine.run(sweep.path, numbers, ended)
+    watch.follow([])
+    return left
+
+
+def _remains(sweep: SweepFolder, number: int, batch: Batch, reason: str, warn: Callable[[str], None]) -> list[Batch]:
+    """After the end of a batch's process: what it left undone, of which what was under way alone has failed.
+
+    Jobs that were under way together are tried again, each by itself, so that the failure stays with whom it
+    belongs to. A process that died before it began anything takes all its jobs with it: it would again.
+    """
+    progress = read_log(sweep.log_file(number))
+    left = [place for place in range(len(batch.jobs)) if place not in progress.ended]
+    under_way = progress.under_way
+    if not left:
+        return []
+    lost = left if not progress.begun and not progress.ended else under_way if len(under_way) == 1 else []
+    for place in lost:
+        job = batch.jobs[place]
+        record_failure(sweep.path / job.folder, job.overrides, reason or EARLY_END)
+        warn(_failure_line(job, reason or EARLY_END))
+    alone = [place for place in under_way if place not in lost]
+    rest = [place for place in left if place not in lost and place not in alone]
+    if alone:
+        warn(f"agfrun: warning: {len(alone)} runs that were trained together are tried again one by one: "
+             f"{reason or EARLY_END}")
+    batches = [_part(batch, [place], together=False) for place in alone]
+    return batches + ([_part(batch, rest, batch.together)] if rest else [])
+
+
+def _part(batch: Batch, places: Sequence[int], together: bool) -> Batch:
+    return Batch(tuple(batch.jobs[place] for place in places), together, batch.imports, batch.config_dirs)
+
+
+def _outcome(sweep: SweepFolder, jobs: list[Job]) -> Outcome:
+    reasons, statuses = [], set()
+    for job in jobs:
+        folder = sweep.path / job.folder
+        failure = read_object(folder / FAILED_FILE) if (folder / FAILED_FILE).exists() else {}
+        if not failure and not any((folder / name).exists() for name in (DONE_FILE, SAME_FILE)):
+            failure = {"reason": "it left no result"}
+        reasons.append(str(failure.get("reason", "failed")) if failure else "")
+        if failure:
+            statuses.add(int(failure.get("exit_status", 1)))
+    return Outcome(sweep.path, jobs, reasons, min(statuses, default=0))
+
+
+def _failure_line(job: Job, reason: str) -> str:
+    return f"agfrun: error: [{' '.join(job.overrides)}] {reason}"
+
+
+@dataclass
+class _Followed:
+    """A batch whose log is read, and what it said at the last look."""
+
+    number: int
+    seen: Progress = field(default_factory=Progress)
+
+
+class _Watch:
+    """Reads the logs of the batches under way, shows a bar over all jobs and says which failed."""
+
+    def __init__(self, sweep: SweepFolder, jobs: int, progress: bool | None) -> None:
+        self._sweep = sweep
+        hidden = not (sys.stderr.isatty() if progress is None else progress)
+        self._bar = tqdm(total=jobs, disable=hidden, desc="runs", file=sys.stderr, leave=False)
+        self._followed: dict[int, _Followed] = {}
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._told = False
+        self._thread = threading.Thread(target=self._look_on, daemon=True)
+
+    def __enter__(self) -> _Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self._bar.close()
+
+    def follow(self, numbers: Sequence[int]) -> None:
+        """Read the logs of these batches from now on."""
+        with self._lock:
+            self._followed = {number: _Followed(number) for number in numbers}
+
+    def look(self, number: int) -> None:
+        """Read a batch's log to its end."""
+        with self._lock:
+            self._read(self._followed[number])
+            del self._followed[number]
+
+    def warn(self, line: str) -> None:
+        """Say something beside the bar."""
+        tqdm.write(" ".join(line.split()), file=sys.stderr)
+
+    def _look_on(self) -> None:
+        while not self._over.wait(LOOK_EVERY):
+            with self._lock:
+                for batch in self._followed.values():
+                    self._read(batch)
+
+    def _read(self, followed: _Followed) -> None:
+        now = read_log(self._sweep.log_file(followed.number))
+        new = [place for place in now.ended if place not in followed.seen.ended]
+        if now.together and not self._told:
+            self._told = True
+            self.warn("sweep: runs that differ in seed and init.scale alone are trained together, as one tensor "
+                      f"program ({now.together[0]} of them first); sweep.together=false trains each by itself")
+        if any(now.ended[place][0] == FAILED for place in new):
+            jobs = self._sweep.read_batch(followed.number).jobs
+            for place in new:
+                if now.ended[place][0] == FAILED:
+                    self.warn(_failure_line(jobs[place], now.ended[place][1]))
+        self._bar.update(len(new))
+        followed.seen = now
+
+
+@contextmanager
+def gathering(folder: Path, formats: Sequence[str], report: bool, parquet: bool | None) -> Iterator[None]:
+    """Gather the tables of a sweep at the end of the block, however that ends."""
+    try:
+        yield
+    finally:
+        from agfrun.sweep.gather import gather
+
+        try:
+            gather(folder, formats, report, parquet)
+        except (AgfrunError, OSError) as error:
+            print(f"agfrun: warning: the tables of {folder} could not be gathered: {error}", file=sys.stderr)

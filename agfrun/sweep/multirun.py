@@ -1,0 +1,91 @@
+"""What Hydra's launcher and sweeper plugins call: from Hydra's configuration of a multirun to a sweep."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from agfrun.config_tree import config_directory
+from agfrun.conversion import from_plain
+from agfrun.registry import named_modules
+from agfrun.schema import SweepConfig, TrackingConfig
+from agfrun.sweep.engines.engine import Engine
+from agfrun.sweep.jobs import key_of
+from agfrun.sweep.launch import Origin, Outcome, check_folder, gathering, launch
+from agfrun.tracking import check_installed
+
+INTERRUPTED = 130
+
+
+class SweepFailed(Exception):
+    """Some run of a sweep has failed, or it was interrupted; all is said, and the argument is the exit status."""
+
+
+def folder_of(config: DictConfig) -> Path:
+    """The folder of the sweep."""
+    return Path(config.hydra.sweep.dir).absolute()
+
+
+def settings_of(config: DictConfig) -> SweepConfig:
+    """The keys `sweep.*`.
+
+    Raises:
+        ConfigError: a value is not allowed.
+    """
+    return from_plain(SweepConfig, OmegaConf.to_container(config.sweep, resolve=True), "sweep")
+
+
+def check(config: DictConfig) -> None:
+    """Before anything is written: whether the sweep can go into its folder, and what it needs is installed.
+
+    Raises:
+        AgfrunError: it cannot, or a key of `sweep` or `tracking` is wrong.
+    """
+    check_installed(from_plain(TrackingConfig, OmegaConf.to_container(config.tracking, resolve=True), "tracking"))
+    check_folder(folder_of(config), settings_of(config), bool(config.overwrite))
+
+
+def launch_multirun(overrides: Sequence[Sequence[str]], config: DictConfig, engine: Engine) -> Outcome:
+    """Run the jobs of a multirun, gather their tables and say what came of them."""
+    folder, settings = folder_of(config), settings_of(config)
+    formats = list(config.plot_formats) if config.plots else []
+    try:
+        with gathering(folder, formats, bool(config.report), settings.parquet):
+            outcome = launch(overrides, folder, settings, engine, _origin(config))
+    except KeyboardInterrupt:
+        print(f"\nagfrun: interrupted; continue with: agfrun -m sweep.resume={folder}", file=sys.stderr)
+        raise SweepFailed(INTERRUPTED) from None
+    print(f"{outcome.summary()}\nwritten to {folder}", flush=True)
+    return outcome
+
+
+def covering(jobs: Sequence[Sequence[str]]) -> Iterator[Sequence[str]]:
+    """Some of the jobs, so that each key and each choice of a group is in one of them.
+
+    That finds wrong keys and choices before anything is run; a wrong value is its jobs' own failure.
+    """
+    groups = {path.name for path in config_directory().iterdir() if path.is_dir()}
+    seen: set[str] = set()
+    for job in jobs:
+        looked_at = {override if key_of(override) in groups or "/" in key_of(override) else key_of(override)
+                     for override in job}
+        if not seen.issuperset(looked_at):
+            seen.update(looked_at)
+            yield job
+
+
+def plain(settings: Any) -> Any:
+    """Hydra's containers as plain lists and dictionaries."""
+    return OmegaConf.to_container(settings, resolve=True) if OmegaConf.is_config(settings) else settings
+
+
+def _origin(config: DictConfig) -> Origin:
+    sources = config.hydra.runtime.config_sources
+    named = [str(Path(source.path).absolute()) for source in sources
+             if source.provider == "command-line" and source.schema == "file"]
+    return Origin(tuple(named_modules()), tuple(named))
+
