@@ -8,6 +8,18 @@ from typing import Any
 
 from agfrun.errors import ConfigError, closest, did_you_mean
 
+# Of one command: beyond, the work lasts years, and the list of it fills the memory.
+MOST_SEEDS = 100_000
+
+
+def require_seeds(count: int) -> None:
+    """Require a number of seeds that a study can do.
+
+    Raises:
+        ConfigError: it is not from 1 to `MOST_SEEDS`.
+    """
+    require("study.seeds", count, 1 <= count <= MOST_SEEDS, f"an integer from 1 to {MOST_SEEDS}")
+
 
 def distinct_scales(key: str, scales: list[float]) -> None:
     """Require at least two different initialization scales.

@@ -13,15 +13,17 @@ from typing import NoReturn
 
 from omegaconf import DictConfig, OmegaConf
 
+from agfrun.commands import COMMANDS
 from agfrun.config import from_composed
 from agfrun.config_tree import config_directory
-from agfrun.errors import AgfrunError, OutputError, UsageError
-from agfrun.folders import folder_name
+from agfrun.errors import AgfrunError, ConfigError, OutputError, UsageError
+from agfrun.folders import CHECKPOINTS_FOLDER
+from agfrun.hydra_folders import first_given
 from agfrun.registry import import_module, named_modules
-from agfrun.schema import PLOT_FORMATS
+from agfrun.termination import exit_status, heed_termination
+from agfrun.tracking import check_installed, track
 from agfrun.version import __version__
 
-INTERRUPTED = 130
 BROKEN_PIPE = 141
 
 # What `agfrun claims` is short for; what follows on the command line wins.
@@ -29,12 +31,7 @@ CLAIMS = ("study=claims", "hydra.run.dir=outputs/claims/${now:%Y-%m-%d_%H-%M-%S-
 
 # Hydra 1.4 warns users of what only this program's authors can change.
 warnings.filterwarnings("ignore", message=r"[\s\S]*deprecated", module=r"hydra\.|agfrun\.")
-# At import, so that the processes of a parallel launcher know it too.
-OmegaConf.register_new_resolver("agfrun.folder_name", folder_name, replace=True)
-
-
-class JobFailed(Exception):
-    """One job of a sweep has failed and said why; tells Hydra so, with the exit status as argument."""
+OmegaConf.register_new_resolver("agfrun.first", first_given, replace=True)
 
 
 def entry_point() -> NoReturn:
@@ -60,10 +57,8 @@ def main(arguments: Sequence[str]) -> int:
     """
     try:
         arguments = _import_named(arguments)
-        if arguments[:1] == ["plot"]:
-            return _plot(arguments[1:])
-        if arguments[:1] == ["report"]:
-            return _write_report(arguments[1:])
+        if arguments and arguments[0] in COMMANDS:
+            return COMMANDS[arguments[0]](arguments[1:])
         if arguments[:1] == ["claims"]:
             arguments = [*CLAIMS, *arguments[1:]]
         if list(arguments) == ["--version"]:
@@ -74,9 +69,9 @@ def main(arguments: Sequence[str]) -> int:
         return _report(error)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interruption:
         print("\nagfrun: interrupted", file=sys.stderr)
-        return INTERRUPTED
+        return exit_status(interruption)
 
 
 def _import_named(arguments: Sequence[str]) -> list[str]:
@@ -93,121 +88,86 @@ def _import_named(arguments: Sequence[str]) -> list[str]:
 
 
 def _compose_and_run(arguments: Sequence[str]) -> int:
-    """Hand over to Hydra, which composes the configuration and calls `_job` once or many times."""
+    """Hand over to Hydra, which composes the configuration and calls `_job`, or the launcher of a sweep."""
     import hydra
 
+    from agfrun import hydra_guard
     from agfrun.hydra_errors import explain
-    from agfrun.sweeps import SweepReport
+    from agfrun.sweep.multirun import SweepFailed
 
-    SweepReport.forget()
+    hydra_guard.install()
+    hydra_guard.refuse_pickles(arguments)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # raise errors, so that they can be put in one line
     sys.argv[1:] = arguments
     try:
         hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="config")(_job)()
-    except JobFailed as failure:
+    except SweepFailed as failure:
         return int(failure.args[0])
-    except BrokenPipeError:
+    except (BrokenPipeError, AgfrunError):
         raise
     except Exception as error:
         raise explain(error, [a for a in arguments if not a.startswith("-")]) from error
-    finally:
-        SweepReport.write()
     return 0
 
 
 def _job(composed: DictConfig) -> None:
-    """One run. Its errors are reported here, so that every job of a sweep says what became of it."""
+    """One run. It ends the process by itself, so that Hydra has nothing to say about its errors."""
     from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
 
-    from agfrun.report.saved_run import CONFIG_FILE
-    from agfrun.sweeps import SweepReport
-
+    heed_termination()
     settings = HydraConfig.get()
     folder = Path(settings.runtime.output_dir)
-    overrides = list(settings.overrides.task)
-    multirun = settings.mode == RunMode.MULTIRUN
     try:
-        _run(composed, folder, overrides, multirun)
+        _run(composed, folder, list(settings.overrides.task))
         return
     except AgfrunError as error:
-        status = _report(error, prefix=f"[{' '.join(overrides)}] " if multirun else "")
-        reason = str(error)
-    except KeyboardInterrupt:
+        status = _report(error)
+    except KeyboardInterrupt as interruption:
         _report_interruption(folder)
-        raise SystemExit(INTERRUPTED) from None
+        status = exit_status(interruption)
     except BrokenPipeError:
-        raise SystemExit(BROKEN_PIPE) from None
-    except Exception as error:
+        status = BROKEN_PIPE
+    except Exception:
         traceback.print_exc()
-        status, reason = 1, f"{type(error).__name__}: {error}"
-    if multirun and not (folder / CONFIG_FILE).exists():
-        SweepReport.failures[" ".join(overrides)] = " ".join(reason.split())
-    # Hydra goes on with the other jobs of a sweep after an Exception, and ends after a SystemExit.
-    raise JobFailed(status) if multirun else SystemExit(status)
+        status = 1
+    raise SystemExit(status)
 
 
-def _run(composed: DictConfig, folder: Path, overrides: Sequence[str], multirun: bool) -> None:
+def _run(composed: DictConfig, folder: Path, overrides: Sequence[str]) -> None:
     config = from_composed(composed, overrides)
+    if config.sweep.resume is not None:
+        raise ConfigError("sweep.resume", config.sweep.resume, "it continues a sweep; add --multirun")
     if not os.access(folder, os.W_OK):
         raise OutputError(f"the run folder {folder} is not writable; choose another with hydra.run.dir=DIR")
 
-    result = config.study.execute(
-        config,
-        output_dir=folder,
-        progress=False if multirun else None,
-        command=["agfrun", *(f"--import={source}" for source in named_modules()),
-                 *(overrides if multirun else sys.argv[1:])],
-    )
+    check_installed(config.tracking)
+    try:
+        result = config.study.execute(
+            config,
+            output_dir=folder,
+            progress=None,
+            command=["agfrun", *(f"--import={source}" for source in named_modules()), *sys.argv[1:]],
+        )
+    except (UsageError, OutputError):
+        raise  # there was no run, and what lies in the folder is another's
+    except Exception:
+        track(folder, config, overrides)
+        raise
     print(result.summary(), flush=True)
-
-
-def _plot(arguments: Sequence[str]) -> int:
-    """`agfrun plot RUN_DIR ...`: redraw the figures from the saved files."""
-    parser = argparse.ArgumentParser(
-        prog="agfrun plot", description="Redraw the figures of runs from their saved files, without training."
-    )
-    parser.add_argument("run_dirs", metavar="RUN_DIR", type=Path, nargs="+", help="folder of a run")
-    parser.add_argument("--formats", nargs="+", choices=PLOT_FORMATS, default=list(PLOT_FORMATS),
-                        help="file formats (both unless told)")
-    options = parser.parse_intermixed_args(arguments)
-
-    from agfrun.report.redraw import redraw
-
-    for run_dir in options.run_dirs:
-        for path in redraw(run_dir, formats=options.formats):
-            print(path, flush=True)
-    return 0
-
-
-def _write_report(arguments: Sequence[str]) -> int:
-    """`agfrun report RUN_DIR ...`: write the page of a folder anew, or one page of several."""
-    parser = argparse.ArgumentParser(
-        prog="agfrun report", description="Write report.html of a run, ensemble, study or sweep from its saved files; "
-        "of several folders, one page that compares them.")
-    parser.add_argument("run_dirs", metavar="RUN_DIR", type=Path, nargs="+", help="folder of a run or of a sweep")
-    parser.add_argument("--output", metavar="FILE", type=Path,
-                        help="where to write the comparison (default: report.html in the deepest folder that holds "
-                        "all of them)")
-    options = parser.parse_intermixed_args(arguments)
-
-    from agfrun.report.html.report import write_comparison, write_report
-
-    alone = len(options.run_dirs) == 1 and options.output is None
-    page = write_report(options.run_dirs[0]) if alone else write_comparison(options.run_dirs, options.output)
-    print(page, flush=True)
-    return 0
+    track(folder, config, overrides)
 
 
 def _report_interruption(folder: Path) -> None:
     finished = folder.is_dir() and any(folder.iterdir())
     where = f"; what is finished lies in {folder}" if finished else " before anything was written"
+    if (folder / CHECKPOINTS_FOLDER).is_dir():
+        where += f"; go on with agfrun resume {folder}"
     print(f"\nagfrun: interrupted{where}", file=sys.stderr)
 
 
-def _report(error: AgfrunError, prefix: str = "") -> int:
+def _report(error: AgfrunError) -> int:
     """Print one line (after the traceback with AGFRUN_DEBUG=1); return the exit status."""
     if os.environ.get("AGFRUN_DEBUG") == "1":
         traceback.print_exception(error)
-    print(f"agfrun: error: {prefix}{' '.join(str(error).split())}", file=sys.stderr)
+    print(f"agfrun: error: {' '.join(str(error).split())}", file=sys.stderr)
     return error.exit_status

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from agfrun.config_tree import config_directory
 from agfrun.conversion import GROUPS, from_mapping
-from agfrun.errors import ConfigError
+from agfrun.errors import AgfrunError, ConfigError
 from agfrun.schema import RunConfig
 
 if TYPE_CHECKING:
@@ -29,22 +29,75 @@ def load_config(overrides: Sequence[str] = ()) -> RunConfig:
     Raises:
         UsageError: an override cannot be understood, or (ConfigError) its key or value is not allowed.
     """
+    return from_composed(_compose(overrides), overrides)
+
+
+def compose_varied(common: Sequence[str], varied: Sequence[Sequence[str]],
+                   config_dirs: Sequence[str] = ()) -> list[RunConfig | AgfrunError]:
+    """The configurations of many runs that have most in common: `load_config([*common, *more])` for each `more`.
+
+    Composition takes a tenth of a second; that of plain values on top of it takes a hundredth of that.
+
+    Args:
+        common: overrides of all runs.
+        varied: overrides `KEY=VALUE` of keys that exist, for each run, of values alone (no group's choice).
+        config_dirs: further folders with configurations.
+
+    Returns:
+        For each run its configuration, or why it has none.
+    """
+    from omegaconf import OmegaConf
+
+    from agfrun.hydra_guard import check_value
+
+    search = [f"hydra.searchpath=[{','.join('file://' + folder for folder in config_dirs)}]"] if config_dirs else []
+    try:
+        base = _compose([*common, *search])
+    except AgfrunError as error:
+        return [error] * len(varied)
+    made: list[RunConfig | AgfrunError] = []
+    for more in varied:
+        composed = base.copy()
+        try:
+            for key, value in _parsed(more):
+                check_value(key, value)
+                OmegaConf.update(composed, key, value)
+            made.append(from_composed(composed, [*common, *more]))
+        except AgfrunError as error:
+            made.append(error)
+    return made
+
+
+def _compose(overrides: Sequence[str]) -> DictConfig:
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
+    from agfrun import hydra_guard
     from agfrun.hydra_errors import explain
 
+    hydra_guard.install()
     # A study composes further networks while the command line's own Hydra runs, which allows for no second one.
     running = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(config_directory()), version_base="1.3"):
-            composed = compose("config", overrides=list(overrides))
+            return compose("config", overrides=list(overrides))
     except Exception as error:  # Hydra lets ValueError, TypeError and more of its own through
         raise explain(error, overrides) from error
     finally:
         GlobalHydra.instance().hydra = running
-    return from_composed(composed, overrides)
+
+
+def _parsed(overrides: Sequence[str]) -> list[tuple[str, Any]]:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    from agfrun.hydra_errors import explain
+
+    try:
+        return [(override.get_key_element(), override.value())
+                for override in OverridesParser.create().parse_overrides(list(overrides))]
+    except Exception as error:
+        raise explain(error, overrides) from error
 
 
 def from_composed(composed: DictConfig, overrides: Sequence[str] = ()) -> RunConfig:

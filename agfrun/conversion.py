@@ -6,12 +6,15 @@ import dataclasses
 import functools
 from collections.abc import Mapping
 from types import UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from agfrun import registry
 from agfrun.config_tree import shipped_keys
 from agfrun.errors import ConfigError, closest, did_you_mean
-from agfrun.schema import TRAINERS, InitConfig, RunConfig, validate
+from agfrun.schema import TRAINERS, InitConfig, RunConfig
+from agfrun.validation import validate
+
+Part = TypeVar("Part")
 
 # The groups of which one choice is made by `name`.
 GROUPS = ("model", "data", "init", "train", "study")
@@ -23,6 +26,7 @@ _DESCRIPTIONS = {
     list[int]: "a list of integers such as [1,3,5]",
     list[float]: "a list of numbers such as [10,5,2.5]",
     list[str]: "a list of words such as [png,pdf]",
+    dict[str, Any]: "a mapping {key: value, ...}",
 }
 
 
@@ -35,6 +39,16 @@ def from_mapping(values: Mapping[str, Any]) -> RunConfig:
         ConfigError: names the first key that is unknown or whose value is not allowed.
     """
     return validate(_build(RunConfig, values, ""))
+
+
+def from_plain(kind: type[Part], values: Any, prefix: str) -> Part:
+    """Convert plain values to one of the dataclasses of the configuration, without checking ranges.
+
+    Raises:
+        ConfigError: names the first key, after `prefix`, that is unknown or whose value has the wrong type.
+    """
+    made: Part = _build(kind, values, f"{prefix}.")
+    return made
 
 
 def choices(group: str) -> Mapping[str, type]:
@@ -154,6 +168,8 @@ def _plain(value: Any, kind: Any) -> Any:
         return None if value is None else _plain(value, get_args(kind)[0])
     if get_origin(kind) is list and isinstance(value, list):
         return [_plain(item, get_args(kind)[0]) for item in value]
+    if get_origin(kind) is dict and isinstance(value, Mapping):
+        return {str(key): item for key, item in value.items()}  # the part that it belongs to checks what is in it
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if kind is float and number:
         return float(value)

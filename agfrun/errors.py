@@ -42,10 +42,20 @@ class OutputError(AgfrunError):
     exit_status = 2
 
 
+class CheckpointError(AgfrunError):
+    """A checkpoint is damaged, or belongs to another training."""
+
+    exit_status = 2
+
+
 class DivergenceError(AgfrunError):
     """Training or prediction left the finite numbers; the message says where and what to try."""
 
     exit_status = 1
+
+
+class StalledError(DivergenceError):
+    """An integration stands still: no step is short enough."""
 
 
 def closest(word: object, allowed: Iterable[str]) -> str | None:

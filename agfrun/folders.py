@@ -1,19 +1,15 @@
-"""Run folders: names of a sweep's folders, and no empty folder left behind by a run that wrote nothing."""
+"""Names of folders and of the file that tells a finished run. Imports no Hydra."""
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import re
-from contextlib import suppress
-from pathlib import Path
-from typing import Any
-
-from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
 LONGEST_NAME = 120
+# What every run writes last.
+DONE_FILE = "done.json"
+PLOTS_FOLDER = "plots"
+CHECKPOINTS_FOLDER = "checkpoints"
 
 
 def folder_name(override_dirname: str) -> str:
@@ -27,46 +23,3 @@ def folder_name(override_dirname: str) -> str:
         return safe
     digest = hashlib.sha256(override_dirname.encode()).hexdigest()[:8]
     return f"{safe[: LONGEST_NAME - 9]}_{digest}" if safe else "default"
-
-
-class RemoveEmptyFolders(Callback):
-    """Hydra makes a run's folder before it starts the run; remove it at exit if nothing came of it."""
-
-    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Note which folders exist before Hydra makes the run's."""
-        with suppress(OmegaConfBaseException):  # an unresolvable folder name is Hydra's to report
-            folder = Path(config.hydra.run.dir).absolute()
-            atexit.register(remove_empty, folder, _deepest_existing(folder))
-
-    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Note which folders exist before Hydra makes the sweep's."""
-        with suppress(OmegaConfBaseException):
-            folder = Path(config.hydra.sweep.dir).absolute()
-            atexit.register(remove_empty_sweep, folder, _deepest_existing(folder))
-
-
-def remove_empty(folder: Path, kept: Path) -> None:
-    """Remove `folder` and the folders above it, as far as they are empty, up to `kept`."""
-    for made in (folder, *folder.parents):
-        if made == kept:
-            return
-        try:
-            made.rmdir()
-        except OSError:
-            return
-
-
-def remove_empty_sweep(folder: Path, kept: Path) -> None:
-    """Remove the empty folders of a sweep's jobs, and the sweep's folder if no job wrote anything."""
-    if not folder.is_dir():
-        return
-    for job_folder in folder.iterdir():
-        with suppress(OSError):
-            job_folder.rmdir()
-    if folder != kept and [path.name for path in folder.iterdir()] == ["multirun.yaml"]:
-        (folder / "multirun.yaml").unlink()
-    remove_empty(folder, kept)
-
-
-def _deepest_existing(folder: Path) -> Path:
-    return next(path for path in (folder, *folder.parents) if path.exists())

@@ -34,13 +34,15 @@ def explain(error: Exception, overrides: Sequence[str]) -> AgfrunError:
     Returns:
         The error to show: it names the key, the value as it was written, and what is allowed.
     """
+    if isinstance(error, AgfrunError):
+        return error
     if isinstance(error, MissingConfigException):
         return _unknown_choice(error)
     if isinstance(error, OverrideParseException):
         return _malformed(error.override, _one_line(error.message))
     if isinstance(error, OSError):
         return OutputError(f"the run folder {error.filename} cannot be made: {error.strerror}; "
-                           "choose another with hydra.run.dir=DIR")
+                           "choose another with hydra.run.dir=DIR, for a sweep with hydra.sweep.dir=DIR")
     if found := _AMBIGUOUS.search(str(error)):
         key, value = found.groups()
         return ConfigError(key, value, f"for a list write {key}=[{value}], to run each add --multirun")

@@ -14,7 +14,7 @@ from typing import Any
 from agfrun.agf.prediction import Prediction
 from agfrun.dynamics.result import TrainingResult
 from agfrun.problem import Problem
-from agfrun.schema import RunConfig, config_hash
+from agfrun.schema import RunConfig, config_hash, saved_values
 from agfrun.version import __version__
 
 PACKAGES = ("torch", "numpy", "scipy", "pandas", "matplotlib", "hydra-core", "omegaconf", "safetensors")
@@ -56,6 +56,7 @@ def provenance(config: RunConfig, command: Sequence[str] | None) -> dict[str, An
         "command": list(command if command is not None else sys.argv),
         "config_hash": config_hash(config),
         "seed": config.seed,
+        "config": saved_values(config),
     }
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
+from agfrun.advice import with_advice
 from agfrun.agf.alternation import AlternationOptions, shortest_activation_time
 from agfrun.agf.predict import predict
 from agfrun.agf.prediction import Prediction
@@ -20,21 +23,25 @@ from agfrun.architectures.base import Architecture
 from agfrun.claims.check import check_claims
 from agfrun.claims.claim import Evidence
 from agfrun.compare import COMPARED_KINDS, compare, verdict
+from agfrun.dynamics.interruption import interruption_of
 from agfrun.dynamics.result import TrainingResult
+from agfrun.dynamics.statuses import GAVE_UP
 from agfrun.dynamics.trajectory import Trajectory
-from agfrun.errors import ConfigError, DivergenceError
+from agfrun.errors import ConfigError, DivergenceError, OutputError
 from agfrun.events.context import place_on_plateaus
 from agfrun.events.detect import detect_events
 from agfrun.events.event import Event
 from agfrun.events.plateaus import find_staircase
 from agfrun.manifest import manifest
 from agfrun.problem import Problem, build_architecture, draw_initialization
+from agfrun.report.checkpoints import CheckpointFolder
 from agfrun.report.in_memory import figures_of, tables_of
-from agfrun.report.run_files import RunFiles
+from agfrun.report.run_files import RunFiles, opened
 from agfrun.report.terminal import summary_text
-from agfrun.schema import GradientFlowConfig, RunConfig, config_hash, validate
+from agfrun.schema import GradientFlowConfig, RunConfig, config_hash
 from agfrun.theory.theory import Theory
-from agfrun.training import choose_threads, train
+from agfrun.training import check_length, choose_threads, train
+from agfrun.validation import validate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,46 +124,72 @@ class Result:
 
 
 def run(config: RunConfig, *, output_dir: Path | str | None = None, progress: bool | None = None,
-        command: Sequence[str] | None = None) -> Result:
+        command: Sequence[str] | None = None, resume: bool = False) -> Result:
     """Predict, train, compare, check the claims, and write everything to `output_dir` (None: nowhere).
 
     Args:
         config: validated here; every stage after that may rely on it.
         progress: show a bar; None decides by whether standard error is a terminal.
         command: command line for the manifest.
+        resume: go on with the run in `output_dir`, from its last checkpoint if it has one.
 
     Raises:
         ConfigError: a value is not allowed, or the device is not there.
-        OutputError: `output_dir` cannot be written, or holds a finished run and `overwrite` is off.
+        OutputError: `output_dir` cannot be written, another process is writing into it, or it holds a run and
+            neither `overwrite` nor `resume` is on.
         DivergenceError: training left the finite numbers; what came before is written.
         KeyboardInterrupt: interrupted; what is finished is written.
     """
     validate(config)
     if config.ensemble.is_asked_for:
         raise ConfigError("ensemble.seeds", config.ensemble.seeds, "run makes one run; agfrun.run_ensemble makes many")
+    with opened(output_dir, config.overwrite, resume) as files:
+        result = _run(config, files, progress, command, resume)
+    training = result.training
+    if training.status == "interrupted":
+        raise interruption_of(training.reason)
+    if training.status in GAVE_UP:
+        raise DivergenceError(f"training {training.status}: {training.reason}")
+    return result
+
+
+def _run(config: RunConfig, files: RunFiles | None, progress: bool | None, command: Sequence[str] | None,
+         resume: bool) -> Result:
     clock = StageClock()
-    files = RunFiles(Path(output_dir), overwrite=config.overwrite) if output_dir is not None else None
+    checkpoints = CheckpointFolder(files.folder, config.checkpoint, config_hash(config)) if files is not None else None
     plan = prepare(config, clock=clock)
-    problem, prediction = plan.problem, plan.prediction
     if files is not None:
-        files.begin(config)
-        files.write_labels(problem.architecture.wording, problem.architecture.homogeneity_degree)
-        paths = collect_trajectories(problem, None, prediction, plan.theory)
-        files.write_paths(paths, {"agf": predicted_events(prediction, config.agf.threshold)})
+        write_prediction(plan, files)
+    if checkpoints is not None and not resume:
+        checkpoints.clear()  # those of a run that is overwritten
     with clock.stage("train"):
-        first = prediction.rounds[0].time if prediction.rounds else None
-        training = train(config, problem, plan.horizon, first, progress)
+        first = plan.prediction.rounds[0].time if plan.prediction.rounds else None
+        state = checkpoints.latest() if checkpoints is not None and resume else None
+        training = train(config, plan.problem, plan.horizon, first, progress, checkpoints, state)
     with clock.stage("compare"):
         result = judge(plan, training)
     result.wall_seconds = clock.seconds
-    if files is not None:
-        _write(result, files, command, clock)
+    if files is not None and checkpoints is not None:
+        if not files.is_there():
+            print(f"agfrun: warning: {files.folder} has vanished; it is made anew", file=sys.stderr)
+            write_prediction(plan, files)
+        with _saying_how_to_go_on(checkpoints):
+            write_result(result, files, command, clock)
         result.output_dir = files.folder
-    if training.status == "interrupted":
-        raise KeyboardInterrupt
-    if training.status == "diverged":
-        raise DivergenceError(f"training diverged: {training.reason}")
+        if training.status != "interrupted":
+            checkpoints.clear()
     return result
+
+
+@contextmanager
+def _saying_how_to_go_on(checkpoints: CheckpointFolder) -> Iterator[None]:
+    try:
+        yield
+    except OutputError as error:
+        if not checkpoints.number:
+            raise
+        raise OutputError(f"{error}; once that is mended, agfrun resume {checkpoints.folder.parent} goes on from the "
+                          "last checkpoint") from error
 
 
 def prepare(config: RunConfig, architecture: Architecture | None = None, clock: StageClock | None = None) -> Plan:
@@ -176,6 +209,7 @@ def prepare(config: RunConfig, architecture: Architecture | None = None, clock: 
         prediction = predict(problem.architecture, problem.initial, _agf_options(config), config.agf.method,
                              problem.log_scale)
     horizon = config.train.horizon or _default_horizon(problem, prediction, config.agf.threshold)
+    check_length(config, problem.architecture, horizon)
     return Plan(config, problem, theory, prediction, horizon)
 
 
@@ -215,6 +249,8 @@ def _judge(config: RunConfig, problem: Problem, prediction: Prediction, training
     threshold = config.agf.threshold
     measured = detect_events(training.trajectory, threshold)
     training.trajectory = mark_active(training.trajectory, measured)
+    learned = any(event.kind == "acquisition" for event in measured)
+    training.reason = with_advice(config, problem.architecture, prediction, training, learned)
     predicted = predicted_events(prediction, threshold)
     theory_events = list(theory.events) if theory is not None else []
     initial_loss = float(problem.architecture.loss(problem.architecture.empty_residual()))
@@ -226,7 +262,7 @@ def _judge(config: RunConfig, problem: Problem, prediction: Prediction, training
         log_init_scale=config.init.log_scale, threshold=threshold, prediction=prediction, training=training,
         is_flow=isinstance(config.train, GradientFlowConfig), theory=theory, predicted=predicted,
         measured=measured, comparison=rows)
-    claims = check_claims(evidence) if training.status != "diverged" else []
+    claims = check_claims(evidence) if training.status not in GAVE_UP else []
     return Result(
         config=config, problem=problem, prediction=prediction, training=training, theory=theory,
         events={"training": measured, "agf": predicted, "theory": theory_events}, comparison=rows, claims=claims,
@@ -251,24 +287,39 @@ def _agf_options(config: RunConfig) -> AlternationOptions:
 
 def _default_horizon(problem: Problem, prediction: Prediction, threshold: float) -> float:
     """Enough to see every predicted drop; without any, long enough for one that the prediction missed."""
-    if prediction.rounds:
+    if prediction.last_time > 0:
         return HORIZON_FACTOR * prediction.last_time
-    return MISSED_DROP * shortest_activation_time(problem.architecture, problem.initial, threshold,
-                                                      problem.log_scale)
+    time = shortest_activation_time(problem.architecture, problem.initial, threshold, problem.log_scale)
+    if time == 0:  # all neurons are active from the start, and change within the time of their e-folds
+        norms, gradients = (torch.linalg.vector_norm(part, dim=1) for part in (
+            problem.initial, problem.architecture.loss_and_gradient(problem.initial)[1]))
+        time = 1 / float((gradients / norms.clamp(min=torch.finfo(norms.dtype).tiny)).max())
+    return MISSED_DROP * time
 
 
-def _write(result: Result, files: RunFiles, command: Sequence[str] | None, clock: StageClock) -> None:
-    """All files, `done.json` last."""
+def write_prediction(plan: Plan, files: RunFiles) -> None:
+    """The files that are known before training."""
+    config, architecture = plan.config, plan.problem.architecture
+    files.begin(config)
+    files.write_labels(architecture.wording, architecture.homogeneity_degree)
+    files.write_paths(collect_trajectories(plan.problem, None, plan.prediction, plan.theory),
+                      {"agf": predicted_events(plan.prediction, config.agf.threshold)})
+
+
+def write_result(result: Result, files: RunFiles, command: Sequence[str] | None, clock: StageClock,
+                 more: Mapping[str, Any] | None = None) -> None:
+    """All files, `done.json` last; `more` is for the manifest."""
     with clock.stage("write"):
         files.write_paths(result.trajectories, result.events)
+        files.write_endings(endings(result.training, result.prediction))
         files.write_comparison(result.comparison)
         files.write_claims(result.claims)
         files.write_parameters(parameters(result))
     if result.config.plots:
         with clock.stage("plot"):
             files.plot(result.config.plot_formats)
-    files.write_manifest(manifest(result.config, result.problem, result.prediction, result.training,
-                                  result.horizon, clock.seconds, command))
+    files.write_manifest({**manifest(result.config, result.problem, result.prediction, result.training,
+                                     result.horizon, clock.seconds, command), **(more or {})})
     if result.config.report:
         with clock.stage("report"):
             files.report()
@@ -276,6 +327,15 @@ def _write(result: Result, files: RunFiles, command: Sequence[str] | None, clock
         "status": result.training.status, "reason": result.training.reason,
         "config_hash": config_hash(result.config), **result.verdict, "wall_seconds": sum(clock.seconds.values()),
     })
+
+
+def endings(training: TrainingResult, prediction: Prediction) -> list[dict[str, Any]]:
+    """Rows of endings.csv: how training and the prediction ended."""
+    status = "complete" if prediction.complete else "incomplete"
+    ends = {"training": (training.status, training.reason, training.trajectory),
+            "agf": (status, prediction.reason, prediction.trajectory)}
+    return [{"source": source, "status": status, "reason": reason, "time": float(path.times[-1]),
+             "loss": float(path.loss[-1])} for source, (status, reason, path) in ends.items()]
 
 
 def parameters(result: Result) -> dict[str, np.ndarray]:

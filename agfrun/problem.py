@@ -11,6 +11,7 @@ from torch import Tensor
 from agfrun.architectures.base import Architecture
 from agfrun.architectures.homogeneity import check_homogeneity
 from agfrun.errors import ConfigError
+from agfrun.memory import check_training_memory
 from agfrun.schema import GradientDescentConfig, RunConfig
 
 
@@ -35,8 +36,8 @@ def build_problem(config: RunConfig) -> Problem:
 
     Raises:
         ConfigError: the device is not there, the data cannot be made or read, the network cannot be built
-            on them or is not homogeneous of the degree it declares, or the initialization is too small for
-            the numbers that hold it.
+            on them, needs more memory than there is or is not homogeneous of the degree it declares, or the
+            initialization is too small for the numbers that hold it.
     """
     return draw_initialization(config, build_architecture(config))
 
@@ -48,7 +49,9 @@ def build_architecture(config: RunConfig) -> Architecture:
         ConfigError: as `build_problem`, but for the initialization.
     """
     device, dtype = resolve_device(config.device), getattr(torch, config.dtype)
-    architecture = config.model.build(config.data.build(dtype, device))
+    data = config.data.build(dtype, device)
+    check_training_memory(config, data)
+    architecture = config.model.build(data)
     check_homogeneity(architecture, torch.Generator(device="cpu").manual_seed(0))
     return architecture
 

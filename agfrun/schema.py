@@ -1,4 +1,4 @@
-"""The typed configuration: every key, its default and its range, checked once at the edge.
+"""The typed configuration: every key and its default; `agfrun.validation` checks the ranges.
 
 Hydra composes these dataclasses from `configs/`; a notebook builds them directly. The keys
 of a network or a data set are defined beside its code and found through `agfrun.registry`. This module
@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from agfrun import registry
-from agfrun.checks import one_of, positive, require
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,6 +39,11 @@ AGF_METHODS = ("auto", "generic", "closed_form")
 DEVICES = ("auto", "cpu", "cuda")
 DTYPES = ("float64", "float32")
 PLOT_FORMATS = ("png", "pdf")
+TRACKERS = ("none", "mlflow", "tensorboard")
+# What MLflow can log to; its store of plain files refuses to.
+TRACKING_SCHEMES = ("sqlite:///", "http://", "https://", "postgresql", "mysql", "mssql", "databricks")
+# Keys that say how and where a run is done, not what: they change no number of it.
+NOT_IN_HASH = ("plots", "plot_formats", "report", "overwrite", "checkpoint", "sweep", "tracking")
 
 
 @dataclass
@@ -65,6 +69,13 @@ class ModelConfig:
             ConfigError: a value is not allowed.
         """
 
+    def neurons_shape(self, data: Any) -> tuple[int, int] | None:
+        """Number of neurons H and their dimension D on `data`, known before the network is built.
+
+        With it a network that cannot be trained in the memory there is is refused at once; None leaves that out.
+        """
+        return None
+
     def build(self, data: Any) -> Architecture:
         """The network on `data`, an instance of `data_type`.
 
@@ -89,6 +100,10 @@ class DataConfig:
         Raises:
             ConfigError: a value is not allowed.
         """
+
+    def memory(self) -> float:
+        """Bytes that `build` and whatever a network keeps of the data will take, roughly; 0 where it is not known."""
+        return 0.0
 
     def build(self, dtype: torch.dtype, device: torch.device) -> Any:
         """The data.
@@ -179,6 +194,45 @@ class EnsembleConfig:
 
 
 @dataclass
+class SweepConfig:
+    """How the runs of `--multirun` are shared out. It changes no number of them.
+
+    `resume` is the folder of a sweep to continue; `batch_size` the most runs that one process does;
+    `together` whether runs of a batch that differ in seed and scale alone are trained together; `parquet`
+    whether the gathered loss is written as Parquet too, null where it is large and pyarrow is installed.
+    """
+
+    resume: str | None = None
+    batch_size: int = 32
+    together: bool = True
+    parquet: bool | None = None
+
+
+@dataclass(frozen=True)
+class CheckpointConfig:
+    """How often a run under way is saved, for `agfrun resume`. It changes no number of it.
+
+    `seconds` are those between two checkpoints, null for none; `keep` is how many of the last stay.
+    """
+
+    seconds: float | None = 60.0
+    keep: int = 2
+
+
+@dataclass(frozen=True)
+class TrackingConfig:
+    """Where runs are recorded besides their folders. It changes no number of them.
+
+    `uri` and `experiment` are MLflow's, `folder` is TensorBoard's.
+    """
+
+    name: str = "none"
+    uri: str = "sqlite:///outputs/mlflow.db"
+    experiment: str = "agfrun"
+    folder: str = "outputs/tensorboard"
+
+
+@dataclass
 class StudyConfig:
     """What is done with the configured network; every study has a subclass of its own, beside its code.
 
@@ -239,6 +293,9 @@ class RunConfig:
     plot_formats: list[str] = field(default_factory=lambda: ["png", "pdf"])
     report: bool = True
     overwrite: bool = False
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    sweep: SweepConfig = field(default_factory=SweepConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
 
 
 TRAINERS: dict[str, type[TrainConfig]] = {
@@ -247,107 +304,18 @@ TRAINERS: dict[str, type[TrainConfig]] = {
 }
 
 
+def saved_values(config: RunConfig) -> dict[str, Any]:
+    """The configuration as plain values; where a run was shared out with others or recorded besides is no part."""
+    values = dataclasses.asdict(config)
+    for key in ("sweep", "tracking"):
+        del values[key]
+    return values
+
+
 def config_hash(config: RunConfig) -> str:
     """Hash of everything that decides the numbers of a run (not of plots, report or overwriting)."""
     values = dataclasses.asdict(config)
-    for key in ("plots", "plot_formats", "report", "overwrite"):
-        values.pop(key)
+    for key in NOT_IN_HASH:
+        values.pop(key, None)
     text = json.dumps(values, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def validate(config: RunConfig) -> RunConfig:
-    """Check every range; return the configuration unchanged.
-
-    Raises:
-        ConfigError: names the first key that is not allowed, its value and what is allowed.
-    """
-    one_of("device", config.device, DEVICES)
-    one_of("dtype", config.dtype, DTYPES)
-    require("seed", config.seed, 0 <= config.seed < 2**63, "an integer from 0 to 2**63 - 1")
-    for plot_format in config.plot_formats:
-        one_of("plot_formats", plot_format, PLOT_FORMATS)
-    one_of("model.loss_normalization", config.model.loss_normalization, LOSS_NORMALIZATIONS)
-    config.model.check()
-    config.data.check()
-    _validate_match(config)
-    _validate_init(config)
-    _validate_train(config.train)
-    _validate_agf(config.agf)
-    _validate_ensemble(config)
-    config.study.check(config)
-    return config
-
-
-def _validate_match(config: RunConfig) -> None:
-    """The network can be built on the data, and has the initialization."""
-    model = config.model
-    fitting = [name for name, data in registry.data_sets().items() if issubclass(data.provides, model.data_type)]
-    if not issubclass(config.data.provides, model.data_type):
-        one_of("data.name", config.data.name, fitting, f" with model={model.name}")
-    one_of("init.name", config.init.name, model.initializations, f" with model={model.name}")
-
-
-def _validate_init(config: RunConfig) -> None:
-    scale, exponent = config.init.scale, config.init.log10_scale
-    require("init.scale", scale, math.isfinite(scale) and 0 < scale < 1,
-            "a number above 0 and below 1; for scales below the smallest float there is init.log10_scale, e.g. -400")
-    require("init.log10_scale", exponent, exponent is None or -1e6 <= exponent < 0,
-            "an exponent from -1e6 up to but not including 0, or null")
-
-
-def _validate_ensemble(config: RunConfig) -> None:
-    ensemble = config.ensemble
-    require("ensemble.seeds", ensemble.seeds, ensemble.seeds >= 1, "an integer of at least 1")
-    scales = ensemble.scales
-    if scales is not None:
-        fine = all(math.isfinite(scale) and 0 < scale < 1 for scale in scales)
-        require("ensemble.scales", scales, fine and 0 < len(set(scales)) == len(scales),
-                "a list of different numbers above 0 and below 1, or null")
-        require("init.log10_scale", config.init.log10_scale, config.init.log10_scale is None,
-                "null where ensemble.scales are given")
-    if ensemble.is_asked_for:
-        require("study", config.study.name, config.study.name == DEFAULT_STUDY, f"{DEFAULT_STUDY} for an ensemble")
-    sampled = isinstance(config.train, GradientDescentConfig) and config.train.batch_size is not None
-    require("ensemble.seeds", ensemble.seeds, ensemble.seeds == 1 or config.init.name != "deterministic" or sampled,
-            "1 with init=deterministic, which no seed changes")
-    require("ensemble.seeds", ensemble.seeds, config.seed + ensemble.seeds <= 2**63,
-            "few enough for seeds below 2**63")
-
-
-def _validate_train(train: TrainConfig) -> None:
-    one_of("train.name", train.name, tuple(TRAINERS))
-    if train.horizon is not None:
-        require("train.horizon", train.horizon, positive(train.horizon),
-                "a positive time, or null to choose it from the prediction")
-    require("train.convergence", train.convergence, 0 <= train.convergence < 1,
-            "a fraction of the initial loss from 0 up to but not including 1")
-    require("train.max_rows", train.max_rows, 100 <= train.max_rows <= 20000, "an integer from 100 to 20000")
-    if isinstance(train, GradientFlowConfig):
-        one_of("train.method", train.method, FLOW_METHODS)
-        require("train.tolerance", train.tolerance, 1e-13 <= train.tolerance <= 1e-2,
-                "a number from 1e-13 to 1e-2")
-    elif isinstance(train, GradientDescentConfig):
-        require("train.learning_rate", train.learning_rate, positive(train.learning_rate),
-                "a positive number")
-        require("train.momentum", train.momentum, 0 <= train.momentum < 1,
-                "a number from 0 up to but not including 1")
-        for key in ("max_steps", "batch_size"):
-            value = getattr(train, key)
-            require(f"train.{key}", value, value is None or value >= 1, "an integer of at least 1, or null")
-        one_of("train.loss_normalization", train.loss_normalization, LOSS_NORMALIZATIONS)
-
-
-def _validate_agf(agf: AgfConfig) -> None:
-    one_of("agf.method", agf.method, AGF_METHODS)
-    one_of("agf.cost_phase", agf.cost_phase, COST_PHASES)
-    one_of("agf.dormant_clock", agf.dormant_clock, DORMANT_CLOCKS)
-    require("agf.threshold", agf.threshold, positive(agf.threshold), "a positive norm")
-    for key in ("tolerance", "cost_tolerance"):
-        value = getattr(agf, key)
-        require(f"agf.{key}", value, 1e-13 <= value <= 1e-2, "a number from 1e-13 to 1e-2")
-    require("agf.loss_tolerance", agf.loss_tolerance, 0 <= agf.loss_tolerance < 1,
-            "a fraction of the initial loss from 0 up to but not including 1")
-    require("agf.max_events", agf.max_events, agf.max_events >= 1, "an integer of at least 1")
-    require("agf.max_time", agf.max_time, agf.max_time is None or positive(agf.max_time),
-            "a positive time, or null")

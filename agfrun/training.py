@@ -7,16 +7,21 @@ import math
 import torch
 from threadpoolctl import threadpool_limits
 
+from agfrun.architectures.base import Architecture
 from agfrun.dynamics.clock import flow_time_per_step
 from agfrun.dynamics.gradient_descent import train_by_gradient_descent
 from agfrun.dynamics.gradient_flow import train_by_gradient_flow
 from agfrun.dynamics.result import TrainingResult
+from agfrun.dynamics.training_state import Checkpoints, TrainingState
+from agfrun.errors import ConfigError
 from agfrun.problem import Problem
 from agfrun.progress import TrainingBar
 from agfrun.schema import GradientDescentConfig, GradientFlowConfig, RunConfig
 
 # Below this many unknowns a second thread costs more than it saves.
 SINGLE_THREAD_SIZE = 4000
+# At 20 microseconds a step, the least that a step takes, these are two years.
+MOST_STEPS = 3e12
 
 
 def choose_threads(problem: Problem) -> None:
@@ -32,15 +37,38 @@ def optimizer_steps(settings: GradientDescentConfig, horizon: float, flow_time_p
     return settings.max_steps or math.ceil(horizon / flow_time_per_step)
 
 
+def check_length(config: RunConfig, architecture: Architecture, horizon: float) -> None:
+    """Refuse a training of so many steps that nobody lives to see its end.
+
+    Raises:
+        ConfigError: gradient descent would take more than `MOST_STEPS` steps.
+    """
+    settings = config.train
+    if not isinstance(settings, GradientDescentConfig):
+        return
+    per_step = flow_time_per_step(settings.learning_rate, settings.momentum, settings.loss_normalization,
+                                  architecture.output_dimension)
+    steps = settings.max_steps or (horizon / per_step if per_step > 0 else math.inf)
+    if steps > MOST_STEPS:
+        key = "learning_rate" if settings.max_steps is None else "max_steps"
+        raise ConfigError(f"train.{key}", getattr(settings, key), f"it takes {steps:.3g} steps to the time "
+                          f"{horizon:.4g}; at most {MOST_STEPS:g} are taken")
+
+
 def train(
     config: RunConfig, problem: Problem, horizon: float, first_event: float | None = None,
-    progress: bool | None = None,
+    progress: bool | None = None, checkpoints: Checkpoints | None = None, resume: TrainingState | None = None,
 ) -> TrainingResult:
     """Train up to `horizon` in gradient-flow time, or `train.max_steps` of gradient descent.
 
     Args:
         first_event: when the first drop is expected, for the progress bar.
         progress: show a bar; None decides by whether standard error is a terminal.
+        checkpoints: where states are kept on the way; None: nowhere.
+        resume: one of them, to go on from.
+
+    Raises:
+        CheckpointError: `resume` is of another training.
     """
     settings, architecture = config.train, problem.architecture
     if isinstance(settings, GradientDescentConfig):
@@ -52,9 +80,11 @@ def train(
                 architecture, problem.initial, steps, learning_rate=settings.learning_rate,
                 momentum=settings.momentum, batch_size=settings.batch_size,
                 loss_normalization=settings.loss_normalization, seed=config.seed,
-                convergence=settings.convergence, max_rows=settings.max_rows, progress=bar)
+                convergence=settings.convergence, max_rows=settings.max_rows, progress=bar,
+                checkpoints=checkpoints, resume=resume)
     assert isinstance(settings, GradientFlowConfig)
     with TrainingBar(horizon, first_event, progress) as bar:
         return train_by_gradient_flow(
             architecture, problem.initial, horizon, tolerance=settings.tolerance, method=settings.method,
-            convergence=settings.convergence, max_rows=settings.max_rows, progress=bar, log_scale=problem.log_scale)
+            convergence=settings.convergence, max_rows=settings.max_rows, progress=bar, log_scale=problem.log_scale,
+            checkpoints=checkpoints, resume=resume)

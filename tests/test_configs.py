@@ -41,7 +41,7 @@ def options(group: str) -> list[str]:
     return sorted(path.stem for path in (CONFIGS / group).glob("*.yaml"))
 
 
-ALL_GROUPS = ["model", "data", "init", "train", "agf", "study", "experiment"]
+ALL_GROUPS = ["model", "data", "init", "train", "agf", "study", "tracking", "experiment"]
 ALL_OPTIONS = [f"{group}={option}" for group in ALL_GROUPS for option in options(group)]
 
 

@@ -4,11 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from agfrun.folders import LONGEST_NAME, folder_name, remove_empty, remove_empty_sweep
+from agfrun.folders import LONGEST_NAME, folder_name
+from agfrun.hydra_folders import first_given, remove_empty, remove_empty_sweep
 
 
 def test_a_short_name_is_kept() -> None:
     assert folder_name("data.frequencies=[1,3],init.scale=1e-4") == "data.frequencies=[1,3],init.scale=1e-4"
+
+
+def test_the_first_value_that_is_given() -> None:
+    assert first_given(None, "there", "elsewhere") == "there"
+    assert first_given(None, None) is None
 
 
 def test_no_overrides_have_a_name() -> None:

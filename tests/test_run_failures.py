@@ -127,12 +127,13 @@ def test_interrupt_during_the_prediction_leaves_no_files(tmp_path: Path, monkeyp
 @pytest.mark.parametrize("batch_size", [None, 4])
 def test_divergence_is_reported_after_writing_what_came_before(batch_size: int | None, tmp_path: Path) -> None:
     train = GradientDescentConfig(learning_rate=1e4, max_steps=400, batch_size=batch_size)
-    with pytest.raises(DivergenceError, match=r"train\.learning_rate"):
+    with pytest.raises(DivergenceError, match=r"training diverged: .*train\.learning_rate"):
         run(modadd_config(train=train), output_dir=tmp_path / "run")
     assert {path.name for path in (tmp_path / "run").iterdir()} == FILES
     done = read_json(tmp_path / "run" / "done.json")
     assert done["status"] == "diverged"
-    assert "not finite" in done["reason"]
+    assert "at step " in done["reason"]
+    assert "try train.learning_rate < " in done["reason"]
     table = pd.read_csv(tmp_path / "run" / "loss.csv")
     assert np.isfinite(table["loss"]).all()
     assert len(pd.read_csv(tmp_path / "run" / "claims.csv")) == 0

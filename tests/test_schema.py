@@ -19,8 +19,8 @@ from agfrun.schema import (
     InitConfig,
     RunConfig,
     config_hash,
-    validate,
 )
+from agfrun.validation import validate
 
 
 def diagonal(**changes: Any) -> RunConfig:

@@ -109,7 +109,8 @@ def closed_form_times(evidence: Evidence) -> list[Claim]:
     architecture = cast("LinearAttention", evidence.architecture)
     if evidence.theory is None or not evidence.theory.events or not evidence.is_flow or architecture.head_dim > 1:
         return []
-    expected = {event.feature: event.time for event in evidence.theory.events}
+    # A head that is beyond the threshold from the start has nothing to be compared with.
+    expected = {event.feature: event.time for event in evidence.theory.events if event.time > 0}
     errors = [abs(event.time / expected[event.feature] - 1) for event in evidence.acquisitions("training")
               if event.feature in expected]
     if not errors:

@@ -103,7 +103,8 @@ def in_context_regression(
 def power_law(dimension: int, decay: float, trace: float) -> list[float]:
     """Eigenvalues proportional to i^-decay, i = 1 .. dimension, that add up to `trace`."""
     weights = [rank**-decay for rank in range(1, dimension + 1)]
-    return [trace * weight / sum(weights) for weight in weights]
+    total = sum(weights)
+    return [trace * weight / total for weight in weights]
 
 
 @register_data
@@ -136,6 +137,10 @@ class InContextRegressionConfig(DataConfig):
         require("data.context_length", self.context_length, self.context_length >= 1, "an integer of at least 1")
         require("data.data_seed", self.data_seed, self.data_seed is None or 0 <= self.data_seed < 2**63,
                 "an integer from 0 to 2**63 - 1, or null to keep the coordinate axes as eigenvectors")
+
+    def memory(self) -> float:
+        """See `DataConfig.memory`: matrices of the dimension."""
+        return 8 * 10 * float(self.dimension) ** 2
 
     def build(self, dtype: torch.dtype, device: torch.device) -> InContextRegression:
         """See `DataConfig.build`."""

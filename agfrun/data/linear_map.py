@@ -139,6 +139,10 @@ class GeneratedLinearMapConfig(DataConfig):
             require(f"data.{key}", value, 1 <= value <= LARGEST_DIMENSION, f"an integer from 1 to {LARGEST_DIMENSION}")
         require("data.data_seed", self.data_seed, 0 <= self.data_seed < 2**32, "an integer from 0 to 2**32 - 1")
 
+    def memory(self) -> float:
+        """See `DataConfig.memory`: moments, their factors and decompositions."""
+        return 8 * 12 * float(self.input_dimension + self.output_dimension) ** 2
+
 
 @register_data
 @dataclass

@@ -120,6 +120,10 @@ class ModularAdditionConfig(DataConfig):
             require("data.phases", phases, 2 * k != self.p or phase % 180 == 0,
                     f"a list with 0 or 180 at the frequency p/2 = {k}, whose coefficient is real")
 
+    def memory(self) -> float:
+        """See `DataConfig.memory`: circulant and waves."""
+        return _memory(self.p)
+
     def build(self, dtype: torch.dtype, device: torch.device) -> ModularAddition:
         """See `DataConfig.build`."""
         phases = self.phases or [0.0] * len(self.frequencies)
@@ -146,6 +150,10 @@ class PowerLawModularAdditionConfig(DataConfig):
         require("data.amplitude", self.amplitude, _is_amplitude(self.amplitude), "a number from 1e-6 to 1e6")
         require("data.exponent", self.exponent, 0 <= self.exponent <= 10, "a number from 0 to 10")
         _check_seed(self.data_seed, ", or null for a template of real coefficients")
+
+    def memory(self) -> float:
+        """See `DataConfig.memory`: circulant and waves."""
+        return _memory(self.p)
 
     def build(self, dtype: torch.dtype, device: torch.device) -> ModularAddition:
         """See `DataConfig.build`."""
@@ -177,6 +185,10 @@ class GaussianModularAdditionConfig(DataConfig):
         _check_modulus(self.p)
         _check_seed(self.data_seed)
 
+    def memory(self) -> float:
+        """See `DataConfig.memory`: circulant and waves."""
+        return _memory(self.p)
+
     def build(self, dtype: torch.dtype, device: torch.device) -> ModularAddition:
         """See `DataConfig.build`."""
         generator = torch.Generator(device="cpu").manual_seed(self.data_seed)
@@ -199,6 +211,10 @@ class OneHotModularAdditionConfig(DataConfig):
         """See `DataConfig.check`."""
         _check_modulus(self.p)
         require("data.amplitude", self.amplitude, _is_amplitude(self.amplitude), "a number from 1e-6 to 1e6")
+
+    def memory(self) -> float:
+        """See `DataConfig.memory`: circulant and waves."""
+        return _memory(self.p)
 
     def build(self, dtype: torch.dtype, device: torch.device) -> ModularAddition:
         """See `DataConfig.build`."""
@@ -234,6 +250,10 @@ def _unit(degrees: float) -> complex:
 
 def _check_modulus(p: int) -> None:
     require("data.p", p, p >= 2, "an integer of at least 2")
+
+
+def _memory(p: int) -> float:
+    return 8 * 12 * float(p) ** 2
 
 
 def _is_amplitude(value: float) -> bool:

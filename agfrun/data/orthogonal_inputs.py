@@ -43,6 +43,10 @@ class OrthogonalInputsConfig(DataConfig):
                 "finite numbers other than zero, one for each sample")
         one_of("data.groups", self.groups, GROUPS)
 
+    def memory(self) -> float:
+        """See `DataConfig.memory`: an identity matrix."""
+        return 8 * 6 * float(len(self.targets)) ** 2
+
     def build(self, dtype: torch.dtype, device: torch.device) -> Samples:
         """See `DataConfig.build`."""
         targets = np.array(self.targets)[:, None]

@@ -125,6 +125,10 @@ class RandomRegressionConfig(DataConfig):
         require("data.samples", self.samples, self.samples >= 1, "an integer of at least 1")
         require("data.data_seed", self.data_seed, 0 <= self.data_seed < 2**32, "an integer from 0 to 2**32 - 1")
 
+    def memory(self) -> float:
+        """See `DataConfig.memory`: inputs, and matrices of both sides."""
+        return 8 * 6 * float(self.dimension) * (self.samples + 2 * self.dimension)
+
     def build(self, dtype: torch.dtype, device: torch.device) -> Regression:
         """See `DataConfig.build`."""
         return random_regression(self.dimension, self.samples, self.data_seed, dtype, device)
@@ -154,6 +158,10 @@ class SparseRegressionConfig(DataConfig):
         require("data.noise", self.noise, math.isfinite(self.noise) and self.noise >= 0, "a number of at least 0")
         require("data.correlation", self.correlation, -1 < self.correlation < 1, "a number between -1 and 1")
         require("data.data_seed", self.data_seed, self.data_seed >= 0, "an integer of at least 0")
+
+    def memory(self) -> float:
+        """See `DataConfig.memory`: inputs, and matrices of both sides."""
+        return 8 * 6 * float(self.dimension) * (self.samples + 2 * self.dimension)
 
     def build(self, dtype: torch.dtype, device: torch.device) -> Regression:
         """See `DataConfig.build`."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import math
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
 
 from agfrun.checks import require
+from agfrun.data.array_files import read_member
 from agfrun.data.samples import Array, Samples, samples
 from agfrun.errors import ConfigError, closest, did_you_mean
 from agfrun.registry import register_data
@@ -71,14 +73,15 @@ def _read_npz(name: str, path: Path) -> tuple[Array, Array]:
         ConfigError: the file holds something else.
     """
     try:
-        archive: Any = np.load(path, allow_pickle=False)
-        require(KEY, name, hasattr(archive, "files"), "an archive of arrays (numpy.savez)")
-        with archive:
+        with zipfile.ZipFile(path) as archive:
+            held = [member.removesuffix(".npy") for member in archive.namelist()]
             for array in ("inputs", "targets"):
-                require(KEY, name, array in archive.files,
-                        f"a file with the arrays inputs and targets, not {', '.join(archive.files) or 'none'}")
-            inputs, targets = archive["inputs"], archive["targets"]
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+                require(KEY, name, array in held,
+                        f"a file with the arrays inputs and targets, not {', '.join(held) or 'none'}")
+            inputs, targets = read_member(archive, "inputs"), read_member(archive, "targets")
+    except zipfile.BadZipFile as error:
+        raise ConfigError(KEY, name, f"it cannot be read: {error}; write an archive of arrays (numpy.savez)") from None
+    except (ValueError, EOFError, zlib.error, NotImplementedError, RuntimeError) as error:
         raise ConfigError(KEY, name, f"it cannot be read: {' '.join(str(error).split())}") from None
     inputs, targets = _matrix(name, "inputs", inputs), _matrix(name, "targets", targets)
     require(KEY, name, len(inputs) == len(targets),

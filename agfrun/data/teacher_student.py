@@ -51,6 +51,11 @@ class TeacherStudentConfig(DataConfig):
         require("data.noise", self.noise, 0 <= self.noise <= 1e6, "a standard deviation from 0 to 1e6")
         require("data.data_seed", self.data_seed, 0 <= self.data_seed < 2**32, "an integer from 0 to 2**32 - 1")
 
+    def memory(self) -> float:
+        """See `DataConfig.memory`: samples in several copies, and the teacher."""
+        return 8 * 8 * (float(self.samples) * (self.input_dimension + self.output_dimension + self.teacher_width)
+                        + float(self.input_dimension) * (self.teacher_width + self.input_dimension))
+
     def build(self, dtype: torch.dtype, device: torch.device) -> Samples:
         """See `DataConfig.build`."""
         generator = np.random.default_rng(self.data_seed)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from agfrun.checks import require
+from agfrun.data.array_files import read_array
 from agfrun.errors import ConfigError
 
 SUFFIXES = (".npy", ".csv")
@@ -43,7 +44,7 @@ def read_template(key: str, name: str) -> np.ndarray:
 
 def _read_npy(path: Path) -> np.ndarray:
     with path.open("rb") as file:
-        return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
+        return read_array(file, path.stat().st_size)
 
 
 def _read_csv(key: str, name: str, path: Path) -> np.ndarray:

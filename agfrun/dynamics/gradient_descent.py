@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import torch
@@ -12,14 +13,18 @@ from agfrun.dynamics.clock import flow_time_per_step, loss_factor
 from agfrun.dynamics.coordinates import EuclideanCoordinates
 from agfrun.dynamics.gradient_flow import Progress
 from agfrun.dynamics.integrate import IntegrationStatistics
+from agfrun.dynamics.interruption import Interruption
 from agfrun.dynamics.recorder import Recorder
 from agfrun.dynamics.result import TrainingResult
+from agfrun.dynamics.training_state import Checkpoints, TrainingState, restoring
 
 # A row is recorded when the loss has changed by this share, or the step number has grown by that share.
 LOSS_CHANGE = 0.004
 STEP_GROWTH = 0.01
 # Below this share of the initial loss, changes are rounding.
 SMALLEST_LOSS = 1e-12
+# A loss above so many times the initial one is beyond return: the steps grow with it.
+DIVERGED = 1e6
 # Reading the loss off an accelerator stalls it, and a mini-batch does not yield it: look now and then.
 LOOK_EVERY = 20
 
@@ -28,6 +33,7 @@ def train_by_gradient_descent(
     architecture: Architecture, neurons: Tensor, steps: int, *, learning_rate: float, momentum: float = 0.0,
     batch_size: int | None = None, loss_normalization: str = "mean_over_outputs", seed: int = 0,
     convergence: float = 1e-6, max_rows: int = 2000, progress: Progress | None = None,
+    checkpoints: Checkpoints | None = None, resume: TrainingState | None = None,
 ) -> TrainingResult:
     """Heavy-ball gradient descent, velocity = momentum * velocity + gradient, for at most `steps` steps.
 
@@ -38,7 +44,11 @@ def train_by_gradient_descent(
         batch_size: samples drawn for each step; None is the full batch. The recorded loss is always
             that of the full data.
         seed: seed of the batches.
-        convergence, max_rows, progress: as for gradient flow.
+        convergence, max_rows, progress, checkpoints, resume: as for gradient flow. On the same machine and number
+            of threads the numbers do not depend on where training was taken up again, to the last bit.
+
+    Raises:
+        CheckpointError: `resume` is of another training.
     """
     factor = loss_factor(loss_normalization, architecture.output_dimension)
     per_step = flow_time_per_step(learning_rate, momentum, loss_normalization, architecture.output_dimension)
@@ -46,9 +56,25 @@ def train_by_gradient_descent(
     watch = _Watch(recorder, per_step, steps, convergence, progress)
     optimizer = _HeavyBall(architecture, neurons, learning_rate * factor, momentum, batch_size, seed)
     look_every = 1 if neurons.device.type == "cpu" and batch_size is None else LOOK_EVERY
-    status, reason, step = "horizon", f"all {steps} steps were taken", 0
-    try:
-        for step in range(steps + 1):
+    first = 0
+    if resume is not None:
+        with restoring():
+            first = int(resume.numbers["step"])
+            optimizer.restore(resume.part("optimizer"))
+            watch.restore(resume.part("watch"))
+            recorder.restore(resume.part("recorder"), neurons)
+
+    def state() -> TrainingState:
+        parts = TrainingState.joined(optimizer=optimizer.state(), watch=watch.state(), recorder=recorder.state())
+        return dataclasses.replace(parts, numbers={**parts.numbers, "step": step})
+
+    status, reason, step = "horizon", f"all {steps} steps were taken", first
+    with Interruption() as interruption:
+        for step in range(first, steps + 1):
+            if step > first and checkpoints is not None and (interruption.asked or checkpoints.due()):
+                checkpoints.save(state())
+            if interruption.asked:
+                break
             if step % look_every == 0 or step == steps:
                 ended = watch.look(step, optimizer, float(optimizer.full_loss()))
                 if ended is not None:
@@ -56,14 +82,24 @@ def train_by_gradient_descent(
                     break
             if step < steps:
                 optimizer.step()
-    except KeyboardInterrupt:
-        status, reason = "interrupted", f"interrupted by the user at step {step}"
+    if interruption.asked and status == "horizon":
+        status, reason = "interrupted", f"{interruption.reason} at step {step}"
     statistics = IntegrationStatistics(accepted_steps=step, gradient_evaluations=step)
     clock: dict[str, float | str] = {
         "learning_rate": learning_rate, "momentum": momentum, "loss_normalization": loss_normalization,
         "flow_time_per_step": per_step,
     }
     return TrainingResult(recorder.trajectory(), recorder, optimizer.neurons.clone(), status, reason, statistics, clock)
+
+
+def has_diverged(loss: float, initial_loss: float) -> bool:
+    """Whether gradient descent has left for good: nothing comes back from so far above where it began."""
+    return not math.isfinite(loss) or loss > DIVERGED * initial_loss
+
+
+def diverged_at(step: int, loss: float) -> str:
+    """The reason, in words."""
+    return f"at step {step}, loss {loss:.2g}" if math.isfinite(loss) else f"the loss is not finite at step {step}"
 
 
 class _HeavyBall:
@@ -85,6 +121,16 @@ class _HeavyBall:
         self.rate, self.momentum, self.batch_size = rate, momentum, batch_size
         self.generator = torch.Generator(device="cpu").manual_seed(seed)
         self.velocity: Tensor | None = None
+
+    def state(self) -> TrainingState:
+        """Where it is between two steps."""
+        return TrainingState(arrays={"y": self.y, "momentum_term": self.momentum_term,
+                                     "generator": self.generator.get_state()})
+
+    def restore(self, state: TrainingState) -> None:
+        """Go on from a state."""
+        self.y, self.momentum_term = state.tensor("y", self.y), state.tensor("momentum_term", self.momentum_term)
+        self.generator.set_state(state.arrays["generator"])
 
     @property
     def neurons(self) -> Tensor:
@@ -120,12 +166,23 @@ class _Watch:
         self.initial_loss = self.recorded_loss = math.inf
         self.recorded_step = 0
 
+    def state(self) -> TrainingState:
+        """What it remembers."""
+        return TrainingState({"initial_loss": self.initial_loss, "recorded_loss": self.recorded_loss,
+                              "recorded_step": self.recorded_step})
+
+    def restore(self, state: TrainingState) -> None:
+        """Take up a state."""
+        numbers = state.numbers
+        self.initial_loss, self.recorded_loss = float(numbers["initial_loss"]), float(numbers["recorded_loss"])
+        self.recorded_step = int(numbers["recorded_step"])
+
     def look(self, step: int, optimizer: _HeavyBall, loss: float) -> tuple[str, str] | None:
         """Record if there is something new; status and reason if training is to end."""
-        if not math.isfinite(loss):
+        if has_diverged(loss, self.initial_loss):
             if step == 0:  # a trajectory has its start, whatever its loss
                 self.recorder.record(0.0, optimizer.neurons.clone(), loss, step)
-            return "diverged", f"the loss is not finite at step {step}; try a smaller train.learning_rate"
+            return "diverged", diverged_at(step, loss)
         if step == 0:
             self.initial_loss = loss
         converged = self.recorder.architecture.learned(loss, self.initial_loss, self.convergence)

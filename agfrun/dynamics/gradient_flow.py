@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from torch import Tensor
 
@@ -11,12 +11,14 @@ from agfrun.architectures.base import Architecture
 from agfrun.dynamics.chebyshev import RungeKuttaChebyshev
 from agfrun.dynamics.coordinates import FlowCoordinates
 from agfrun.dynamics.extrapolation import ExtrapolatedEuler, PartlyStiffCoordinates
-from agfrun.dynamics.integrate import IntegrationStatistics, Segment, Stepper, integrate
-from agfrun.dynamics.lsoda import integrate_lsoda
+from agfrun.dynamics.integrate import Integration, IntegrationStatistics, Segment, Stepper
+from agfrun.dynamics.interruption import Interruption
+from agfrun.dynamics.lsoda import LsodaIntegration
 from agfrun.dynamics.recorder import Recorder
 from agfrun.dynamics.result import TrainingResult
 from agfrun.dynamics.rosenbrock import Rosenbrock
-from agfrun.errors import ConfigError, DivergenceError
+from agfrun.dynamics.training_state import Checkpoints, TrainingState, restoring
+from agfrun.errors import ConfigError, DivergenceError, StalledError
 
 LARGEST_FACTORIZED = 2500
 FINEST_SAMPLING = 30
@@ -56,7 +58,7 @@ def make_stepper(method: str, coordinates: FlowCoordinates, size: int,
 def train_by_gradient_flow(
     architecture: Architecture, neurons: Tensor, horizon: float, *, tolerance: float = 1e-6,
     method: str = "auto", convergence: float = 1e-6, max_rows: int = 2000, progress: Progress | None = None,
-    log_scale: float = 0.0,
+    log_scale: float = 0.0, checkpoints: Checkpoints | None = None, resume: TrainingState | None = None,
 ) -> TrainingResult:
     """Integrate d theta / dt = -grad L until the horizon or until the loss has converged.
 
@@ -69,41 +71,61 @@ def train_by_gradient_flow(
         max_rows: rows of the trajectory at most.
         progress: called with (time, loss) after each step.
         log_scale: logarithm of a factor of all neurons, where the product is too small for floats.
+        checkpoints: where states are kept on the way; None: nowhere.
+        resume: one of these states, to go on from; everything else must be as it was.
+
+    Raises:
+        CheckpointError: `resume` is of another training.
     """
     coordinates = architecture.flow_coordinates(neurons, None, log_scale)
     y = coordinates.encode(neurons)
     statistics = IntegrationStatistics()
-    segments = _segments(method, coordinates, statistics, y, horizon, tolerance)
+    integration = _integration(method, coordinates, statistics, y, horizon, tolerance)
     recorder = Recorder(architecture, "training", max_rows)
     final = coordinates.decode(y) if log_scale else neurons
     loss = initial_loss = float(architecture.loss(architecture.residual(final)))
-    _record(recorder, coordinates, y, 0.0, loss)
+    if resume is None:
+        _record(recorder, coordinates, y, 0.0, loss)
+    else:
+        with restoring():
+            integration.restore(resume.part("integration"))
+            recorder.restore(resume.part("recorder"), neurons)
+            final, loss = coordinates.decode(integration.y), recorder.rows[-1][2]
+
+    def state() -> TrainingState:
+        return TrainingState.joined(integration=integration.state(), recorder=recorder.state())
+
     status, reason = "horizon", f"the horizon {horizon:.6g} was reached"
-    try:
-        for segment in segments:
-            loss_before, loss = loss, float(segment.loss_end)
-            _record_segment(recorder, coordinates, segment, loss_before, loss, initial_loss)
-            final = coordinates.decode(segment.y_end)
-            if progress is not None:
-                progress(segment.end, loss)
-            if architecture.learned(loss, initial_loss, convergence):
-                status = "converged"
-                reason = f"all but {convergence:g} of the loss was learned at time {segment.end:.6g}"
-                break
-    except KeyboardInterrupt:
-        status, reason = "interrupted", "interrupted by the user"
-    except DivergenceError as error:
-        status, reason = "diverged", str(error)
+    with Interruption() as interruption:
+        try:
+            for segment in integration:
+                loss_before, loss = loss, float(segment.loss_end)
+                _record_segment(recorder, coordinates, segment, loss_before, loss, initial_loss)
+                final = coordinates.decode(segment.y_end)
+                if progress is not None:
+                    progress(segment.end, loss)
+                if architecture.learned(loss, initial_loss, convergence):
+                    status = "converged"
+                    reason = f"all but {convergence:g} of the loss was learned at time {segment.end:.6g}"
+                    break
+                if checkpoints is not None and (interruption.asked or checkpoints.due()):
+                    checkpoints.save(state())
+                if interruption.asked:
+                    break
+        except DivergenceError as error:
+            status, reason = "stalled" if isinstance(error, StalledError) else "diverged", str(error)
+    if interruption.asked and status == "horizon":
+        status, reason = "interrupted", interruption.reason
     return TrainingResult(recorder.trajectory(), recorder, final, status, reason, statistics)
 
 
-def _segments(method: str, coordinates: FlowCoordinates, statistics: IntegrationStatistics, y: Tensor, horizon: float,
-              tolerance: float) -> Iterator[Segment]:
+def _integration(method: str, coordinates: FlowCoordinates, statistics: IntegrationStatistics, y: Tensor,
+                 horizon: float, tolerance: float) -> Integration | LsodaIntegration:
     """The steps of a method from time 0 to the horizon."""
     if method == "lsoda":
-        return integrate_lsoda(coordinates, statistics, y, 0.0, horizon, tolerance)
-    return integrate(make_stepper(method, coordinates, y.numel(), statistics), y, 0.0, horizon, tolerance,
-                     estimate_error=True)
+        return LsodaIntegration(coordinates, statistics, y, 0.0, horizon, tolerance)
+    return Integration(make_stepper(method, coordinates, y.numel(), statistics), y, 0.0, horizon, tolerance,
+                       estimate_error=True)
 
 
 def _record_segment(recorder: Recorder, coordinates: FlowCoordinates, segment: Segment, loss_before: float,

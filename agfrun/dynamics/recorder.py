@@ -11,6 +11,7 @@ from torch import Tensor
 
 from agfrun.architectures.base import Architecture
 from agfrun.dynamics.polar import directions_and_log_norms
+from agfrun.dynamics.training_state import TrainingState
 from agfrun.dynamics.trajectory import FloatArray, IntArray, Trajectory
 
 STATE_BYTES = 256 * 2**20
@@ -63,6 +64,50 @@ class Recorder:
         self.pending.append((neurons, log_scales))
         if len(self.pending) >= OBSERVE_TOGETHER:
             self._observe()
+
+    def state(self) -> TrainingState:
+        """All that was recorded. Moments are observed in the same groups whether or not it is taken up again."""
+        times, steps, loss = zip(*self.rows, strict=True)
+        arrays = {
+            "times": torch.tensor(times, dtype=torch.float64), "steps": torch.tensor(steps),
+            "loss": torch.tensor(loss, dtype=torch.float64),
+            "state_times": torch.tensor([time for time, _ in self.states], dtype=torch.float64),
+            "states": torch.stack([state for _, state in self.states]),
+        }
+        if self.pending:
+            arrays["pending"] = torch.stack([neurons for neurons, _ in self.pending])
+            if self.pending[0][1] is not None:
+                arrays["pending_log_scales"] = torch.stack([scales for _, scales in self.pending if scales is not None])
+        if self.observed:
+            seen = Observed.joined(self.observed)
+            arrays |= {"seen.features": torch.from_numpy(seen.features),
+                       "seen.log_norms": torch.from_numpy(seen.log_norms),
+                       "seen.directions": torch.from_numpy(seen.directions)}
+            arrays |= {f"observables.{name}": torch.from_numpy(values) for name, values in seen.observables.items()}
+        return TrainingState({"state_stride": self.state_stride}, arrays)
+
+    def restore(self, state: TrainingState, neurons: Tensor) -> None:
+        """Take up what another recorder had recorded of a network like `neurons` (H, D)."""
+        arrays = state.arrays
+        columns = (arrays[name].tolist() for name in ("times", "steps", "loss"))
+        self.rows = [(time, int(step), loss) for time, step, loss in zip(*columns, strict=True)]
+        states = arrays["states"].to(neurons)
+        if states.shape[1:] != neurons.shape:
+            raise ValueError(f"its networks have the shape {tuple(states.shape[1:])}, not {tuple(neurons.shape)}")
+        self.states = list(zip(arrays["state_times"].tolist(), states, strict=True))
+        self.state_stride = int(state.numbers["state_stride"])
+        pending = list(arrays["pending"].to(neurons)) if "pending" in arrays else []
+        scales: list[Tensor | None] = [None] * len(pending)
+        if "pending_log_scales" in arrays:
+            scales = list(arrays["pending_log_scales"].to(neurons))
+        self.pending = list(zip(pending, scales, strict=True))
+        if "seen.features" in arrays:
+            seen, observables = state.part("seen").arrays, state.part("observables").arrays
+            self.observed = [Observed(
+                seen["features"].numpy(), seen["log_norms"].numpy(), seen["directions"].numpy(),
+                {name: values.numpy() for name, values in observables.items()})]
+        if len(self.rows) != len(self.pending) + sum(len(seen.features) for seen in self.observed):
+            raise ValueError("it lacks what was seen of some moments")
 
     def thin_states(self, size: int) -> None:
         """Drop every other kept state until what is left takes at most `size` bytes; the first always stays."""

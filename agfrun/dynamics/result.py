@@ -19,7 +19,7 @@ class TrainingResult:
         trajectory: observables along the path.
         final: neurons at the end, (H, D).
         reason: one sentence on why training ended.
-        status: `converged`, `horizon`, `diverged` or `interrupted`.
+        status: `converged`, `horizon`, `diverged`, `stalled` or `interrupted`.
         statistics: cost of a flow's integration; for gradient descent only gradient evaluations count.
         clock: how optimizer steps became gradient-flow time; empty for a flow.
     """

@@ -207,7 +207,9 @@ def _with_ends(values: FloatArray, inner: FloatArray) -> FloatArray:
 
 def _slopes(times: FloatArray, levels: FloatArray) -> FloatArray:
     """Speed of the fall in each segment between vertices; infinite in a jump."""
-    elapsed, fall = np.diff(times), -np.diff(levels)
+    with np.errstate(invalid="ignore"):  # between two moments at time zero, minus infinity on a logarithmic clock
+        elapsed = np.diff(times)
+    fall = -np.diff(levels)
     return np.divide(fall, elapsed, out=np.full_like(fall, np.inf), where=elapsed > 0)
 
 

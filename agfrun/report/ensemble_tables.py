@@ -19,7 +19,7 @@ LEADING = (
 MEMBERS = Schema("members.csv", (
     *LEADING,
     Column("log10_init_scale", "number", "decimal logarithm of the initialization scale"),
-    Column("status", "text", "converged, horizon, diverged, interrupted or failed"),
+    Column("status", "text", "converged, horizon, diverged, stalled, interrupted or failed"),
     Column("reason", "text", "why it ended"),
     Column("order_agrees", "flag", "whether all acquisitions come in the predicted order"),
     Column("predicted_acquisitions", "integer", "acquisitions that AGF predicts"),

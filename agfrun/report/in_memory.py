@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 
 def table_makers(result: Result, paths: Sequence[Trajectory]) -> dict[str, Callable[[], pd.DataFrame]]:
     """What makes each table of a run, by name, with these paths in place of all that it recorded."""
+    from agfrun.pipeline import endings
+
     makers: dict[tables.Schema, Callable[[], pd.DataFrame]] = {
         tables.LOSS: lambda: tables.loss_table(paths),
         tables.FEATURES: lambda: tables.features_table([path for path in paths if np.isfinite(path.features).any()]),
         tables.OBSERVABLES: lambda: tables.observables_table(paths),
         tables.NEURONS: lambda: tables.neurons_table(paths),
         tables.EVENTS: lambda: tables.events_table(result.events),
+        tables.ENDINGS: lambda: tables.rows_table(tables.ENDINGS, endings(result.training, result.prediction)),
         tables.COMPARISON: lambda: tables.rows_table(tables.COMPARISON, result.comparison),
         tables.CLAIMS: lambda: tables.rows_table(tables.CLAIMS, result.claims),
     }

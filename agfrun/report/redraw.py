@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from agfrun import registry
 from agfrun.errors import OutputError
+from agfrun.folders import PLOTS_FOLDER
 from agfrun.report.figures.context import FigureContext, figure_context
 from agfrun.report.figures.features import plot_features
 from agfrun.report.figures.neurons import plot_neurons
@@ -20,22 +21,23 @@ from agfrun.report.figures.special import special_figures
 from agfrun.report.figures.staircase import plot_staircase
 from agfrun.report.figures.staircases import plot_staircases
 from agfrun.report.figures.style import render
+from agfrun.report.figures.sweep.draw import figures_of_sweep
+from agfrun.report.figures.sweep.saved_sweep import read_sweep
 from agfrun.report.saved_ensemble import is_ensemble, read_ensemble
 from agfrun.report.saved_run import SavedRun, config_value, read_config, read_run
 from agfrun.report.writing import write_bytes
 from agfrun.schema import DEFAULT_STUDY
-
-PLOTS_FOLDER = "plots"
+from agfrun.sweep.folder import SweepFolder
 
 
 def redraw(run_dir: Path, formats: Sequence[str] = ("png", "pdf")) -> list[Path]:
-    """Draw the figures of a finished or interrupted run into `run_dir/plots`.
+    """Draw the figures of a finished or interrupted run, or of a gathered sweep, into `run_dir/plots`.
 
     A figure whose table an interrupted run has not written is left out. The files hold no dates:
     the same run folder gives the same bytes.
 
     Args:
-        run_dir: folder of the run; `config.yaml` and `loss.csv` must be there.
+        run_dir: folder of the run, where `config.yaml` and `loss.csv` must be, or of the sweep.
         formats: any of `png` (200 dpi) and `pdf`.
 
     Returns:
@@ -48,6 +50,8 @@ def redraw(run_dir: Path, formats: Sequence[str] = ("png", "pdf")) -> list[Path]
     # All is read before anything is written, so that a damaged run keeps the plots that it has.
     figures = _read_figures(run_dir)
     folder = run_dir / PLOTS_FOLDER
+    if folder.is_symlink():
+        raise OutputError(f"{folder} leads to another place, where no figures are drawn")
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
@@ -62,7 +66,9 @@ def redraw(run_dir: Path, formats: Sequence[str] = ("png", "pdf")) -> list[Path]
 
 
 def _read_figures(run_dir: Path) -> Iterator[tuple[str, Figure]]:
-    """Names and figures of a run, by the study that made it."""
+    """Names and figures of a run, by the study that made it, or of a sweep."""
+    if SweepFolder(run_dir).is_sweep:
+        return figures_of_sweep(read_sweep(run_dir))
     config = read_config(run_dir)
     name = str(config_value(config, "study", "name", default=DEFAULT_STUDY))
     if name == DEFAULT_STUDY and is_ensemble(config):
@@ -93,7 +99,7 @@ def figures_of_run(saved: SavedRun) -> Iterator[tuple[str, Figure]]:
 
 
 def _common_figures(context: FigureContext, saved: SavedRun) -> Iterator[tuple[str, Figure]]:
-    yield "staircase", plot_staircase(context, saved.loss, saved.events, saved.comparison)
+    yield "staircase", plot_staircase(context, saved.loss, saved.events, saved.comparison, saved.endings)
     if len(saved.features):
         yield "features", plot_features(context, saved.features)
     if len(saved.observables):

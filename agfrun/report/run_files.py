@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,42 +16,87 @@ import yaml
 from agfrun.dynamics.trajectory import Trajectory
 from agfrun.errors import OutputError
 from agfrun.events.event import Event
+from agfrun.folders import CHECKPOINTS_FOLDER, DONE_FILE, PLOTS_FOLDER
 from agfrun.report import tables
 from agfrun.report.ensemble_tables import MEMBERS
+from agfrun.report.locking import FolderLock
 from agfrun.report.saved_run import CONFIG_FILE, LABELS_FILE, PARAMETERS_FILE
-from agfrun.report.writing import write_csv, write_json, write_safetensors, write_text
-from agfrun.schema import RunConfig
+from agfrun.report.writing import remove_temporaries, write_csv, write_json, write_safetensors, write_text
+from agfrun.schema import RunConfig, saved_values
 from agfrun.wording import Wording
 
-DONE_FILE = "done.json"
 MANIFEST_FILE = "manifest.json"
 REPORT_FILE = "report.html"
+LOCK_FILE = ".lock"
+
+
+@contextmanager
+def opened(folder: Path | str | None, overwrite: bool = False, resume: bool = False) -> Iterator[RunFiles | None]:
+    """The files of a run within this context; None for a run that writes none.
+
+    Raises:
+        OutputError: see `RunFiles`.
+    """
+    if folder is None:
+        yield None
+        return
+    files = RunFiles(Path(folder), overwrite, resume)
+    try:
+        yield files
+    finally:
+        files.close()
 
 
 class RunFiles:
-    """A run folder.
+    """A run folder, which nobody else writes into before `close`.
+
+    Args:
+        overwrite: whether it may hold a run, which is cleared away.
+        resume: whether it is the folder of a run to go on with.
 
     Raises:
-        OutputError: the folder cannot be made, or holds a run and `overwrite` is False.
+        OutputError: the folder cannot be made, holds a run although it must not, or another process holds it.
     """
 
-    def __init__(self, folder: Path, overwrite: bool = False) -> None:
+    def __init__(self, folder: Path, overwrite: bool = False, resume: bool = False) -> None:
         self.folder = folder
-        if (folder / CONFIG_FILE).exists() and not overwrite:
-            raise OutputError(f"{folder} already holds a run; choose another folder with hydra.run.dir=DIR, or pass "
-                              "overwrite=true")
+        keep = not overwrite and not resume
+        self._refuse_if(keep and self.is_there())  # said before the folder is found to be read-only, or taken
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / DONE_FILE).unlink(missing_ok=True)
+            self.lock = FolderLock(folder / LOCK_FILE, f"the run in {folder}")
+            try:
+                self._refuse_if(keep and self.is_there())
+                if not resume:
+                    (folder / DONE_FILE).unlink(missing_ok=True)
+                for part in (folder, folder / PLOTS_FOLDER, folder / CHECKPOINTS_FOLDER):
+                    remove_temporaries(part)
+            except BaseException:
+                self.lock.release()
+                raise
         except OSError as error:
             raise OutputError(f"cannot write {folder}: {error.strerror or error}") from error
+
+    def close(self) -> None:
+        """Let others have the folder."""
+        self.lock.release()
+
+    def is_there(self) -> bool:
+        """Whether the folder holds a run, be it unfinished."""
+        return (self.folder / CONFIG_FILE).exists()
+
+    def _refuse_if(self, taken: bool) -> None:
+        if taken:
+            raise OutputError(f"{self.folder} already holds a run; choose another folder with hydra.run.dir=DIR, or "
+                              "pass overwrite=true")
 
     def begin(self, config: RunConfig) -> None:
         """Write the resolved configuration, after clearing away the files of a run that is overwritten."""
         old = [schema.file for schema in (*tables.SCHEMAS, MEMBERS)] + [f"{name}.csv" for name in config.study.tables]
+        self.folder.mkdir(parents=True, exist_ok=True)
         for name in (*old, PARAMETERS_FILE, LABELS_FILE, MANIFEST_FILE, REPORT_FILE):
             (self.folder / name).unlink(missing_ok=True)
-        self._write(write_text, CONFIG_FILE, yaml.safe_dump(dataclasses.asdict(config), sort_keys=False))
+        self._write(write_text, CONFIG_FILE, yaml.safe_dump(saved_values(config), sort_keys=False))
 
     def write_labels(self, wording: Wording, homogeneity_degree: int) -> None:
         """Write how features are called, for the figures."""
@@ -69,6 +115,10 @@ class RunFiles:
             self._write(write_csv, tables.OBSERVABLES.file, tables.observables_table(trajectories))
         self._write(write_csv, tables.NEURONS.file, tables.neurons_table(trajectories))
         self._write(write_csv, tables.EVENTS.file, tables.events_table(events))
+
+    def write_endings(self, endings: Sequence[Mapping[str, Any]]) -> None:
+        """Write how training and the prediction ended."""
+        self._write(write_csv, tables.ENDINGS.file, tables.rows_table(tables.ENDINGS, endings))
 
     def write_comparison(self, comparison: Sequence[Mapping[str, Any]]) -> None:
         """Write the comparison."""

@@ -34,7 +34,7 @@ class SavedRun:
         wording: how features are called.
         homogeneity_degree: of a neuron in its parameters, None if unknown.
         threshold: norm at which a neuron became active.
-        loss, features, observables, neurons, events, comparison: its tables, see `agfrun.report.tables`.
+        loss, features, observables, neurons, events, endings, comparison: its tables, see `agfrun.report.tables`.
         arrays: neurons and data arrays by name.
     """
 
@@ -47,6 +47,7 @@ class SavedRun:
     observables: pd.DataFrame
     neurons: pd.DataFrame
     events: pd.DataFrame
+    endings: pd.DataFrame
     comparison: pd.DataFrame
     arrays: Arrays
 
@@ -71,6 +72,7 @@ def read_run(run_dir: Path) -> SavedRun:
         observables=_read_if_there(run_dir, tables.OBSERVABLES),
         neurons=_read_if_there(run_dir, tables.NEURONS),
         events=_read_if_there(run_dir, tables.EVENTS),
+        endings=_read_if_there(run_dir, tables.ENDINGS),
         comparison=_read_if_there(run_dir, tables.COMPARISON),
         arrays=_read_arrays(run_dir / PARAMETERS_FILE),
     )

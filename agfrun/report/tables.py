@@ -1,4 +1,4 @@
-"""The seven tables of a run: their columns, how they are built and how they are read back.
+"""The eight tables of a run: their columns, how they are built and how they are read back.
 
 All are tidy CSV, one observation a row. A missing value is an empty cell; numbers are written in
 full, so that a table read back equals the table written, bit for bit.
@@ -133,7 +133,16 @@ CLAIMS = Schema("claims.csv", (
     Column("holds", "flag", "whether it holds"),
 ))
 
-SCHEMAS: tuple[Schema, ...] = (LOSS, FEATURES, OBSERVABLES, NEURONS, EVENTS, COMPARISON, CLAIMS)
+ENDINGS = Schema("endings.csv", (
+    Column("source", "text", "whose: training or agf"),
+    Column("status", "text", "of training: converged, horizon, diverged, stalled or interrupted; of AGF: complete or "
+           "incomplete"),
+    Column("reason", "text", "why it ended, and what to try if that is no good end"),
+    Column("time", "number", "of the last recorded moment"),
+    Column("loss", "number", "at that moment"),
+))
+
+SCHEMAS: tuple[Schema, ...] = (LOSS, FEATURES, OBSERVABLES, NEURONS, EVENTS, ENDINGS, COMPARISON, CLAIMS)
 
 
 def loss_table(trajectories: Iterable[Trajectory]) -> pd.DataFrame:

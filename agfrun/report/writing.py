@@ -10,9 +10,10 @@ import json
 import math
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -28,11 +29,32 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         OutputError: the file cannot be written; an older file at `path` is then left as it was.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    with replacing(path) as file:
+        file.write(content)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Remove what processes that were killed while they wrote into a folder have left; nobody else may be writing."""
+    for path in folder.glob(".*.tmp"):
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that takes the place of `path` at the end of the block, and is gone if that raises.
+
+    Raises:
+        OutputError: the file cannot be written; an older file at `path` is then left as it was.
+    """
+    temporary = _temporary(path)
     try:
         try:
             with open(temporary, "xb") as file:
-                file.write(content)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)

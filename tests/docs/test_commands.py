@@ -23,11 +23,13 @@ NOT_RUN = {
     "pip install": "installs packages; tests/test_packaging.py installs the wheel",
     "source ": "activates an environment",
     "export ": "sets a variable of the shell",
+    "ray ": "starts a cluster; tests/cluster starts one of its own",
 }
 # Runs of minutes that have tests of their own with fewer runs; here they are only composed.
-LONG = ("experiment=paper/", "study=paper_", "study=claims", "claims")
+LONG = ("experiment=paper/", "experiment=sweep/", "hydra/launcher=submitit", "hydra/launcher=ray",
+        "hydra/launcher=our_cluster", "study=paper_", "study=claims", "claims")
 IN_THE_QUICK_SUITE = ("agfrun --version", "agfrun model=diagonal_linear")
-OWN_WORDS = ("plot", "report", "claims")
+OWN_WORDS = ("plot", "report", "claims", "collect", "resume", "rerun")
 
 SHORTER = ["plots=false", "train.max_rows=200", "agf.max_events=1"]
 # Further overrides for commands that hold a text.
@@ -35,6 +37,8 @@ SMALLER = {
     "study=": [],
     "study=vanishing_init": ["study.log10_scales=[-4,-5,-6]"],
     "study=width": ["study.widths=[2,3]", "study.seeds=1"],
+    "study=search": ["study.trials=2", "study.seeds=1"],
+    "study=order_threshold": ["study.seeds=12", "study.max_seeds=12", "study.share=0.5", "study.resolution=3.5"],
     "study=seed_spread": ["model=diagonal_linear", "init=gaussian", "init.scale=1e-3"],
     "ensemble.seeds": ["ensemble.seeds=2"],
     "train=gradient_descent": ["train.max_steps=300"],
@@ -65,12 +69,13 @@ def is_long(command: Command) -> bool:
 def is_run(arguments: list[str]) -> bool:
     """Whether the command trains something, so that overrides may follow it."""
     flags = {"--help", "--version", "--cfg", "--info", "--hydra-help", "-sc", "--shell-completion"}
-    return arguments[:1] not in [[word] for word in OWN_WORDS] and not flags & set(arguments)
+    continues = any(word.startswith("sweep.resume=") for word in arguments)
+    return arguments[:1] not in [[word] for word in OWN_WORDS] and not flags & set(arguments) and not continues
 
 
 def first_of_a_sweep(override: str) -> str:
-    """`a=1,2` as `a=1`; commas within brackets stay."""
-    return re.split(r",(?![^\[]*\])", override)[0]
+    """`a=1,2` as `a=1`, `a=range(3,5)` as `a=3`; commas within brackets stay."""
+    return re.sub(r"range\((\d+).*\)", r"\1", re.split(r",(?![^\[(]*[\])])", override)[0])
 
 
 def shorter(command: Command) -> list[str]:
@@ -95,8 +100,8 @@ def test_what_is_not_run_is_on_the_list(command: Command) -> None:
 @pytest.mark.parametrize("command", AGFRUN, ids=lambda c: c.label)
 def test_every_configuration_composes(command: Command) -> None:
     arguments = words(command)
-    if not is_run(arguments) or "--import" in arguments:
-        pytest.skip("no configuration, or one with code of its own; it is run")
+    if not is_run(arguments) or {"--import", "--config-dir"} & set(arguments):
+        pytest.skip("no configuration, or one with files of its own; it is run")
     swept = "--multirun" in arguments or "-m" in arguments
     load_config([first_of_a_sweep(word) if swept else word for word in arguments if not word.startswith("-")])
 
@@ -111,6 +116,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         subprocess.run([sys.executable, "-c", block], cwd=folder, check=True, timeout=60)
     finished = agfrun(["model=diagonal_linear", *SHORTER, "hydra.run.dir=finished"], folder)
     assert finished.returncode == 0, finished.stderr
+    swept = agfrun(["-m", "model=diagonal_linear", *SHORTER, "report=false", "hydra.sweep.dir=swept"], folder)
+    assert swept.returncode == 0, swept.stderr
     return folder
 
 
@@ -126,8 +133,9 @@ def agfrun(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[st
 def test_every_command_runs(command: Command, workplace: Path, tmp_path: Path) -> None:
     shutil.copytree(workplace, tmp_path, dirs_exist_ok=True)
     arguments = words(command)
-    for path in [word for word in arguments if word.startswith("outputs/")]:
-        shutil.copytree(tmp_path / "finished", tmp_path / path)
+    for path in [word.removeprefix("sweep.resume=") for word in arguments
+                 if word.removeprefix("sweep.resume=").startswith("outputs/")]:
+        shutil.copytree(tmp_path / ("swept" if "multirun" in path else "finished"), tmp_path / path)
     done = agfrun(arguments + (shorter(command) if is_run(arguments) else []), tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()

@@ -9,7 +9,7 @@ from known_flows import KnownFlow
 
 from agfrun.dynamics.gradient_flow import train_by_gradient_flow
 from agfrun.dynamics.integrate import IntegrationStatistics
-from agfrun.dynamics.lsoda import integrate_lsoda
+from agfrun.dynamics.lsoda import LsodaIntegration
 from agfrun.errors import DivergenceError
 
 
@@ -30,7 +30,7 @@ def test_it_agrees_with_rosenbrock(network: ExplicitNetwork, scale: float, horiz
 
 def test_segments_join_and_end_where_they_should() -> None:
     flow = KnownFlow(lambda y: -y, symmetric=True)
-    found = list(integrate_lsoda(flow, IntegrationStatistics(), torch.tensor([1.0, 2.0]), 0.0, 3.0, 1e-9))
+    found = list(LsodaIntegration(flow, IntegrationStatistics(), torch.tensor([1.0, 2.0]), 0.0, 3.0, 1e-9))
     assert found[0].start == 0.0
     assert found[-1].end == 3.0
     for before, after in zip(found, found[1:], strict=False):
@@ -45,4 +45,4 @@ def test_segments_join_and_end_where_they_should() -> None:
 def test_a_flow_that_leaves_the_numbers_is_said() -> None:
     flow = KnownFlow(lambda y: y * y, symmetric=True)
     with pytest.raises(DivergenceError):
-        list(integrate_lsoda(flow, IntegrationStatistics(), torch.ones(1), 0.0, 2.0, 1e-6))
+        list(LsodaIntegration(flow, IntegrationStatistics(), torch.ones(1), 0.0, 2.0, 1e-6))

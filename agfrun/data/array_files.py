@@ -1,0 +1,49 @@
+"""Arrays in NumPy's files, which say how large they are before anything is read: none is larger than its file."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from typing import IO, Any
+
+import numpy as np
+
+LARGEST_BYTES = 2**30
+"""Of one array: 134 million numbers of double precision."""
+
+
+def read_array(file: IO[bytes], size: int) -> np.ndarray[Any, Any]:
+    """The array of an open `.npy` file or member of an archive; no pickled objects.
+
+    Args:
+        file: at its start.
+        size: bytes that it holds, of which a memory of that size is made only if the header tells the truth.
+
+    Raises:
+        ValueError: it is none, is shorter than it says, or larger than `LARGEST_BYTES`.
+    """
+    version = np.lib.format.read_magic(file)
+    read_header = (np.lib.format.read_array_header_1_0 if version == (1, 0)
+                   else np.lib.format.read_array_header_2_0)
+    shape, _, kind = read_header(file)
+    needed = math.prod(shape) * kind.itemsize
+    if needed > LARGEST_BYTES:
+        raise ValueError(f"it claims {needed / 2**30:.3g} GiB of numbers; {LARGEST_BYTES / 2**30:g} GiB are the most")
+    if kind.hasobject:
+        raise ValueError("Object arrays cannot be loaded when allow_pickle=False")
+    if any(length < 0 for length in shape) or needed > size - file.tell():
+        raise ValueError(f"it claims {needed} bytes of numbers and holds {max(size - file.tell(), 0)}")
+    file.seek(0)
+    array: np.ndarray[Any, Any] = np.lib.format.read_array(file, allow_pickle=False)
+    return array
+
+
+def read_member(archive: zipfile.ZipFile, name: str) -> np.ndarray[Any, Any]:
+    """An array of a `.npz` archive by its name.
+
+    Raises:
+        ValueError: see `read_array`.
+    """
+    member = archive.getinfo(f"{name}.npy")
+    with archive.open(member) as file:
+        return read_array(file, member.file_size)
