@@ -90,6 +90,14 @@ def wait_for(path: Path, timeout: float = 30.0) -> None:
         time.sleep(0.005)
 
 
+def wait_for_checkpoint(run_dir: Path, number: int, timeout: float = 30.0) -> None:
+    """Until a run has written that many checkpoints; each of them is soon removed for newer ones."""
+    end = time.monotonic() + timeout
+    while max((int(path.stem) for path in run_dir.glob("checkpoints/[0-9]*.safetensors")), default=0) < number:
+        assert time.monotonic() < end, f"no checkpoint {number} comes into {run_dir}"
+        time.sleep(0.005)
+
+
 def assert_sound(run_dir: Path) -> None:
     """No file of a run folder is half-written, and no row is there twice."""
     for path in run_dir.rglob("*"):

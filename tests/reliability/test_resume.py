@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from processes import DESCENT, FLOW, Command, assert_sound, run, tables_of, wait_for
+from processes import DESCENT, FLOW, Command, assert_sound, run, tables_of, wait_for_checkpoint
 
 RUNS = {"descent": DESCENT, "flow": FLOW}
 
@@ -72,7 +72,7 @@ def test_an_ended_run_says_how_to_go_on_and_does(
     name, undisturbed, _ = whole
     run_dir = tmp_path / "run"
     command = Command([*RUNS[name], f"hydra.run.dir={run_dir}"], tmp_path)
-    wait_for(run_dir / "checkpoints" / "000002.safetensors")
+    wait_for_checkpoint(run_dir, 2)
     command.kill(number)
     ended = command.ended()
     assert ended.status == {signal.SIGTERM: 143, signal.SIGINT: 130}[number]
@@ -95,7 +95,7 @@ def test_a_damaged_checkpoint_is_seen_and_the_one_before_used(
     name, undisturbed, _ = whole
     run_dir = tmp_path / "run"
     command = Command([*RUNS[name], f"hydra.run.dir={run_dir}"], tmp_path)
-    wait_for(run_dir / "checkpoints" / "000003.safetensors")
+    wait_for_checkpoint(run_dir, 3)
     command.kill()
     command.ended()
     newest = max((run_dir / "checkpoints").glob("*.safetensors"))
@@ -112,7 +112,7 @@ def test_without_any_whole_checkpoint_it_starts_anew(whole: tuple[str, Path, flo
     name, undisturbed, _ = whole
     run_dir = tmp_path / "run"
     command = Command([*RUNS[name], f"hydra.run.dir={run_dir}"], tmp_path)
-    wait_for(run_dir / "checkpoints" / "000001.safetensors")
+    wait_for_checkpoint(run_dir, 1)
     command.kill()
     command.ended()
     for path in (run_dir / "checkpoints").glob("*.safetensors"):

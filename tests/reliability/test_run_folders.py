@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from processes import DESCENT, Command, assert_sound, error_of, run, tables_of, wait_for
+from processes import DESCENT, Command, assert_sound, error_of, run, tables_of, wait_for, wait_for_checkpoint
 
 CLOCK = '''
 import datetime
@@ -67,7 +67,9 @@ def test_two_processes_never_write_into_one_folder(
     first = Command([*DESCENT, f"hydra.run.dir={run_dir}"], tmp_path / "first")
     wait_for(run_dir / "config.yaml")
     arguments = ["resume", str(run_dir)] if second is None else [*DESCENT, *second, f"hydra.run.dir={run_dir}"]
+    first.kill(signal.SIGSTOP)  # it holds the folder for as long as the second needs
     refused = run(arguments, tmp_path / "second")
+    first.kill(signal.SIGCONT)
     assert (f"is being written by process {first.process.pid} on {os.uname().nodename}, since" if second != []
             else "already holds a run") in error_of(refused)
     assert first.ended().status == 0
@@ -88,7 +90,7 @@ def test_the_lock_of_a_killed_process_is_nobodys(tmp_path: Path) -> None:
 def test_a_folder_that_vanishes_is_made_anew(undisturbed: Path, tmp_path: Path) -> None:
     run_dir = tmp_path / "run"
     command = Command([*DESCENT, f"hydra.run.dir={run_dir}"], tmp_path)
-    wait_for(run_dir / "checkpoints" / "000002.safetensors")
+    wait_for_checkpoint(run_dir, 2)
     run_dir.rename(tmp_path / "gone")  # at once: a file written while a tree is removed would stop the removal
     ended = command.ended()
     assert ended.status == 0, ended.errors
@@ -109,7 +111,7 @@ def test_a_disk_that_fills_loses_no_more_than_the_time_since_the_last_checkpoint
 ) -> None:
     run_dir = small_disk / "run"
     command = Command([*DESCENT, f"hydra.run.dir={run_dir}"], tmp_path)
-    wait_for(run_dir / "checkpoints" / "000002.safetensors")
+    wait_for_checkpoint(run_dir, 2)
     ballast = fill(small_disk)
     ended = command.ended()
     error = error_of(ended)
@@ -126,7 +128,7 @@ def test_a_disk_that_fills_loses_no_more_than_the_time_since_the_last_checkpoint
 def test_a_disk_that_is_full_for_a_while_does_no_harm(undisturbed: Path, small_disk: Path, tmp_path: Path) -> None:
     run_dir = small_disk / "run"
     command = Command([*DESCENT, f"hydra.run.dir={run_dir}"], tmp_path)
-    wait_for(run_dir / "checkpoints" / "000001.safetensors")
+    wait_for_checkpoint(run_dir, 1)
     ballast = fill(small_disk)
     while "no checkpoint was written" not in command.err.read_text():
         assert command.process.is_alive()
@@ -147,9 +149,8 @@ def test_a_read_only_folder_is_said_in_a_line(small_disk: Path, tmp_path: Path) 
 def test_a_jumping_clock_changes_nothing(undisturbed: Path, tmp_path: Path) -> None:
     (tmp_path / "jumping_clock.py").write_text(CLOCK)
     run_dir = tmp_path / "run"
-    command = Command([f"--import={tmp_path}/jumping_clock.py", *DESCENT, "checkpoint.seconds=0.2",
-                       f"hydra.run.dir={run_dir}"], tmp_path)
-    wait_for(run_dir / "checkpoints" / "000002.safetensors")
+    command = Command([f"--import={tmp_path}/jumping_clock.py", *DESCENT, f"hydra.run.dir={run_dir}"], tmp_path)
+    wait_for_checkpoint(run_dir, 2)
     ended = command.ended()
     assert ended.status == 0, ended.errors
     assert tables_of(run_dir) == tables_of(undisturbed)
