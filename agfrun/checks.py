@@ -8,6 +8,9 @@ from typing import Any
 
 from agfrun.errors import ConfigError, closest, did_you_mean
 
+# Of one number of the data: products of a few larger ones, such as a loss, leave the range of the floats.
+LARGEST_DATUM = 1e12
+ORDINARY = f"of at most {LARGEST_DATUM:g} in size"
 # Of one command: beyond, the work lasts years, and the list of it fills the memory.
 MOST_SEEDS = 100_000
 
@@ -34,6 +37,11 @@ def distinct_scales(key: str, scales: list[float]) -> None:
 def positive(value: float) -> bool:
     """Whether a number is finite and above zero."""
     return math.isfinite(value) and value > 0
+
+
+def ordinary(value: float) -> bool:
+    """Whether a number is finite and no larger than `LARGEST_DATUM`."""
+    return abs(value) <= LARGEST_DATUM
 
 
 def require(key: str, value: Any, holds: bool, allowed: str) -> None:

@@ -117,8 +117,10 @@ def _job(composed: DictConfig) -> None:
     heed_termination()
     settings = HydraConfig.get()
     folder = Path(settings.runtime.output_dir)
+    overrides = OmegaConf.to_container(settings.overrides.task, resolve=False)
+    assert isinstance(overrides, list)
     try:
-        _run(composed, folder, list(settings.overrides.task))
+        _run(composed, folder, overrides)
         return
     except AgfrunError as error:
         status = _report(error)

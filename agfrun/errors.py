@@ -59,10 +59,12 @@ class StalledError(DivergenceError):
 
 
 def closest(word: object, allowed: Iterable[str]) -> str | None:
-    """The allowed word closest to `word`, or None if none is close or `word` is no word."""
+    """The allowed word closest to `word`, whatever its case, or None if none is close or `word` is no word."""
     if not isinstance(word, str):
         return None
-    return next(iter(difflib.get_close_matches(word, list(allowed), n=1, cutoff=0.67)), None)
+    by_lower_case = {choice.lower(): choice for choice in allowed}
+    found = difflib.get_close_matches(word.lower(), by_lower_case, n=1, cutoff=0.67)
+    return by_lower_case[found[0]] if found else None
 
 
 def did_you_mean(suggestion: str | None) -> str:

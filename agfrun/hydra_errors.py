@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
@@ -16,6 +16,7 @@ _UNKNOWN_KEY = re.compile(r"Could not override '([^']+)'")
 _NOISE = re.compile(
     r"See https://hydra\.cc.*|Config search path:[\s\S]*|\n\s*(full_key|object_type|reference_type)[:=].*"
 )
+_NO_WORD = "Config group override must be"
 _AMBIGUOUS = re.compile(r"Ambiguous value for argument '([^=']+)=(.*)'")
 
 
@@ -51,6 +52,8 @@ def explain(error: Exception, overrides: Sequence[str]) -> AgfrunError:
     if isinstance(error, OmegaConfBaseException) and error.full_key:
         written = values_by_key(overrides).get(error.full_key, "")
         return ConfigError(error.full_key, written, _one_line(error.msg or str(error)))
+    if str(error).startswith(_NO_WORD) and (refused := _no_choice(values_by_key(overrides))):
+        return refused
     cause = f": {error.__cause__}" if error.__cause__ else ""
     # Some messages do not say what they are about.
     keys = values_by_key(overrides)
@@ -73,16 +76,28 @@ def _unknown_key(key: str, overrides: Sequence[str]) -> ConfigError:
 def _unknown_choice(error: MissingConfigException) -> UsageError:
     """A group without the chosen file, or no such primary configuration."""
     group, _, choice = (error.missing_cfg_file or "").rpartition("/")
-    if not group or not error.options:
-        return UsageError(_one_line(str(error)))
-    options = set(error.options)
     outer, _, inner = group.partition("/")
+    options = set(error.options or _shipped_choices(outer))
+    if not group or not options:
+        return UsageError(_one_line(str(error)))
     if (config_directory() / outer).is_dir() and outer != "hydra":
         # A choice in a folder of its group, experiment=paper/attention, is written with that folder.
         group, choice = outer, f"{inner}/{choice}" if inner else choice
         options |= {f"{path.parent.name}/{path.stem}" for path in (config_directory() / outer).glob("*/*.yaml")}
     suggestion = did_you_mean(closest(choice, options))
     return ConfigError(group, choice, f"choose one of {', '.join(sorted(options))}{suggestion}")
+
+
+def _no_choice(values: Mapping[str, str]) -> ConfigError | None:
+    """The group whose choice is no word, of which Hydra says neither group nor choice."""
+    for key, value in values.items():
+        if (options := _shipped_choices(key)) and value not in options:
+            return ConfigError(key, value, f"choose one of {', '.join(sorted(options))}")
+    return None
+
+
+def _shipped_choices(group: str) -> set[str]:
+    return {path.stem for path in (config_directory() / group).glob("*.yaml")} if group else set()
 
 
 def _malformed(override: str, message: str) -> UsageError:

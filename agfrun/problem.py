@@ -35,9 +35,9 @@ def build_problem(config: RunConfig) -> Problem:
     """Build the network and draw its initialization from `seed`.
 
     Raises:
-        ConfigError: the device is not there, the data cannot be made or read, the network cannot be built
-            on them, needs more memory than there is or is not homogeneous of the degree it declares, or the
-            initialization is too small for the numbers that hold it.
+        ConfigError: the device is not there, the data cannot be made or read or are too large or small, the network
+            cannot be built on them, needs more memory than there is or is not homogeneous of the degree it declares,
+            or the initialization is too small for the numbers that hold it.
     """
     return draw_initialization(config, build_architecture(config))
 
@@ -52,8 +52,21 @@ def build_architecture(config: RunConfig) -> Architecture:
     data = config.data.build(dtype, device)
     check_training_memory(config, data)
     architecture = config.model.build(data)
+    _check_loss(config, architecture)
     check_homogeneity(architecture, torch.Generator(device="cpu").manual_seed(0))
     return architecture
+
+
+def _check_loss(config: RunConfig, architecture: Architecture) -> None:
+    """The size of the data leaves room for products of numbers of that size.
+
+    Raises:
+        ConfigError: the loss without neurons is far from one, and not zero.
+    """
+    loss, numbers = float(architecture.loss(architecture.empty_residual())), torch.finfo(architecture.dtype)
+    if loss != 0 and not numbers.tiny**0.25 <= loss <= numbers.max**0.25:
+        raise ConfigError("data.name", config.data.name, f"without neurons the loss is {loss:.3g}; scale the data so "
+                          f"that it is from {numbers.tiny**0.25:.1g} to {numbers.max**0.25:.1g}")
 
 
 def draw_initialization(config: RunConfig, architecture: Architecture) -> Problem:

@@ -66,6 +66,9 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "no such config folder": (["--config-dir", "nowhere"], "nowhere' not found"),
     "two commands": (["--cfg", "job", "--info"], "Only one of --run"),
     "sweep over a wrong key": (["-m", "init.scal=1,2"], "there is no such key; did you mean init.scale?"),
+    "lookup of nothing": (["report=${nothing}"], "report=${nothing} is not allowed: Interpolation key 'nothing' not f"),
+    "group without a word": (["model=1"], "model=1 is not allowed: choose one of diagonal_linear, "),
+    "choice in a list": (["model=[relu,x]"], "model=x is not allowed: choose one of diagonal_linear, "),
     "plot without a run": (["plot", "nowhere"], "nowhere is not the folder of a run"),
 }
 
@@ -176,6 +179,13 @@ def test_a_run_gets_its_folder_and_command(tmp_path: Path) -> None:
     assert done.stdout.startswith(f"command: ['agfrun', 'seed=3'] progress: None folder: {folder}\n")
     assert [path.name for path in folder.iterdir()] == ["loss.csv"]
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_value_may_look_up_another_key(tmp_path: Path) -> None:
+    shows = fake_run("print('seed:', config.seed); " + WRITES)
+    done = start(["model.width=7", "seed=${model.width}"], tmp_path, before=shows)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("seed: 7\n")
 
 
 def test_an_interrupted_run_says_where_the_finished_part_lies(tmp_path: Path) -> None:

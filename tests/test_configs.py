@@ -135,6 +135,8 @@ REFUSED = [
     ("experiment=paper/atention", "did you mean paper/attention?"),
     ("experiment=paper_overview", "did you mean paper/overview?"),
     ("model=diagonal_liner", "did you mean diagonal_linear?"),
+    ("model=RELU", "did you mean relu?"),
+    ("init.SCALE=1", "did you mean init.scale?"),
     ("experiment=diagonal_5", "did you mean diagonal_5d?"),
     ("model=", 'model="" is not allowed: choose one of'),
     ("init.scal=1", "init.scal=1 is not allowed: there is no such key; did you mean init.scale?"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -22,20 +23,41 @@ def read_array(file: IO[bytes], size: int) -> np.ndarray[Any, Any]:
     Raises:
         ValueError: it is none, is shorter than it says, or larger than `LARGEST_BYTES`.
     """
-    version = np.lib.format.read_magic(file)
-    read_header = (np.lib.format.read_array_header_1_0 if version == (1, 0)
-                   else np.lib.format.read_array_header_2_0)
-    shape, _, kind = read_header(file)
+    shape, kind = _read_header(file)
     needed = math.prod(shape) * kind.itemsize
     if needed > LARGEST_BYTES:
         raise ValueError(f"it claims {needed / 2**30:.3g} GiB of numbers; {LARGEST_BYTES / 2**30:g} GiB are the most")
     if kind.hasobject:
-        raise ValueError("Object arrays cannot be loaded when allow_pickle=False")
+        raise ValueError("it holds pickled objects, not numbers")
     if any(length < 0 for length in shape) or needed > size - file.tell():
         raise ValueError(f"it claims {needed} bytes of numbers and holds {max(size - file.tell(), 0)}")
     file.seek(0)
     array: np.ndarray[Any, Any] = np.lib.format.read_array(file, allow_pickle=False)
     return array
+
+
+def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    version = np.lib.format.read_magic(file)
+    read_header = (np.lib.format.read_array_header_1_0 if version == (1, 0)
+                   else np.lib.format.read_array_header_2_0)
+    try:
+        shape, _, kind = read_header(file)
+    except ValueError:
+        raise
+    except Exception as error:  # a damaged header gets as far as Python's own tokenizer
+        raise ValueError(f"its header is damaged: {error}") from error
+    return shape, kind
+
+
+def read_npy(path: Path) -> np.ndarray[Any, Any]:
+    """The array of a `.npy` file.
+
+    Raises:
+        OSError: there is no such file.
+        ValueError: see `read_array`.
+    """
+    with path.open("rb") as file:
+        return read_array(file, path.stat().st_size)
 
 
 def read_member(archive: zipfile.ZipFile, name: str) -> np.ndarray[Any, Any]:

@@ -13,7 +13,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from agfrun.checks import require
+from agfrun.checks import LARGEST_DATUM, ORDINARY, require
+from agfrun.data.array_files import read_npy
 from agfrun.errors import ConfigError
 from agfrun.registry import register_data
 from agfrun.schema import DataConfig
@@ -226,17 +227,13 @@ class CustomLinearMapConfig(DataConfig):
         return linear_map(target_map, inputs, dtype, device, noise)
 
 
-def _npy(path: Path) -> Matrix:
-    return np.asarray(np.load(path, allow_pickle=False))
-
-
 def _csv(path: Path) -> Matrix:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of an empty file, which is refused for its shape
         return np.loadtxt(path, delimiter=",", ndmin=2)
 
 
-READERS = {".npy": _npy, ".csv": _csv}
+READERS = {".npy": read_npy, ".csv": _csv}
 
 
 def _matrix(key: str, name: str, shape: tuple[int | None, int | None]) -> Matrix:
@@ -248,15 +245,18 @@ def _matrix(key: str, name: str, shape: tuple[int | None, int | None]) -> Matrix
     path = Path(name).expanduser()
     try:
         matrix = READERS[path.suffix](path)
-    except (OSError, ValueError) as error:
-        raise ConfigError(key, name, f"it cannot be read: {' '.join(str(error).split())}") from None
+    except OSError as error:
+        raise ConfigError(key, name, f"it cannot be read: {error.strerror or error}") from None
+    except (ValueError, EOFError) as error:  # without NumPy's advice to its callers
+        raise ConfigError(key, name, f"it cannot be read: {' '.join(str(error).partition(';')[0].split())}") from None
     require(key, name, matrix.ndim == 2 and matrix.size > 0 and matrix.dtype.kind in "fiu",
             f"a file with a matrix of real numbers, not of shape {matrix.shape} and type {matrix.dtype}")
     wanted = " x ".join("any" if size is None else str(size) for size in shape)
     require(key, name, all(size in (None, actual) for actual, size in zip(matrix.shape, shape, strict=True)),
             f"a matrix of {wanted}, not {matrix.shape[0]} x {matrix.shape[1]}")
-    require(key, name, bool(np.isfinite(matrix).all()), "a file with finite numbers")
-    return matrix.astype(np.float64)
+    numbers = matrix.astype(np.float64)
+    require(key, name, bool((np.abs(numbers) <= LARGEST_DATUM).all()), f"a file with numbers {ORDINARY}")
+    return numbers
 
 
 def _covariance(key: str, name: str, size: int | None = None) -> Matrix:

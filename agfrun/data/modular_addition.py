@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agfrun.checks import require
+from agfrun.checks import ORDINARY, ordinary, require
 from agfrun.data.template_file import SUFFIXES, read_template
 from agfrun.registry import register_data
 from agfrun.schema import DataConfig
@@ -115,7 +115,7 @@ class ModularAdditionConfig(DataConfig):
     def _check_phases(self, phases: list[float]) -> None:
         require("data.phases", phases, len(phases) == len(self.frequencies),
                 f"one phase for each of the {len(self.frequencies)} frequencies, or null")
-        require("data.phases", phases, all(map(math.isfinite, phases)), "finite numbers of degrees")
+        require("data.phases", phases, all(map(ordinary, phases)), f"numbers of degrees {ORDINARY}")
         for k, phase in zip(self.frequencies, phases, strict=True):
             require("data.phases", phases, 2 * k != self.p or phase % 180 == 0,
                     f"a list with 0 or 180 at the frequency p/2 = {k}, whose coefficient is real")

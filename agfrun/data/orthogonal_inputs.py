@@ -6,14 +6,13 @@ loss and orthogonal inputs", NeurIPS 2022.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 import torch
 
-from agfrun.checks import one_of, require
+from agfrun.checks import LARGEST_DATUM, one_of, require
 from agfrun.data.samples import Samples, samples
 from agfrun.registry import register_data
 from agfrun.schema import DataConfig
@@ -39,8 +38,8 @@ class OrthogonalInputsConfig(DataConfig):
     def check(self) -> None:
         """See `DataConfig.check`."""
         require("data.targets", self.targets, len(self.targets) > 0
-                and all(math.isfinite(target) and target != 0 for target in self.targets),
-                "finite numbers other than zero, one for each sample")
+                and all(1 / LARGEST_DATUM <= abs(target) <= LARGEST_DATUM for target in self.targets),
+                f"numbers from {1 / LARGEST_DATUM:g} to {LARGEST_DATUM:g} in size, one for each sample")
         one_of("data.groups", self.groups, GROUPS)
 
     def memory(self) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -10,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agfrun.checks import positive, require
+from agfrun.checks import LARGEST_DATUM, ORDINARY, ordinary, require
 from agfrun.registry import register_data
 from agfrun.schema import DataConfig
 
@@ -96,11 +95,11 @@ class RotatedRegressionConfig(DataConfig):
     def check(self) -> None:
         """See `DataConfig.check`."""
         require("data.eigenvalues", self.eigenvalues,
-                len(self.eigenvalues) == 2 and all(positive(v) for v in self.eigenvalues), "two positive numbers")
+                len(self.eigenvalues) == 2 and all(1 / LARGEST_DATUM <= v <= LARGEST_DATUM for v in self.eigenvalues),
+                f"two numbers from {1 / LARGEST_DATUM:g} to {LARGEST_DATUM:g}")
         require("data.coefficients", self.coefficients,
-                len(self.coefficients) == 2 and all(map(math.isfinite, self.coefficients)), "two finite numbers")
-        require("data.rotation_degrees", self.rotation_degrees, math.isfinite(self.rotation_degrees),
-                "a finite number")
+                len(self.coefficients) == 2 and all(map(ordinary, self.coefficients)), f"two numbers {ORDINARY}")
+        require("data.rotation_degrees", self.rotation_degrees, ordinary(self.rotation_degrees), f"a number {ORDINARY}")
 
     def build(self, dtype: torch.dtype, device: torch.device) -> Regression:
         """See `DataConfig.build`."""
@@ -155,7 +154,7 @@ class SparseRegressionConfig(DataConfig):
         require("data.samples", self.samples, self.samples >= 1, "an integer of at least 1")
         require("data.nonzero", self.nonzero, 1 <= self.nonzero <= self.dimension,
                 f"an integer from 1 to data.dimension={self.dimension}")
-        require("data.noise", self.noise, math.isfinite(self.noise) and self.noise >= 0, "a number of at least 0")
+        require("data.noise", self.noise, 0 <= self.noise <= LARGEST_DATUM, f"a number from 0 to {LARGEST_DATUM:g}")
         require("data.correlation", self.correlation, -1 < self.correlation < 1, "a number between -1 and 1")
         require("data.data_seed", self.data_seed, self.data_seed >= 0, "an integer of at least 0")
 

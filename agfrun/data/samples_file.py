@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from agfrun.checks import require
+from agfrun.checks import LARGEST_DATUM, ORDINARY, ordinary, require
 from agfrun.data.array_files import read_member
 from agfrun.data.samples import Array, Samples, samples
 from agfrun.errors import ConfigError, closest, did_you_mean
@@ -96,8 +95,8 @@ def _matrix(name: str, array: str, values: np.ndarray) -> Array:
     require(KEY, name, matrix.ndim == 2 and matrix.size > 0,
             f"a file whose {array} have a row for each sample, not shape {values.shape}")
     numbers = matrix.astype(np.float64)
-    for row, column in np.argwhere(~np.isfinite(numbers)):
-        require(KEY, name, False, f"a file with finite numbers; {array}[{row}, {column}] is {numbers[row, column]}")
+    for row, column in np.argwhere(~(np.abs(numbers) <= LARGEST_DATUM)):
+        require(KEY, name, False, f"a file with numbers {ORDINARY}; {array}[{row}, {column}] is {numbers[row, column]}")
     return numbers
 
 
@@ -129,8 +128,8 @@ def _numbers(name: str, number: int, row: list[str], columns: list[str]) -> list
     require(KEY, name, len(row) == len(columns),
             f"a file with {len(columns)} cells in every row; sample {number} has {len(row)}")
     for column, cell in zip(columns, row, strict=True):
-        require(KEY, name, _is_number(cell) and math.isfinite(float(cell)),
-                f"a file with finite numbers; sample {number} has {cell!r} in column {column}")
+        require(KEY, name, _is_number(cell) and ordinary(float(cell)),
+                f"a file with numbers {ORDINARY}; sample {number} has {cell!r} in column {column}")
     return [float(cell) for cell in row]
 
 

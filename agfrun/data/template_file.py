@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from agfrun.checks import require
-from agfrun.data.array_files import read_array
+from agfrun.checks import LARGEST_DATUM, ORDINARY, require
+from agfrun.data.array_files import read_npy
 from agfrun.errors import ConfigError
 
 SUFFIXES = (".npy", ".csv")
@@ -27,7 +27,7 @@ def read_template(key: str, name: str) -> np.ndarray:
     """
     path = Path(name).expanduser()
     try:
-        values = _read_npy(path) if path.suffix == ".npy" else _read_csv(key, name, path)
+        values = read_npy(path) if path.suffix == ".npy" else _read_csv(key, name, path)
     except OSError as error:
         raise ConfigError(key, name, f"it cannot be read: {error.strerror or error}") from None
     except (ValueError, EOFError) as error:
@@ -36,15 +36,10 @@ def read_template(key: str, name: str) -> np.ndarray:
     require(key, name, values.size == max(values.shape, default=0) and values.size >= 2,
             f"a file with one row of at least two numbers, not shape {values.shape}")
     template = values.reshape(-1).astype(np.float64)
-    require(key, name, bool(np.isfinite(template).all()), "a file of finite numbers")
+    require(key, name, bool((np.abs(template) <= LARGEST_DATUM).all()), f"a file of numbers {ORDINARY}")
     spread = float(np.ptp(template))
     require(key, name, spread > 1e-12 * float(np.abs(template).max()), "a file whose numbers are not all equal")
     return template
-
-
-def _read_npy(path: Path) -> np.ndarray:
-    with path.open("rb") as file:
-        return read_array(file, path.stat().st_size)
 
 
 def _read_csv(key: str, name: str, path: Path) -> np.ndarray:

@@ -210,9 +210,10 @@ def wrong_files(folder: Path) -> dict[str, str]:
     (folder / "binary.csv").write_bytes(b"\xff\xfe\x00")
     (folder / "folder.npy").mkdir()
     return {"matrix.npy": "one row", "complex.npy": "real", "objects.npy": "cannot be read", "number.npy": "one row",
-            "one.npy": "at least two", "infinite.npy": "finite", "archive.npy": "cannot be read",
+            "one.npy": "at least two", "infinite.npy": "at most 1e\\+12 in size", "archive.npy": "cannot be read",
             "cut.npy": "cannot be read", "empty.csv": "at least two", "flat.csv": "not all equal",
-            "header.csv": "without a header", "missing_number.csv": "finite", "binary.csv": "cannot be read",
+            "header.csv": "without a header", "missing_number.csv": "at most 1e\\+12 in size",
+            "binary.csv": "cannot be read",
             "folder.npy": "cannot be read", "nowhere.csv": "No such file"}
 
 

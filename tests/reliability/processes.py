@@ -61,14 +61,14 @@ class Command:
         if self.process.is_alive() and self.process.pid is not None:
             os.kill(self.process.pid, number)
 
-    def ended(self, timeout: float = 60.0) -> Ended:
+    def ended(self, timeout: float = 180.0) -> Ended:
         """Wait for its end."""
         self.process.join(timeout)
         assert self.process.exitcode is not None, f"still running after {timeout} s"
         return Ended(self.process.exitcode, self.out.read_text(), self.err.read_text())
 
 
-def run(arguments: Sequence[str], folder: Path, timeout: float = 60.0) -> Ended:
+def run(arguments: Sequence[str], folder: Path, timeout: float = 180.0) -> Ended:
     """A command line from its start to its end."""
     return Command(arguments, folder).ended(timeout)
 
@@ -112,14 +112,18 @@ def assert_sound(run_dir: Path) -> None:
         elif path.suffix == ".csv":
             assert path.read_bytes().endswith(b"\n")
             pd.read_csv(path)
+        elif path.suffix == ".html":
+            assert path.read_text().rstrip().endswith("</html>")
         else:
-            raise AssertionError(f"{path} should not be there")
+            assert path.parent.name == "plots", f"{path} should not be there"
+            assert path.read_bytes()[-20:].rstrip().endswith({".png": b"IEND\xaeB`\x82", ".pdf": b"%%EOF"}[path.suffix])
     loss = run_dir / "loss.csv"
     if loss.exists():
         table = pd.read_csv(loss)
         training = table[table["source"] == "training"]
-        assert training["time"].is_monotonic_increasing
-        assert not training.duplicated(["time", "step"]).any()
+        for _, path_of_one in training.groupby("member") if "member" in training else [(0, training)]:
+            assert path_of_one["time"].is_monotonic_increasing
+            assert not path_of_one.duplicated(["time", "step"]).any()
 
 
 def tables_of(run_dir: Path) -> dict[str, bytes]:
@@ -133,6 +137,7 @@ def _main(arguments: list[str], out: str, err: str, directory: str) -> None:
 
     from agfrun.cli import entry_point
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore it
     torch.set_num_threads(1)
     os.chdir(directory)
     sys.stdout, sys.stderr = open(out, "w", buffering=1), open(err, "w", buffering=1)  # noqa: SIM115

@@ -204,7 +204,7 @@ def test_singular_and_degenerate_populations(covariance: list[list[float]], targ
         np.savetxt(tmp_path / f"{name}.csv", np.array(matrix), delimiter=",")
     ended = run(["model=fully_connected_linear", "data=custom_linear_map", "device=cpu", "plots=false", "report=false",
                  f"data.input_covariance={tmp_path}/covariance.csv", f"data.target_map={tmp_path}/map.csv",
-                 "train.horizon=200", f"hydra.run.dir={tmp_path}/run"], tmp_path)
+                 "train.horizon=200", "agf.max_events=20", f"hydra.run.dir={tmp_path}/run"], tmp_path)
     assert ended.status in (0, 2)
     assert "Traceback" not in ended.errors
     assert "Warning" not in ended.errors
