@@ -197,7 +197,6 @@ def prepare(config: RunConfig, architecture: Architecture | None = None, clock: 
 
     Raises:
         ConfigError: see `build_problem`.
-        DivergenceError: the prediction left the finite numbers.
     """
     clock = clock or StageClock()
     with clock.stage("build"):

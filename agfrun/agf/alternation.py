@@ -33,6 +33,7 @@ from agfrun.architectures.frozen_utility import FrozenUtility
 from agfrun.dynamics.coordinates import FlowCoordinates
 from agfrun.dynamics.gradient_flow import make_stepper
 from agfrun.dynamics.integrate import IntegrationStatistics, Segment, integrate
+from agfrun.errors import DivergenceError
 
 LARGEST_TIME_RATIO = 1e5
 COST_STEP_TOLERANCE = 1e-5
@@ -109,23 +110,30 @@ class Alternation:
                                         self.statistics, self._observe_dormant)
 
     def predict(self) -> Prediction:
-        """Alternate until a stop rule holds, and say which."""
+        """Alternate until a stop rule holds, and say which; numerics that give up end what was predicted so far."""
         rounds: list[Round] = []
         self._record()
+        try:
+            reason = self._alternate(rounds)
+        except DivergenceError as error:
+            reason = f"it gave up after {len(rounds)} activations: {error}"
+        return Prediction(self.path.trajectory(), self.path.events(), tuple(rounds), self._neurons(), "generic",
+                          self.options.cost_phase, self._learned(), reason, self.statistics)
+
+    def _alternate(self, rounds: list[Round]) -> str:
+        """Append rounds until a stop rule holds; which."""
         reason = ""
         while not reason:
             row = self._utility_phase()
             if row is None:
-                reason = self._reason_without_activation()
-                break
+                return self._reason_without_activation()
             neuron, feature, loss_before = self._activate(row)
             point = self._cost_phase()
             rounds.append(Round(self.time, neuron, feature, point.collapsed, point.loss, point.gradient_norm,
                                 point.loss_decline, point.reason))
             self.path.activated(self.time, neuron, feature, loss_before, point.loss, point.collapsed)
             reason = self._reason_to_stop(len(rounds))
-        return Prediction(self.path.trajectory(), self.path.events(), tuple(rounds), self._neurons(), "generic",
-                          self.options.cost_phase, self._learned(), reason, self.statistics)
+        return reason
 
     def _utility_phase(self) -> int | None:
         """Advance to the next activation; the row of the neuron concerned, or None."""

@@ -15,6 +15,8 @@ from explicit_networks import ExplicitNetwork, regression_5d, small_modadd
 from processes import run
 from tiny_runs import diagonal_config, modadd_config, read_json
 
+from agfrun.agf import alternation
+from agfrun.agf.dormant import DormantFlow
 from agfrun.cli import main
 from agfrun.compare import match_events
 from agfrun.dynamics import stability
@@ -25,7 +27,7 @@ from agfrun.dynamics.integrate import StepController
 from agfrun.dynamics.result import TrainingResult
 from agfrun.dynamics.stability import largest_stable_rate, sharpness
 from agfrun.ensemble.run import run_ensemble
-from agfrun.errors import AgfrunError, ConfigError, DivergenceError
+from agfrun.errors import AgfrunError, ConfigError, DivergenceError, StalledError
 from agfrun.events.event import Event
 from agfrun.pipeline import Result
 from agfrun.pipeline import run as run_once
@@ -141,6 +143,35 @@ def test_an_integration_that_stalls_is_a_result(tmp_path: Path, monkeypatch: pyt
         run_once(modadd_config(), output_dir=tmp_path / "run")
     assert read_json(tmp_path / "run" / "done.json")["status"] == "stalled"
     assert "training stalled" in (tmp_path / "run" / "report.html").read_text().lower()
+
+
+@pytest.mark.parametrize("rounds", [0, 1])
+@pytest.mark.parametrize("phase", ["minimize_cost", "DormantFlow.advance"])
+def test_a_prediction_that_gives_up_is_a_result_beside_the_training(
+    rounds: int, phase: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was predicted before is kept; training goes on, and the tables say why the prediction ended."""
+    whole = run_once(modadd_config())
+    place, name = (DormantFlow, "advance") if "." in phase else (alternation, phase)
+    original, calls = getattr(place, name), 0
+
+    def giving_up(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls > rounds:
+            raise StalledError("no step is short enough")
+        return original(*arguments)
+
+    monkeypatch.setattr(place, name, giving_up)
+    result = run_once(modadd_config(), output_dir=tmp_path / "run")
+    assert len(result.prediction.rounds) == rounds
+    assert result.prediction.rounds == whole.prediction.rounds[:rounds]
+    assert np.array_equal(result.training.trajectory.loss, whole.training.trajectory.loss)
+    endings = read_table(tmp_path / "run" / "endings.csv", ENDINGS).set_index("source")
+    assert endings.loc["agf", "status"] == "incomplete"
+    assert endings.loc["agf", "reason"] == f"it gave up after {rounds} activations: no step is short enough"
+    assert f"agf ended: it gave up after {rounds}" in result.summary()
+    assert "it gave up" in (tmp_path / "run" / "report.html").read_text()
 
 
 @pytest.mark.parametrize("train", [GradientFlowConfig(horizon=1.0), GradientDescentConfig(max_steps=5)])
