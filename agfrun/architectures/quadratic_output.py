@@ -128,7 +128,8 @@ class OutputLoss:
 
     def _residual(self, products: Array, neurons: Array) -> OutputResidual:
         rest = self.target - self.basis.T @ (products.swapaxes(-1, -2) @ neurons[..., self.inputs :])
-        return OutputResidual(rest, self.basis @ rest, 0.5 * (rest * rest).sum((-1, -2)))
+        # Halved before it is summed: NumPy 1 would make 0.5 times a single number of 32 bits one of 64.
+        return OutputResidual(rest, self.basis @ rest, (0.5 * rest * rest).sum((-1, -2)))
 
     def _utility_gradient(self, neurons: Array, slope: Array, products: Array) -> Array:
         gradient = namespace(neurons).empty_like(neurons)

@@ -32,7 +32,9 @@ VECTORIZED = ("diagonal", "linear", "attention", "relu")
 
 def assert_same_staircase(one: TrainingResult, other: TrainingResult, kinds: tuple[str, ...] = KINDS,
                           rtol: float = 1e-4) -> None:
-    expected, found = ([event for event in detect_events(result.trajectory, 1.0) if event.kind in kinds]
+    # By name: events at one time, to the last digit, come in no order. That of the others follows from their times.
+    expected, found = (sorted((event for event in detect_events(result.trajectory, 1.0) if event.kind in kinds),
+                              key=lambda event: (event.kind, event.feature, str(event.neuron)))
                        for result in (one, other))
     assert expected
     assert [(event.kind, event.feature, event.neuron) for event in found] == [

@@ -41,7 +41,8 @@ def execute(config: RunConfig, folder: Path | None) -> Any:
 
 
 def read(folder: Path, name: str) -> pd.DataFrame:
-    return pd.read_csv(folder / f"{name}.csv")
+    # Without this pandas 2 reads some numbers with another last digit than was written.
+    return pd.read_csv(folder / f"{name}.csv", float_precision="round_trip")
 
 
 def interrupt_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
