@@ -3,17 +3,19 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 DOCS_STAMP := $(VENV)/.installed-docs
+# Its own environment, with the lowest versions that pyproject.toml allows.
+LOWEST := .venv-lowest
 # Overrides for `make run`, for instance: make run ARGS="seed=3 init.scale=1e-3"
 ARGS ?=
 # Processes that run the tests; the tests of a file share their fixtures in one of them, each on one thread.
 WORKERS ?= 2
-PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile
+PYTEST = OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile
 
 # The longest first, so that both processes are busy to the end.
 FIGURES := relu $(filter-out relu,$(sort $(basename $(notdir $(wildcard configs/experiment/paper/*.yaml)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run figures test test-slow lint bench docs notebook clean
+.PHONY: help setup run figures test test-slow test-lowest lint bench docs notebook clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -42,6 +44,17 @@ test: $(STAMP) ## the fast tests
 test-slow: $(STAMP) ## the slow tests only
 	$(PYTEST) -m slow
 
+test-lowest: VENV := $(LOWEST)
+test-lowest: $(LOWEST)/.installed ## the fast tests with the lowest versions allowed (needs Python 3.11)
+	$(PYTEST) -m "not slow"
+
+# Wheels of these versions were made for Python 3.11, not for later ones.
+$(LOWEST)/.installed: pyproject.toml constraints-lowest.txt
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --prefer-binary \
+		-c constraints-lowest.txt -e '.[dev]'
+	touch $@
+
 lint: $(STAMP) ## ruff and mypy (strict on the package)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
@@ -62,6 +75,6 @@ $(DOCS_STAMP): $(STAMP)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	touch $@
 
-clean: ## remove .venv and caches; outputs stay
-	rm -rf $(VENV) build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis
+clean: ## remove .venv, .venv-lowest and caches; outputs stay
+	rm -rf $(VENV) $(LOWEST) build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find agfrun tests -type d -name __pycache__ -prune -exec rm -rf {} +
