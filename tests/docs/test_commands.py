@@ -21,6 +21,8 @@ from agfrun.schema import RunConfig
 NOT_RUN = {
     "make ": "builds the environment, or is run by the tests of what it does",
     "pip install": "installs packages; tests/test_packaging.py installs the wheel",
+    "pip-": "asks the network for known weaknesses or hashes",
+    "python scripts/licences.py": "lists all extras' licences; tests/test_packaging.py runs it on what is installed",
     "source ": "activates an environment",
     "export ": "sets a variable of the shell",
     "ray ": "starts a cluster; tests/cluster starts one of its own",
