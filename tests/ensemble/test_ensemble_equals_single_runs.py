@@ -32,13 +32,13 @@ VECTORIZED = ("diagonal", "linear", "attention", "relu")
 
 def assert_same_staircase(one: TrainingResult, other: TrainingResult, kinds: tuple[str, ...] = KINDS,
                           rtol: float = 1e-4) -> None:
-    # By name: events at one time, to the last digit, come in no order. That of the others follows from their times.
-    expected, found = (sorted((event for event in detect_events(result.trajectory, 1.0) if event.kind in kinds),
-                              key=lambda event: (event.kind, event.feature, str(event.neuron)))
+    expected, found = ([event for event in detect_events(result.trajectory, 1.0) if event.kind in kinds]
                        for result in (one, other))
     assert expected
-    assert [(event.kind, event.feature, event.neuron) for event in found] == [
-        (event.kind, event.feature, event.neuron) for event in expected]
+    # Sorted, since events at one time, to the last digit, come in no order; that of others follows from their times.
+    names, expected_names = (sorted((event.kind, event.feature, str(event.neuron)) for event in events)
+                             for events in (found, expected))
+    assert names == expected_names
     np.testing.assert_allclose([event.time for event in found], [event.time for event in expected], rtol=rtol)
     room = rtol * float(one.trajectory.loss[0])
     np.testing.assert_allclose([event.loss_after for event in found], [event.loss_after for event in expected],
