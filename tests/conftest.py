@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,9 @@ from hypothesis import settings
 from tiny_runs import CONFIGS
 
 from agfrun.pipeline import Result, run
+
+# A shell's background jobs ignore Ctrl-C, and so would the runs of the tests that are interrupted by it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same command gives the same verdict; HYPOTHESIS_PROFILE=explore draws new examples each time.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
