@@ -23,6 +23,8 @@ from agfrun.schema import RunConfig
 # Seconds in which a command line must have ended, be it by Ctrl-C.
 LIMIT = 10.0
 
+# Lines that are no errors; the second kind is asked for with hydra.verbose.
+ASIDES = ("agfrun: warning: ", "agfrun: DEBUG: ")
 WENT_WRONG = ("agfrun: error: training diverged", "agfrun: error: training stalled")
 
 # Command lines that are right, and whose runs take a moment.
@@ -185,7 +187,7 @@ def complaint(arguments: Sequence[str], folder: Path, may_differ: bool = False) 
             command.process.join()
             return f"Ctrl-C did not end it in {LIMIT:g} s"
     status, errors = command.process.exitcode, command.err.read_text(errors="replace")
-    lines = [line for line in errors.splitlines() if line.strip() and not line.startswith("agfrun: warning: ")]
+    lines = [line for line in errors.splitlines() if line.strip() and not line.startswith(ASIDES)]
     written = [path for path in here.rglob("*") if path.is_file()]
     if "Traceback" in errors or "Traceback" in command.out.read_text(errors="replace"):
         return errors

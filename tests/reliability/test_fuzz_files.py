@@ -20,7 +20,7 @@ from agfrun.pipeline import run as run_once
 
 FIRST = 10_000 * int(os.environ.get("FUZZ", "0"))
 BATCH, FAST_BATCHES = 25, 1
-BATCHES = {"data": 24, "saved": 16}
+BATCHES = {"data": 28, "saved": 20}
 COMMANDS = ("plot", "report", "resume", "rerun", "collect")
 
 
