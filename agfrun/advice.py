@@ -9,7 +9,7 @@ from agfrun.architectures.base import Architecture
 from agfrun.dynamics.clock import loss_factor
 from agfrun.dynamics.result import TrainingResult
 from agfrun.dynamics.stability import largest_stable_rate
-from agfrun.schema import GradientDescentConfig, RunConfig
+from agfrun.schema import GradientDescentConfig, RunConfig, TrainConfig
 
 
 def with_advice(config: RunConfig, architecture: Architecture, prediction: Prediction,
@@ -25,6 +25,9 @@ def with_advice(config: RunConfig, architecture: Architecture, prediction: Predi
     if training.status == "stalled":
         return f"{training.reason}; try a larger train.tolerance or another train.method"
     if training.status == "horizon" and not learned and prediction.rounds:
+        if float(training.trajectory.times[-1]) > prediction.rounds[0].time:
+            return f"{training.reason}; nothing was learned, though the first feature was predicted at time " \
+                   f"{prediction.rounds[0].time:.4g}{_not_so_fast(settings)}"
         first = f"the first feature is predicted at time {prediction.rounds[0].time:.4g}"
         return f"{training.reason}; nothing was learned by then: {first}{_longer(config)}"
     return training.reason
@@ -41,6 +44,10 @@ def _smaller_rate(settings: GradientDescentConfig, architecture: Architecture, p
     if bound is None or not bound < settings.learning_rate:
         return "try a smaller train.learning_rate"
     return f"try train.learning_rate < {_rounded_down(bound):g}"
+
+
+def _not_so_fast(settings: TrainConfig) -> str:
+    return "; try a smaller train.learning_rate" if isinstance(settings, GradientDescentConfig) else ""
 
 
 def _longer(config: RunConfig) -> str:

@@ -36,6 +36,7 @@ OmegaConf.register_new_resolver("agfrun.first", first_given, replace=True)
 
 def entry_point() -> NoReturn:
     """The console script: run the command line and end the process with its exit status."""
+    _open_what_is_closed()
     try:
         status = main(sys.argv[1:])
         sys.stdout.flush()
@@ -44,6 +45,17 @@ def entry_point() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = BROKEN_PIPE
     sys.exit(status)
+
+
+def _open_what_is_closed() -> None:
+    """Standard streams that whoever started the program has closed lead nowhere, instead of into its next file."""
+    number = os.open(os.devnull, os.O_RDWR)
+    while number <= 2:
+        number = os.dup(number)
+    os.close(number)
+    sys.stdin = sys.stdin or open(0)  # noqa: SIM115 - open to the end
+    sys.stdout = sys.stdout or open(1, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w")  # noqa: SIM115
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -155,8 +167,19 @@ def _run(composed: DictConfig, folder: Path, overrides: Sequence[str]) -> None:
     except Exception:
         track(folder, config, overrides)
         raise
-    print(result.summary(), flush=True)
     track(folder, config, overrides)
+    _say(result.summary())
+
+
+def _say(text: str) -> None:
+    """Print what a finished run has to say; the run is none the worse if there is no room for that."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        print(f"agfrun: warning: the summary could not be printed: {error.strerror}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered goes nowhere
 
 
 def _report_interruption(folder: Path) -> None:

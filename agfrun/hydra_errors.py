@@ -42,7 +42,12 @@ def explain(error: Exception, overrides: Sequence[str]) -> AgfrunError:
     if isinstance(error, OverrideParseException):
         return _malformed(error.override, _one_line(error.message))
     if isinstance(error, OSError):
-        return OutputError(f"the run folder {error.filename} cannot be made: {error.strerror}; "
+        if error.filename is None:
+            return OutputError(f"the current folder cannot be used: {error.strerror}")
+        what = f"the run folder {error.filename} cannot be made"
+        if str(error.filename).endswith(".yaml"):
+            what = f"{error.filename} cannot be written"
+        return OutputError(f"{what}: {error.strerror}; "
                            "choose another with hydra.run.dir=DIR, for a sweep with hydra.sweep.dir=DIR")
     if found := _AMBIGUOUS.search(str(error)):
         key, value = found.groups()

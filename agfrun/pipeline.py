@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 # Training goes on to this multiple of the last predicted activation, so that late drops are seen too.
 HORIZON_FACTOR = 3.0
 MISSED_DROP = 100.0
+SLOWEST_RATE = 1e-100  # where nothing moves at all
 LAST_PLATEAU = 1.2
 
 
@@ -286,14 +287,16 @@ def _agf_options(config: RunConfig) -> AlternationOptions:
 
 def _default_horizon(problem: Problem, prediction: Prediction, threshold: float) -> float:
     """Enough to see every predicted drop; without any, long enough for one that the prediction missed."""
+    norms = torch.linalg.vector_norm(problem.initial, dim=1)
+    if bool((norms.log() + problem.log_scale >= math.log(threshold)).any()):
+        # Activations at the start say nothing of how long what is active then takes: some of its e-folds.
+        gradients = torch.linalg.vector_norm(problem.architecture.loss_and_gradient(problem.initial)[1], dim=1)
+        e_fold = 1 / float((gradients / norms.clamp(min=torch.finfo(norms.dtype).tiny)).max().clamp(min=SLOWEST_RATE))
+        acquired = [event.time for event in detect_events(prediction.trajectory, threshold)]
+        return max(HORIZON_FACTOR * max([prediction.last_time, *acquired]), MISSED_DROP * e_fold)
     if prediction.last_time > 0:
         return HORIZON_FACTOR * prediction.last_time
-    time = shortest_activation_time(problem.architecture, problem.initial, threshold, problem.log_scale)
-    if time == 0:  # all neurons are active from the start, and change within the time of their e-folds
-        norms, gradients = (torch.linalg.vector_norm(part, dim=1) for part in (
-            problem.initial, problem.architecture.loss_and_gradient(problem.initial)[1]))
-        time = 1 / float((gradients / norms.clamp(min=torch.finfo(norms.dtype).tiny)).max())
-    return MISSED_DROP * time
+    return MISSED_DROP * shortest_activation_time(problem.architecture, problem.initial, threshold, problem.log_scale)
 
 
 def write_prediction(plan: Plan, files: RunFiles) -> None:

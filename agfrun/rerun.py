@@ -20,6 +20,7 @@ from agfrun.folders import DONE_FILE
 from agfrun.manifest import provenance
 from agfrun.report.run_files import MANIFEST_FILE
 from agfrun.report.saved_run import read_config
+from agfrun.resumption import finished_status
 from agfrun.schema import RunConfig, config_hash
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Rerun:
         differing = {difference.table for difference in self.differences}
         same = [table for table in self.tables if table not in differing]
         lines.append(f"{len(same)} of {len(self.tables)} tables are identical, number by number"
-                     + (f"; the largest difference is {self.largest:.2g}" if self.differences else ""))
+                     + (f"; the largest difference is {self.largest:.2g}" if 0 < self.largest < np.inf else ""))
         return "\n".join(lines)
 
 
@@ -89,6 +90,8 @@ def rerun(run_dir: Path, output_dir: Path | None = None, progress: bool | None =
     """
     if not (run_dir / DONE_FILE).is_file():
         raise OutputError(f"{run_dir} holds no finished run: it has no {DONE_FILE}")
+    if finished_status(run_dir) == "interrupted":
+        raise OutputError(f"{run_dir} holds no finished run: it was interrupted")
     manifest = read_manifest(run_dir)
     config = _without_decoration(from_mapping(manifest.get("config") or read_config(run_dir)))
     expected = manifest.get("config_hash")

@@ -1,4 +1,4 @@
-"""SIGTERM, which batch systems and `kill` send, ends a run as Ctrl-C does: what is finished is saved first."""
+"""SIGTERM and SIGHUP end a run as Ctrl-C does: what is finished is saved first."""
 
 from __future__ import annotations
 
@@ -6,22 +6,26 @@ import signal
 import threading
 from types import FrameType
 
-from agfrun.dynamics.interruption import Terminated
+from agfrun.dynamics.interruption import TERMINATING, Terminated
 
-INTERRUPTED = 130
-TERMINATED = 143
+SIGNALLED = 128
 
 
 def heed_termination() -> None:
-    """From here on SIGTERM raises `Terminated`, once what must not be torn apart is done."""
+    """From here on these signals raise `Terminated`, once what must not be torn apart is done.
+
+    One that is ignored stays ignored: `nohup` asks for that.
+    """
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _raise)
+        for number in TERMINATING:
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, _raise)
 
 
 def exit_status(interruption: KeyboardInterrupt) -> int:
-    """That of a program that was interrupted or terminated."""
-    return TERMINATED if isinstance(interruption, Terminated) else INTERRUPTED
+    """That of a program that was ended by a signal: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
+    return SIGNALLED + (int(interruption.args[0]) if isinstance(interruption, Terminated) else signal.SIGINT)
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
-    raise Terminated
+    raise Terminated(number)

@@ -22,6 +22,8 @@ from agfrun.schema import GradientDescentConfig, GradientFlowConfig, RunConfig
 SINGLE_THREAD_SIZE = 4000
 # At 20 microseconds a step, the least that a step takes, these are two years.
 MOST_STEPS = 3e12
+# Of which the paths between say something.
+FEWEST_STEPS = 20
 
 
 def choose_threads(problem: Problem) -> None:
@@ -38,10 +40,10 @@ def optimizer_steps(settings: GradientDescentConfig, horizon: float, flow_time_p
 
 
 def check_length(config: RunConfig, architecture: Architecture, horizon: float) -> None:
-    """Refuse a training of so many steps that nobody lives to see its end.
+    """Refuse a training of so many steps that nobody lives to see its end, or so few that none of it is seen.
 
     Raises:
-        ConfigError: gradient descent would take more than `MOST_STEPS` steps.
+        ConfigError: gradient descent would take more than `MOST_STEPS` steps, or fewer than `FEWEST_STEPS`.
     """
     settings = config.train
     if not isinstance(settings, GradientDescentConfig):
@@ -49,6 +51,10 @@ def check_length(config: RunConfig, architecture: Architecture, horizon: float) 
     per_step = flow_time_per_step(settings.learning_rate, settings.momentum, settings.loss_normalization,
                                   architecture.output_dimension)
     steps = settings.max_steps or (horizon / per_step if per_step > 0 else math.inf)
+    if settings.max_steps is None and steps < FEWEST_STEPS:
+        largest = settings.learning_rate * steps / FEWEST_STEPS
+        raise ConfigError("train.learning_rate", settings.learning_rate, f"a step takes {per_step:.4g} of the "
+                          f"training's time of {horizon:.4g}; take one below {largest:.2g}")
     if steps > MOST_STEPS:
         key = "learning_rate" if settings.max_steps is None else "max_steps"
         raise ConfigError(f"train.{key}", getattr(settings, key), f"it takes {steps:.3g} steps to the time "

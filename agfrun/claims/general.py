@@ -19,7 +19,7 @@ def loss_never_rises(evidence: Evidence) -> list[Claim]:
     if not evidence.is_flow:
         return []
     loss = evidence.training.trajectory.loss
-    rise = float(np.max(np.diff(loss), initial=0.0) / loss[0])
+    rise = float(np.max(np.diff(loss), initial=0.0) / (loss[0] or 1.0))
     return [Claim("loss_never_rises", "training", "gradient flow never raises the loss", 0.0, rise, 1e-9,
                   rise <= 1e-9)]
 

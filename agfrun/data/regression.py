@@ -97,6 +97,8 @@ class RotatedRegressionConfig(DataConfig):
         require("data.eigenvalues", self.eigenvalues,
                 len(self.eigenvalues) == 2 and all(1 / LARGEST_DATUM <= v <= LARGEST_DATUM for v in self.eigenvalues),
                 f"two numbers from {1 / LARGEST_DATUM:g} to {LARGEST_DATUM:g}")
+        require("data.eigenvalues", self.eigenvalues, max(self.eigenvalues) <= LARGEST_DATUM * min(self.eigenvalues),
+                f"two numbers of which one is at most {LARGEST_DATUM:g} times the other")
         require("data.coefficients", self.coefficients,
                 len(self.coefficients) == 2 and all(map(ordinary, self.coefficients)), f"two numbers {ORDINARY}")
         require("data.rotation_degrees", self.rotation_degrees, ordinary(self.rotation_degrees), f"a number {ORDINARY}")

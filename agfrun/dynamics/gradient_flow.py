@@ -131,8 +131,9 @@ def _integration(method: str, coordinates: FlowCoordinates, statistics: Integrat
 def _record_segment(recorder: Recorder, coordinates: FlowCoordinates, segment: Segment, loss_before: float,
                     loss: float, initial_loss: float) -> None:
     """Record a step's end, and points inside where the loss or the time changes much over it."""
-    drop = abs(loss_before - loss) / initial_loss
-    tiny = SMALLEST_SHARE * initial_loss
+    unit = initial_loss or 1.0  # nothing is to be learned
+    drop = abs(loss_before - loss) / unit
+    tiny = SMALLEST_SHARE * unit
     decline = abs(math.log(max(loss_before, tiny) / max(loss, tiny)))
     lapse = math.log(segment.end / segment.start) if segment.start > 0 else 0.0
     pieces = min(FINEST_SAMPLING, math.ceil(max(drop / LOSS_SHARE, decline / LOG_CHANGE, lapse / LOG_CHANGE, 1)))

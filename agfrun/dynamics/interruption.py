@@ -12,22 +12,27 @@ Handler = Callable[[int, FrameType | None], Any]
 
 
 BY_USER = "interrupted by the user"
-BY_SIGTERM = "ended by SIGTERM"
+BY_SIGNAL = "ended by "
+# Sent by batch systems and `kill`, and by a terminal that is closed.
+TERMINATING = (signal.SIGTERM, signal.SIGHUP)
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM has arrived."""
+    """A signal of `TERMINATING` has arrived; its number is the argument."""
 
 
 def interruption_of(reason: str) -> KeyboardInterrupt:
-    """What to raise for a training that ended for a reason that starts with one of those above."""
-    return Terminated() if reason.startswith(BY_SIGTERM) else KeyboardInterrupt()
+    """What to raise for a training that ended for a reason of `Interruption`, whatever follows it."""
+    for number in TERMINATING:
+        if reason.startswith(BY_SIGNAL + number.name):
+            return Terminated(number)
+    return KeyboardInterrupt()
 
 
 class Interruption:
     """Within this context a first Ctrl-C is noted in `asked`; a second one interrupts at once.
 
-    The same goes for SIGTERM where a handler of it is installed (`agfrun.termination`).
+    The same goes for SIGTERM and SIGHUP where a handler of them is installed (`agfrun.termination`).
 
     A KeyboardInterrupt that is raised within the context, by whatever it calls, counts as noted too. Outside the
     main thread, where signals do not arrive, only that is left.
@@ -40,7 +45,7 @@ class Interruption:
 
     def __enter__(self) -> Interruption:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in (signal.SIGINT, *TERMINATING):
                 handler = signal.getsignal(number)
                 if callable(handler):
                     self.previous[number] = handler
@@ -59,5 +64,5 @@ class Interruption:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-        if number == signal.SIGTERM:
-            self.reason = BY_SIGTERM
+        if number in TERMINATING:
+            self.reason = BY_SIGNAL + signal.Signals(number).name

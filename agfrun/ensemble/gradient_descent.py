@@ -64,7 +64,7 @@ def train_ensemble_by_gradient_descent(
         "flow_time_per_step": per_step,
     }
     for member in watch.members.tolist():
-        watch.endings[member], watch.last[member] = ("interrupted", f"interrupted by the user at step {step}"), step
+        watch.endings[member], watch.last[member] = ("interrupted", f"{interruption.reason} at step {step}"), step
     return [
         TrainingResult(recorder.trajectory(), recorder, final, *ending,
                        IntegrationStatistics(accepted_steps=last, gradient_evaluations=last), clock)

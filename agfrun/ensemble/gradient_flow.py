@@ -11,7 +11,7 @@ from torch import Tensor
 from agfrun.architectures.base import Architecture
 from agfrun.dynamics.gradient_flow import FINEST_SAMPLING, LOG_CHANGE, LOSS_SHARE, SMALLEST_SHARE
 from agfrun.dynamics.integrate import IntegrationStatistics
-from agfrun.dynamics.interruption import Interruption
+from agfrun.dynamics.interruption import BY_USER, Interruption
 from agfrun.dynamics.result import TrainingResult
 from agfrun.dynamics.trajectory import FloatArray, IntArray
 from agfrun.ensemble.flow import EnsembleFlow
@@ -28,7 +28,6 @@ from agfrun.ensemble.recording import EnsembleRecorder, Moments
 
 # Called with the number of members that have ended.
 EnsembleProgress = Callable[[int], None]
-INTERRUPTED = "interrupted by the user"
 CONVERGED = 4
 
 
@@ -54,7 +53,7 @@ def train_ensemble_by_gradient_flow(
             training.advance()
             if progress is not None:
                 progress(len(horizons) - training.running)
-    training.stop()
+    training.stop(interruption.reason)
     return training.results()
 
 
@@ -76,7 +75,7 @@ class _EnsembleTraining:
         self.integration.loss = self.initial_loss
         self.members = np.arange(len(horizons))
         self.counts = _Counts(len(horizons))
-        self.endings = [("interrupted", INTERRUPTED)] * len(horizons)
+        self.endings = [("interrupted", BY_USER)] * len(horizons)
         self.recorder = EnsembleRecorder(architecture, len(horizons), max_rows)
         start = np.zeros(len(horizons))
         self.recorder.record(_moments(self.members, start, self.initial_loss.double().cpu().numpy()), *flow.scaled(y))
@@ -103,8 +102,10 @@ class _EnsembleTraining:
         if (seen.state != RUNNING).any():
             self._end(flow, step, seen)
 
-    def stop(self) -> None:
-        """Take down where members are that are still running."""
+    def stop(self, reason: str) -> None:
+        """Take down where members are that are still running, and why they do not go on."""
+        for member in self.members.tolist():
+            self.endings[member] = "interrupted", reason
         if self.running:
             self._note_errors(np.arange(self.running))
             self.final[torch.as_tensor(self.members, device=self.final.device)] = self.integration.flow.decode(

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from agfrun.dynamics.interruption import interruption_of
 from agfrun.dynamics.result import TrainingResult
 from agfrun.pipeline import Plan, Result
 from agfrun.schema import EnsembleConfig, RunConfig
@@ -54,6 +55,13 @@ class Member:
     def steps(self) -> int:
         """Accepted steps of its training."""
         return self.training.statistics.accepted_steps if self.training is not None else 0
+
+
+def raise_interruption(members: Sequence[Member]) -> None:
+    """Raise what ended the training of a member before its time, if something did."""
+    for member in members:
+        if member.status == UNFINISHED:
+            raise interruption_of(member.reason)
 
 
 def members_of(config: RunConfig) -> list[Member]:

@@ -14,7 +14,7 @@ from typing import Any
 from tqdm import tqdm
 
 from agfrun.ensemble.files import write_ensemble
-from agfrun.ensemble.members import Member, members_of
+from agfrun.ensemble.members import Member, members_of, raise_interruption
 from agfrun.ensemble.statistics import agreement
 from agfrun.ensemble.summary import summary_text
 from agfrun.ensemble.training import Batch, batches, train_members
@@ -36,7 +36,7 @@ class EnsembleResult:
         members: in order; seeds of the first scale come first.
         programs: how the members were trained, batch by batch.
         wall_seconds: by stage.
-        interrupted: whether some members are incomplete for that.
+        interruption: what ended it, if some members are incomplete for that.
         output_dir: where the files are, or None.
     """
 
@@ -44,7 +44,7 @@ class EnsembleResult:
     members: list[Member]
     programs: list[dict[str, Any]] = field(default_factory=list)
     wall_seconds: dict[str, float] = field(default_factory=dict)
-    interrupted: bool = False
+    interruption: KeyboardInterrupt | None = None
     output_dir: Path | None = None
 
     @property
@@ -78,8 +78,8 @@ def run_ensemble(config: RunConfig, *, output_dir: Path | str | None = None, pro
     validate(config)
     with opened(output_dir, config.overwrite) as files:
         ensemble = _run_members(config, files, progress, command)
-    if ensemble.interrupted:
-        raise KeyboardInterrupt
+    if ensemble.interruption is not None:
+        raise ensemble.interruption
     if not ensemble.verdict["finished_members"]:
         first = ensemble.members[0]
         raise AgfrunError(f"none of the {len(ensemble.members)} members came to its end; the first {first.status}: "
@@ -107,8 +107,8 @@ def _run_members(config: RunConfig, files: RunFiles | None, progress: bool | Non
     with _noting_interruption(ensemble), clock.stage("compare"):
         _each(ensemble.members, "result", _judged, shown)
     if files is not None:
-        write_ensemble(files, config, ensemble.members, ensemble.programs, ensemble.verdict, ensemble.interrupted,
-                       clock, command)
+        write_ensemble(files, config, ensemble.members, ensemble.programs, ensemble.verdict,
+                       ensemble.interruption is not None, clock, command)
         ensemble.output_dir = files.folder
     return ensemble
 
@@ -151,8 +151,7 @@ def _train(ensemble: EnsembleResult, shown: bool, talkative: bool) -> None:
             print(f"training {len(batch.members)} of {len(ensemble.members)} members one after another: "
                   f"{batch.reason}", file=sys.stderr)
         ensemble.programs.append(_train_shown(batch, shown))
-        if any(member.status == "interrupted" for member in batch.members):
-            raise KeyboardInterrupt
+        raise_interruption(batch.members)
 
 
 def _train_shown(batch: Batch, shown: bool) -> dict[str, Any]:
@@ -168,5 +167,5 @@ def _train_shown(batch: Batch, shown: bool) -> dict[str, Any]:
 def _noting_interruption(ensemble: EnsembleResult) -> Iterator[None]:
     try:
         yield
-    except KeyboardInterrupt:
-        ensemble.interrupted = True
+    except KeyboardInterrupt as interruption:
+        ensemble.interruption = interruption

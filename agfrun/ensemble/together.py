@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agfrun.architectures.base import Architecture
-from agfrun.ensemble.members import Member
+from agfrun.ensemble.members import Member, raise_interruption
 from agfrun.ensemble.training import batches, train_members
 from agfrun.pipeline import StageClock, judge, prepare, write_prediction, write_result
 from agfrun.problem import build_architecture
@@ -68,8 +68,7 @@ def _run_together(parts: Sequence[Part], architecture: Architecture, opening: Ex
     for place, member in enumerate(members):
         member.failure = attempt(partial(begin, place)).reason
     trained_with = [train_members(batch, None) for batch in batches([m for m in members if not m.failure])]
-    if any(member.status == "interrupted" for member in members):
-        raise KeyboardInterrupt
+    raise_interruption(members)
     programs = {number: program for program in trained_with for number in program["members"]}
 
     def finish(place: int) -> None:

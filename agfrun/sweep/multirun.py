@@ -16,9 +16,8 @@ from agfrun.schema import SweepConfig, TrackingConfig
 from agfrun.sweep.engines.engine import Engine
 from agfrun.sweep.jobs import key_of
 from agfrun.sweep.launch import Origin, Outcome, check_folder, gathering, launch
+from agfrun.termination import exit_status, heed_termination
 from agfrun.tracking import check_installed
-
-INTERRUPTED = 130
 
 
 class SweepFailed(Exception):
@@ -53,12 +52,13 @@ def launch_multirun(overrides: Sequence[Sequence[str]], config: DictConfig, engi
     """Run the jobs of a multirun, gather their tables and say what came of them."""
     folder, settings = folder_of(config), settings_of(config)
     formats = list(config.plot_formats) if config.plots else []
+    heed_termination()
     try:
         with gathering(folder, formats, bool(config.report), settings.parquet):
             outcome = launch(overrides, folder, settings, engine, _origin(config))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interruption:
         print(f"\nagfrun: interrupted; continue with: agfrun -m sweep.resume={folder}", file=sys.stderr)
-        raise SweepFailed(INTERRUPTED) from None
+        raise SweepFailed(exit_status(interruption)) from None
     print(f"{outcome.summary()}\nwritten to {folder}", flush=True)
     return outcome
 

@@ -15,10 +15,12 @@ from explicit_networks import ExplicitNetwork, regression_5d, small_modadd
 from processes import run
 from tiny_runs import diagonal_config, modadd_config, read_json
 
+from agfrun.advice import with_advice
 from agfrun.agf import alternation
 from agfrun.agf.dormant import DormantFlow
 from agfrun.cli import main
 from agfrun.compare import match_events
+from agfrun.config import load_config
 from agfrun.dynamics import stability
 from agfrun.dynamics.clock import loss_factor
 from agfrun.dynamics.gradient_descent import train_by_gradient_descent
@@ -29,7 +31,7 @@ from agfrun.dynamics.stability import largest_stable_rate, sharpness
 from agfrun.ensemble.run import run_ensemble
 from agfrun.errors import AgfrunError, ConfigError, DivergenceError, StalledError
 from agfrun.events.event import Event
-from agfrun.pipeline import Result
+from agfrun.pipeline import Result, prepare
 from agfrun.pipeline import run as run_once
 from agfrun.report.tables import ENDINGS, read_table
 from agfrun.schema import EnsembleConfig, GradientDescentConfig, GradientFlowConfig, InitConfig
@@ -213,6 +215,51 @@ def test_a_training_that_nobody_lives_to_see_is_refused() -> None:
     train = GradientDescentConfig(learning_rate=1e-300)
     with pytest.raises(ConfigError, match=r"train\.learning_rate=1e-300 is not allowed: it takes .* steps"):
         run_once(modadd_config(train=train))
+
+
+@pytest.mark.parametrize(("model", "scale"), [("linear_attention", 0.2), ("linear_attention", 0.5),
+                                              ("fully_connected_linear", 0.8), ("relu", 0.9)])
+def test_neurons_that_start_beyond_the_threshold_are_trained_to_the_last_predicted_drop(model: str,
+                                                                                        scale: float) -> None:
+    result = run_once(load_config([f"model={model}", f"init.scale={scale}", "agf.max_events=10"]), progress=False)
+    acquired = [event.time for event in result.events["agf"] if event.kind == "acquisition"]
+    assert result.horizon >= max(acquired)
+    assert result.training.status == "converged" or len(
+        [event for event in result.events["training"] if event.kind == "acquisition"]) > 0
+
+
+def test_a_learning_rate_of_a_few_steps_is_refused() -> None:
+    with pytest.raises(ConfigError,
+                       match=r"train\.learning_rate=50\.0 .*a step takes 100 of the training's time of .*; "
+                                          r"take one below \d"):
+        run_once(load_config(["model=relu", "train=gradient_descent", "train.learning_rate=50"]))
+
+
+def test_training_past_the_predicted_time_is_not_told_to_be_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = modadd_config(train=GradientDescentConfig(learning_rate=0.05, max_steps=400))
+    plan = prepare(config)
+    dead = dataclasses.replace(plan.problem, initial=torch.zeros_like(plan.problem.initial))
+    training = train(config, dead, plan.horizon)
+    late = dataclasses.replace(plan.prediction, rounds=(dataclasses.replace(plan.prediction.rounds[0], time=1.0),))
+    reason = with_advice(config, plan.problem.architecture, late, training, learned=False)
+    assert "though the first feature was predicted at time 1; try a smaller train.learning_rate" in reason
+    soon = dataclasses.replace(late, rounds=(dataclasses.replace(late.rounds[0], time=1e9),))
+    assert "try a larger train.max_steps" in with_advice(config, plan.problem.architecture, soon, training,
+                                                         learned=False)
+
+
+@pytest.mark.parametrize("words", ["", "train=gradient_descent train.max_steps=50", "agf=timed",
+                                   "ensemble.seeds=2 init=gaussian"])
+def test_nothing_to_learn_is_a_result(words: str, tmp_path: Path) -> None:
+    ended = run(["model=diagonal_linear", "data.coefficients=[0,0]", *words.split(), "plots=false", "report=false",
+                 f"hydra.run.dir={tmp_path}/run"], tmp_path)
+    assert (ended.status, ended.errors) == (0, "")
+    assert read_json(tmp_path / "run" / "done.json")["status"] in ("converged", "finished")
+
+
+def test_a_covariance_that_is_singular_in_these_numbers_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"data\.eigenvalues=\[1e-12,1\d*.*\] .*at most 1e\+12 times the other"):
+        load_config(["model=diagonal_linear", "data.eigenvalues=[1e-12,1e12]"])
 
 
 def event(feature: str, time: float) -> Event:

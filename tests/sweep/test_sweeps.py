@@ -139,7 +139,7 @@ def test_a_sweep_continues_with_what_is_missing_or_failed(tmp_path: Path, hostil
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_an_interrupted_sweep_leaves_no_process_and_is_continued(tmp_path: Path, hostile: list[str],
                                                                  kind: signal.Signals) -> None:
     (tmp_path / "gate").touch()
@@ -149,9 +149,11 @@ def test_an_interrupted_sweep_leaves_no_process_and_is_continued(tmp_path: Path,
     wait_until(lambda: len(finished(sweep)) == 2 and len(list(sweep.glob(".sweep/logs/*.jsonl"))) == 4)
     family = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(kind)
-    status = process.wait(60)
+    errors = process.communicate(timeout=60)[1]
     wait_until(lambda: not any(child.is_running() and child.status() != "zombie" for child in family), 30)
-    assert status == (130 if kind == signal.SIGINT else -kind)
+    assert process.returncode == (-kind if kind == signal.SIGKILL else 128 + kind)
+    assert "Traceback" not in errors
+    assert ("interrupted; continue with: agfrun -m sweep.resume=" in errors) is (kind != signal.SIGKILL)
     assert len(finished(sweep)) == 2
     (tmp_path / "gate").unlink()
     before = finished(sweep)

@@ -98,7 +98,8 @@ def death(exit_code: int) -> str:
 
 
 def _work(folder: str, batch: int, threads: int) -> None:
-    """In the child."""
+    """In the child, which the server has taught to ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     import torch
 

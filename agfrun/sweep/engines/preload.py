@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import agfrun.ensemble.together  # noqa: F401
-import agfrun.sweep.worker  # noqa: F401
-from agfrun import registry
+import signal
+
+# Ctrl-C reaches the server too, while it imports; the sweep ends its processes itself.
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+import agfrun.ensemble.together  # noqa: E402, F401
+import agfrun.sweep.worker  # noqa: E402, F401
+from agfrun import registry  # noqa: E402
 
 registry.studies()

@@ -1,0 +1,77 @@
+"""Signals outside the training of a single run (tests/reliability/test_resume.py): ensembles, and closed streams."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hostile_network import environment
+from processes import Command, assert_sound
+
+from agfrun.termination import heed_termination
+
+SMALL = ("model=diagonal_linear", "train.horizon=1", "plots=false", "report=false", "device=cpu")
+ENSEMBLES = {
+    "flow": ("train.tolerance=1e-10", "train.horizon=4000"),
+    "descent": ("train=gradient_descent", "train.learning_rate=0.002", "train.max_steps=200000"),
+}
+MEMBERS = ("data.p=5", "data.frequencies=[1,2]", "data.amplitudes=[4,2]", "model.width=6",
+           "train.convergence=0", "ensemble.seeds=3", "agf.max_events=1", "plots=false", "report=false", "device=cpu")
+
+
+@pytest.mark.parametrize("kind", ENSEMBLES)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_an_ended_ensemble_writes_what_is_known_and_says_by_which_signal(
+    number: signal.Signals, kind: str, tmp_path: Path,
+) -> None:
+    run_dir = tmp_path / "run"
+    command = Command([*ENSEMBLES[kind], *MEMBERS, f"hydra.run.dir={run_dir}"], tmp_path)
+    while not (run_dir / "labels.json").exists():
+        assert command.process.is_alive()
+    time.sleep(2.0)
+    command.kill(number)
+    ended = command.ended()
+    assert ended.status == 128 + number, ended.errors
+    assert "Traceback" not in ended.errors
+    assert "what is finished lies in" in ended.errors
+    assert_sound(run_dir)
+    members = pd.read_csv(run_dir / "members.csv")
+    assert "interrupted" in set(members["status"])
+
+
+def test_what_nohup_ignores_stays_ignored() -> None:
+    before = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGTERM)}
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        heed_termination()
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert callable(signal.getsignal(signal.SIGTERM))
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_lose_nothing(closed: str, tmp_path: Path) -> None:
+    line = f"exec {sys.executable} -m agfrun {' '.join(SMALL)} hydra.run.dir=run {closed}"
+    done = subprocess.run(["bash", "-c", line], cwd=tmp_path, env=environment(), capture_output=True, text=True,
+                          timeout=100, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "run" / "done.json").exists()
+    assert_sound(tmp_path / "run")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+def test_a_full_disk_below_the_output_is_a_warning(tmp_path: Path) -> None:
+    line = f"exec {sys.executable} -m agfrun {' '.join(SMALL)} hydra.run.dir=run > /dev/full"
+    done = subprocess.run(["bash", "-c", line], cwd=tmp_path, env=environment(), capture_output=True, text=True,
+                          timeout=100, check=False)
+    assert done.returncode == 0
+    assert done.stderr == "agfrun: warning: the summary could not be printed: No space left on device\n"
+    assert (tmp_path / "run" / "done.json").exists()
