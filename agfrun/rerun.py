@@ -20,6 +20,7 @@ from agfrun.folders import DONE_FILE
 from agfrun.manifest import provenance
 from agfrun.report.run_files import MANIFEST_FILE
 from agfrun.report.saved_run import read_config
+from agfrun.report.tables import read_any_table
 from agfrun.resumption import finished_status
 from agfrun.schema import RunConfig, config_hash
 
@@ -130,7 +131,7 @@ def differences_of(before: Path, now: Path) -> list[Difference]:
         if not path.exists():
             return [Difference(path.name, "", f"is there {there} only", np.inf)]
     try:
-        one, other = pd.read_csv(before), pd.read_csv(now)
+        one, other = read_any_table(before), read_any_table(now)
     except (OSError, ValueError) as error:
         raise OutputError(f"cannot read {before}: {' '.join(str(error).split())}") from error
     if list(one.columns) != list(other.columns):

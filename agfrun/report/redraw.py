@@ -25,6 +25,7 @@ from agfrun.report.figures.sweep.draw import figures_of_sweep
 from agfrun.report.figures.sweep.saved_sweep import read_sweep
 from agfrun.report.saved_ensemble import is_ensemble, read_ensemble
 from agfrun.report.saved_run import SavedRun, config_value, read_config, read_run
+from agfrun.report.tables import read_any_table
 from agfrun.report.writing import write_bytes
 from agfrun.schema import DEFAULT_STUDY
 from agfrun.sweep.folder import SweepFolder
@@ -87,7 +88,7 @@ def _read_figures(run_dir: Path) -> Iterator[tuple[str, Figure]]:
 
 def _read_csv(path: Path) -> pd.DataFrame:
     try:
-        return pd.read_csv(path)
+        return read_any_table(path)
     except (OSError, ValueError) as error:
         raise OutputError(f"cannot read {path}: {' '.join(str(error).split())}") from error
 

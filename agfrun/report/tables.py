@@ -237,6 +237,15 @@ def read_table(path: Path, schema: Schema) -> pd.DataFrame:
     return _frame(schema, columns)
 
 
+def read_any_table(path: Path) -> pd.DataFrame:
+    """A table that has no schema, such as a study's, its numbers bit for bit.
+
+    Raises:
+        OSError, ValueError: it cannot be read.
+    """
+    return pd.read_csv(path, float_precision="round_trip")  # before pandas 3 not every last digit would be right
+
+
 def _neuron_columns(trajectory: Trajectory, share: float) -> dict[str, Any]:
     moments, width = trajectory.log_norms.shape
     kept = even_indices(moments, int(moments * share)) if width else np.arange(0)

@@ -24,7 +24,7 @@ from agfrun.report.html.run_tables import claims_table
 from agfrun.report.html.verdict import claims_verdict
 from agfrun.report.run_files import MANIFEST_FILE
 from agfrun.report.saved_run import config_value, read_config
-from agfrun.report.tables import empty_table, read_table
+from agfrun.report.tables import empty_table, read_any_table, read_table
 
 _MOST_ROWS = 60
 # Pictures together stay below this, so that the page opens at once on a phone.
@@ -69,7 +69,7 @@ def study_tables(run_dir: Path) -> list[PageTable]:
 
 def _table(path: Path) -> PageTable:
     try:
-        table = pd.read_csv(path)
+        table = read_any_table(path)
     except pd.errors.EmptyDataError:
         return PageTable(f"{path.name}: no rows", [], [])
     except (OSError, ValueError) as error:

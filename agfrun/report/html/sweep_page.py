@@ -22,7 +22,7 @@ from agfrun.report.html.several_charts import several_charts
 from agfrun.report.html.study_page import study_pictures
 from agfrun.report.html.verdict import Verdict
 from agfrun.report.run_files import REPORT_FILE
-from agfrun.report.tables import is_missing
+from agfrun.report.tables import is_missing, read_any_table
 from agfrun.report.writing import write_text
 from agfrun.sweep.folder import SweepFolder
 from agfrun.sweep.jobs import swept_keys
@@ -49,7 +49,7 @@ def write_sweep_page(folder: Path) -> Path:
 def sweep_page(folder: Path) -> str:
     """The page, from `runs.csv`, the figures and the tables of some runs."""
     try:
-        runs = pd.read_csv(folder / "runs.csv")
+        runs = read_any_table(folder / "runs.csv")
     except (OSError, ValueError) as error:
         raise OutputError(f"cannot read {folder / 'runs.csv'}: {' '.join(str(error).split())}") from error
     keys = [column_of(key) for key in swept_keys(SweepFolder(folder).read_plan())]

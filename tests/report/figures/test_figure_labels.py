@@ -51,11 +51,11 @@ def test_margin_labels_lie_beside_the_axes_and_do_not_overlap() -> None:
     # The last lies far outside of the axis: its label stays at the axis' end.
     heights = (0.0, 0.5, 0.51, 0.52, 30.0)
     texts = label_right_margin(axes, [Label(1.0, y, f"feature {y}", "k") for y in heights])
-    settle(axes.get_figure(root=True))
+    settle(axes.figure)
     nudge_apart(axes, texts)
     boxes = [text.get_window_extent() for text in texts]
     assert all(box.x0 >= axes.get_window_extent().x1 for box in boxes)
-    assert all(box.x1 <= axes.get_figure(root=True).bbox.x1 for box in boxes)
+    assert all(box.x1 <= axes.figure.bbox.x1 for box in boxes)
     assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
     # Top to bottom they stand as the values do.
     assert np.argsort([box.y0 for box in boxes]).tolist() == [0, 1, 2, 3, 4]
@@ -66,7 +66,7 @@ def test_point_labels_hide_neither_the_curve_nor_one_another(slope: int) -> None
     axes = _axes()
     grid = np.linspace(0, 1, 50)
     axes.plot(grid, 0.5 + slope * (grid - 0.5))
-    settle(axes.get_figure(root=True))
+    settle(axes.figure)
     texts = label_points(axes, [Label(x, 0.5 + slope * (x - 0.5), "drop", "k") for x in (0.45, 0.5, 0.55)])
     boxes = [text.get_window_extent() for text in texts]
     assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))

@@ -47,7 +47,7 @@ def set_key_axis(axes: Axes, key: str, values: list[object]) -> None:
 def _apart(axes: Axes, places: npt.NDArray[np.float64]) -> list[float]:
     """Those of the places, powers of ten first, of which the words do not run into one another."""
     across = axes.transData.transform(np.column_stack([places, np.ones_like(places)]))[:, 0]
-    inches = axes.get_position().width * axes.get_figure(root=True).get_figwidth()  # type: ignore[union-attr]
+    inches = axes.get_position().width * axes.figure.get_figwidth()  # type: ignore[union-attr]
     width = _WORD_INCHES / inches * float(np.ptp(axes.transAxes.transform([[0, 0], [1, 0]])[:, 0]))
     kept: list[int] = []
     logarithmic = axes.get_xscale() == "log"

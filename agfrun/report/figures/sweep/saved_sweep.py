@@ -11,6 +11,7 @@ import pandas as pd
 
 from agfrun.errors import OutputError
 from agfrun.report.saved_run import LABELS_FILE, read_labels
+from agfrun.report.tables import read_any_table
 from agfrun.sweep.folder import SweepFolder
 from agfrun.sweep.jobs import swept_keys
 from agfrun.sweep.rows import ENDED, column_of
@@ -59,7 +60,7 @@ def read_sweep(folder: Path) -> SavedSweep:
 
 def _read(path: Path) -> pd.DataFrame:
     try:
-        return pd.read_csv(path)
+        return read_any_table(path)
     except (OSError, ValueError) as error:
         raise OutputError(f"cannot read {path}: {' '.join(str(error).split())}") from error
 
