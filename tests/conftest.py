@@ -11,8 +11,9 @@ from tiny_runs import CONFIGS
 
 from agfrun.pipeline import Result, run
 
-# A shell's background jobs ignore Ctrl-C, and so would the runs of the tests that are interrupted by it.
+# A shell's background jobs ignore Ctrl-C, and what nohup starts SIGHUP; so would the runs of the tests that are ended so.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # The same command gives the same verdict; HYPOTHESIS_PROFILE=explore draws new examples each time.
 settings.register_profile("repeatable", derandomize=True, deadline=None)

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from agfrun.dynamics.trajectory import Trajectory
     from agfrun.events.event import Event
 
+# From pandas 3.1 on every last digit is right without being asked for, and asking is deprecated.
+EXACTLY: dict[str, Any] = {} if tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1) else {
+    "float_precision": "round_trip"}
+
 ColumnKind = Literal["number", "integer", "flag", "text", "number or text"]
 
 _DTYPES: dict[ColumnKind, str] = {
@@ -243,7 +247,7 @@ def read_any_table(path: Path) -> pd.DataFrame:
     Raises:
         OSError, ValueError: it cannot be read.
     """
-    return pd.read_csv(path, float_precision="round_trip")  # before pandas 3 not every last digit would be right
+    return pd.read_csv(path, **EXACTLY)
 
 
 def _neuron_columns(trajectory: Trajectory, share: float) -> dict[str, Any]:

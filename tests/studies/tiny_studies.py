@@ -15,6 +15,7 @@ from agfrun.architectures.diagonal_linear import DiagonalLinearConfig
 from agfrun.architectures.quadratic_modadd import QuadraticModaddConfig
 from agfrun.data.modular_addition import ModularAdditionConfig
 from agfrun.data.regression import RotatedRegressionConfig
+from agfrun.report.tables import read_any_table
 from agfrun.schema import AgfConfig, GradientFlowConfig, InitConfig, RunConfig, StudyConfig
 
 OF_EVERY_STUDY = {"config.yaml", "claims.csv", "manifest.json", "report.html", "done.json", "plots"}
@@ -41,8 +42,7 @@ def execute(config: RunConfig, folder: Path | None) -> Any:
 
 
 def read(folder: Path, name: str) -> pd.DataFrame:
-    # Without this pandas 2 reads some numbers with another last digit than was written.
-    return pd.read_csv(folder / f"{name}.csv", float_precision="round_trip")
+    return read_any_table(folder / f"{name}.csv")
 
 
 def interrupt_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
