@@ -11,7 +11,7 @@ from tiny_runs import CONFIGS
 
 from agfrun.pipeline import Result, run
 
-# A shell's background jobs ignore Ctrl-C, and what nohup starts SIGHUP; so would the runs of the tests that are ended so.
+# A shell's background jobs ignore Ctrl-C, and what nohup starts SIGHUP: so would the runs that tests end by these.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
