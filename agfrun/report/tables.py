@@ -247,7 +247,10 @@ def read_any_table(path: Path) -> pd.DataFrame:
     Raises:
         OSError, ValueError: it cannot be read.
     """
-    return pd.read_csv(path, **EXACTLY)
+    table = pd.read_csv(path, **EXACTLY)
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes the first cells for names of rows then
+        raise ValueError(f"{path.name} has rows with more cells than columns")
+    return table
 
 
 def _neuron_columns(trajectory: Trajectory, share: float) -> dict[str, Any]:

@@ -204,3 +204,11 @@ def test_a_flag_is_true_or_false(tmp_path: Path) -> None:
     path.write_text(",".join(tables.CLAIMS.names) + "\na,,,,,,yes\n")
     with pytest.raises(OutputError, match="'yes' is neither True nor False"):
         tables.read_table(path, tables.CLAIMS)
+
+
+def test_a_table_without_a_schema_is_read_exactly_or_refused(tmp_path: Path) -> None:
+    (tmp_path / "fine.csv").write_text("a,b\n1.5969566010933356,x\n5e-324,\n")
+    assert tables.read_any_table(tmp_path / "fine.csv")["a"].tolist() == [1.5969566010933356, 5e-324]
+    (tmp_path / "ragged.csv").write_text("a,b\n1,2,3\n4,5\n")
+    with pytest.raises(ValueError, match=r"ragged\.csv has rows with more cells than columns"):
+        tables.read_any_table(tmp_path / "ragged.csv")
