@@ -81,6 +81,15 @@ def test_the_script_lists_the_licences_of_what_is_installed() -> None:
     assert "agfrun |" not in printed
 
 
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    options = ["--no-deps", "--no-build-isolation", "--wheel-dir", str(folder)]
+    subprocess.run([*PIP, "wheel", *options, str(REPOSITORY)], check=True, timeout=120)
+    (path,) = folder.glob("agfrun-*.whl")
+    return path
+
+
 @pytest.mark.slow
 def test_the_wheel_holds_every_configuration_and_file_of_the_package(wheel: Path) -> None:
     packed = zipfile.ZipFile(wheel).namelist()

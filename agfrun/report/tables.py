@@ -248,7 +248,7 @@ def read_any_table(path: Path) -> pd.DataFrame:
         OSError, ValueError: it cannot be read.
     """
     table = pd.read_csv(path, **EXACTLY)
-    if not isinstance(table.index, pd.RangeIndex):  # pandas takes the first cells for names of rows then
+    if not table.index.equals(pd.RangeIndex(len(table))):  # pandas took the first cells for names of rows
         raise ValueError(f"{path.name} has rows with more cells than columns")
     return table
 
