@@ -292,8 +292,8 @@ def _default_horizon(problem: Problem, prediction: Prediction, threshold: float)
         # Activations at the start say nothing of how long what is active then takes: some of its e-folds.
         gradients = torch.linalg.vector_norm(problem.architecture.loss_and_gradient(problem.initial)[1], dim=1)
         e_fold = 1 / float((gradients / norms.clamp(min=torch.finfo(norms.dtype).tiny)).max().clamp(min=SLOWEST_RATE))
-        acquired = [event.time for event in detect_events(prediction.trajectory, threshold)]
-        return max(HORIZON_FACTOR * max([prediction.last_time, *acquired]), MISSED_DROP * e_fold)
+        seen = [event.time for event in detect_events(prediction.trajectory, threshold)]
+        return max(HORIZON_FACTOR * max([prediction.last_time, *seen]), MISSED_DROP * e_fold)
     if prediction.last_time > 0:
         return HORIZON_FACTOR * prediction.last_time
     return MISSED_DROP * shortest_activation_time(problem.architecture, problem.initial, threshold, problem.log_scale)
