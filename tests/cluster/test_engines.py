@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -53,6 +55,22 @@ def test_where_there_is_no_slurm_it_is_said(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UsageError, match="needs Slurm's commands, but sbatch, srun"):
         SlurmEngine().run(tmp_path, [0], lambda batch, reason: None)
+
+
+def test_what_ray_says_of_its_cluster_is_not_taken_for_the_sweeps_own_report(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def connect(*_: object, **settings: object) -> None:
+        print("(raylet) Raylet is terminated.")
+        raise ConnectionError("none there")
+
+    ray = SimpleNamespace(init=connect, is_initialized=lambda: False, shutdown=lambda: None,
+                          exceptions=SimpleNamespace(RayError=RuntimeError))
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    with pytest.raises(UsageError, match=r"no Ray cluster at hydra\.launcher\.address=10\.0\.0\.1:6379: none there"):
+        RayEngine(address="10.0.0.1:6379").run(tmp_path, [0], lambda batch, reason: None)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "Raylet is terminated" in captured.err
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, **answers: str | None) -> list[Sequence[str]]:

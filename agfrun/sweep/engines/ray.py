@@ -14,7 +14,7 @@ import socket
 import sys
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -82,7 +82,8 @@ class RayEngine:
         Raises:
             UsageError: Ray is not installed, or the cluster cannot be reached.
         """
-        with self._connected() as ray:
+        # What befalls its cluster Ray prints on standard output, where the sweep's own report goes.
+        with redirect_stdout(sys.stderr), self._connected() as ray:
             self._check_there_is_room(ray)
             task = ray.remote(run_batch).options(**self._options())
             waiting = deque(batches)
