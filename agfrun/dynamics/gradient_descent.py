@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 import math
 
-import torch
 from torch import Tensor
 
 from agfrun.architectures.base import Architecture
 from agfrun.dynamics.clock import flow_time_per_step, loss_factor
-from agfrun.dynamics.coordinates import EuclideanCoordinates
 from agfrun.dynamics.gradient_flow import Progress
+from agfrun.dynamics.heavy_ball import HeavyBall
 from agfrun.dynamics.integrate import IntegrationStatistics
 from agfrun.dynamics.interruption import Interruption
 from agfrun.dynamics.recorder import Recorder
@@ -54,7 +53,7 @@ def train_by_gradient_descent(
     per_step = flow_time_per_step(learning_rate, momentum, loss_normalization, architecture.output_dimension)
     recorder = Recorder(architecture, "training", max_rows)
     watch = _Watch(recorder, per_step, steps, convergence, progress)
-    optimizer = _HeavyBall(architecture, neurons, learning_rate * factor, momentum, batch_size, seed)
+    optimizer = HeavyBall(architecture, neurons, learning_rate * factor, momentum, batch_size, seed)
     look_every = 1 if neurons.device.type == "cpu" and batch_size is None else LOOK_EVERY
     first = 0
     if resume is not None:
@@ -102,60 +101,6 @@ def diverged_at(step: int, loss: float) -> str:
     return f"at step {step}, loss {loss:.2g}" if math.isfinite(loss) else f"the loss is not finite at step {step}"
 
 
-class _HeavyBall:
-    """Neurons and velocity of the optimizer.
-
-    The full-batch optimizer works in the flow's coordinates where these are the moving parameters in an
-    orthonormal basis: the steps are the same, and a gradient there is cheaper.
-    """
-
-    def __init__(self, architecture: Architecture, neurons: Tensor, rate: float, momentum: float,
-                 batch_size: int | None, seed: int) -> None:
-        self.architecture = architecture
-        coordinates = architecture.flow_coordinates(neurons, None)
-        if batch_size is not None or not coordinates.isometric:
-            coordinates = EuclideanCoordinates(architecture, neurons, None)
-        self.coordinates = coordinates
-        self.y = coordinates.encode(neurons).clone()
-        self.momentum_term = torch.zeros_like(self.y)
-        self.rate, self.momentum, self.batch_size = rate, momentum, batch_size
-        self.generator = torch.Generator(device="cpu").manual_seed(seed)
-        self.velocity: Tensor | None = None
-
-    def state(self) -> TrainingState:
-        """Where it is between two steps."""
-        return TrainingState(arrays={"y": self.y, "momentum_term": self.momentum_term,
-                                     "generator": self.generator.get_state()})
-
-    def restore(self, state: TrainingState) -> None:
-        """Go on from a state."""
-        self.y, self.momentum_term = state.tensor("y", self.y), state.tensor("momentum_term", self.momentum_term)
-        self.generator.set_state(state.arrays["generator"])
-
-    @property
-    def neurons(self) -> Tensor:
-        """The network as it is now, (H, D); valid until the next step."""
-        return self.coordinates.decode(self.y)
-
-    def full_loss(self) -> Tensor:
-        """Paper loss on the full data; the gradient comes with it and is kept for the next step."""
-        loss, self.velocity = self.coordinates.loss_and_velocity(self.y)
-        return loss
-
-    def step(self) -> None:
-        """One step."""
-        if self.batch_size is not None:
-            gradient = self.architecture.sampled_gradient(self.neurons, self.batch_size, self.generator)
-            velocity = -gradient.reshape(-1)
-        elif self.velocity is not None:
-            velocity = self.velocity
-        else:
-            velocity = self.coordinates.loss_and_velocity(self.y)[1]
-        self.velocity = None
-        self.momentum_term.mul_(self.momentum).add_(velocity)
-        self.y.add_(self.momentum_term, alpha=self.rate)
-
-
 class _Watch:
     """Looks at the loss, records what changed and says when to stop."""
 
@@ -177,7 +122,7 @@ class _Watch:
         self.initial_loss, self.recorded_loss = float(numbers["initial_loss"]), float(numbers["recorded_loss"])
         self.recorded_step = int(numbers["recorded_step"])
 
-    def look(self, step: int, optimizer: _HeavyBall, loss: float) -> tuple[str, str] | None:
+    def look(self, step: int, optimizer: HeavyBall, loss: float) -> tuple[str, str] | None:
         """Record if there is something new; status and reason if training is to end."""
         if has_diverged(loss, self.initial_loss):
             if step == 0:  # a trajectory has its start, whatever its loss
