@@ -25,9 +25,7 @@ def native(tensor: Tensor) -> Array:
 
 def as_tensor(array: Array) -> Tensor:
     """The same numbers as a tensor."""
-    if isinstance(array, Tensor):
-        return array
-    return torch.from_numpy(array) if isinstance(array, np.ndarray) else torch.as_tensor(array)
+    return array if isinstance(array, Tensor) else torch.from_numpy(np.asarray(array))
 
 
 def namespace(array: Array) -> ModuleType:

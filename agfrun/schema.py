@@ -151,13 +151,17 @@ class GradientFlowConfig(TrainConfig):
 
 @dataclass
 class GradientDescentConfig(TrainConfig):
-    """Gradient descent with heavy-ball momentum; `batch_size` null is full batch."""
+    """Gradient descent with heavy-ball momentum; `batch_size` null is full batch.
+
+    `compile` has many steps compiled into one: the same numbers but for rounding, sooner from some 100,000 steps on.
+    """
 
     name: str = "gradient_descent"
     learning_rate: float = 0.01
     momentum: float = 0.0
     max_steps: int | None = None
     batch_size: int | None = None
+    compile: bool = False
     loss_normalization: str = "mean_over_outputs"
 
 

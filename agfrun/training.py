@@ -8,6 +8,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from agfrun.architectures.base import Architecture
+from agfrun.compilation import compiled
 from agfrun.dynamics.clock import flow_time_per_step
 from agfrun.dynamics.gradient_descent import train_by_gradient_descent
 from agfrun.dynamics.gradient_flow import train_by_gradient_flow
@@ -87,7 +88,7 @@ def train(
                 momentum=settings.momentum, batch_size=settings.batch_size,
                 loss_normalization=settings.loss_normalization, seed=config.seed,
                 convergence=settings.convergence, max_rows=settings.max_rows, progress=bar,
-                checkpoints=checkpoints, resume=resume)
+                checkpoints=checkpoints, resume=resume, compiler=compiled if settings.compile else None)
     assert isinstance(settings, GradientFlowConfig)
     with TrainingBar(horizon, first_event, progress) as bar:
         return train_by_gradient_flow(

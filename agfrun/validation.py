@@ -132,6 +132,8 @@ def _validate_train(train: TrainConfig) -> None:
         for key in ("max_steps", "batch_size"):
             value = getattr(train, key)
             require(f"train.{key}", value, value is None or value >= 1, "an integer of at least 1, or null")
+        require("train.compile", train.compile, not train.compile or train.batch_size is None,
+                "false where train.batch_size is given: batches are drawn by Python")
         one_of("train.loss_normalization", train.loss_normalization, LOSS_NORMALIZATIONS)
 
 

@@ -17,16 +17,32 @@ Arrays are native to their device (`agfrun.arrays`) and may have leading batch d
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from agfrun.arrays import Array, empty, namespace, native
+from agfrun.arrays import Array, as_tensor, empty, namespace, native
 
-# A flow that leaves the numbers is reported by whoever follows it.
-_quietly = np.errstate(over="ignore", invalid="ignore")
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+
+def _quietly(kernel: Kernel) -> Kernel:
+    """NumPy's warnings off: a flow that leaves the numbers is reported by whoever follows it. Torch gives none."""
+
+    @wraps(kernel)
+    def quiet(self: OutputLoss, *arguments: Any) -> Any:
+        if isinstance(self.basis, Tensor):
+            return kernel(self, *arguments)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return kernel(self, *arguments)
+
+    return cast(Kernel, quiet)
 
 
 @dataclass(frozen=True)
@@ -58,16 +74,32 @@ class OutputLoss:
         self.inputs = 2 * self.rank
         self.output_size = output_map.shape[0]
         self.dimension = self.inputs + self.output_size
-        first, second = _pairs(self.inputs, input_map.device)
+        first, second = _pairs(self.rank, input_map.device)
         place = _place_of_pairs(first, second)
-        basis, target = _basis_and_target(input_map, output_map, first, second)
+        within, across, target = _basis_and_target(input_map, output_map, first, second)
+        basis = target.new_zeros(first.shape[0], target.shape[0])
+        basis[: within.shape[0], : within.shape[1]] = within
+        basis[within.shape[0] :, within.shape[1] :] = torch.diag(across[:, 0])
         doubling = torch.where(first == second, 2.0, 1.0).to(input_map)[:, None]
         # Derivative of the squares by the inputs is linear in these: (2r, 2r * g).
         turned = (basis * doubling)[place].flatten(1)
-        self.first, self.second, self.where_pair = native(first), native(second), native(place)
-        self.basis, self.target, self.doubling, self.turned = (
-            native(array.contiguous()) for array in (basis, target, doubling, turned))
-        self.identity = native(torch.eye(self.output_size, dtype=basis.dtype, device=basis.device))
+        identity = torch.eye(self.output_size, dtype=basis.dtype, device=basis.device)
+        self.first, self.second, self.where_pair, self.within, self.across, self.basis = (
+            native(array.contiguous()) for array in (first, second, place, within, across, basis))
+        self.target, self.doubling, self.turned, self.identity = (
+            native(array.contiguous()) for array in (target, doubling, turned, identity))
+
+    def of_tensors(self) -> OutputLoss:
+        """The same, computing with tensors on every device."""
+        other = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, np.ndarray):
+                setattr(other, name, as_tensor(value))
+        return other
+
+    def own(self, neurons: Tensor) -> Array:
+        """The same numbers as this computes with."""
+        return neurons if isinstance(self.basis, Tensor) else native(neurons)
 
     @staticmethod
     def multiplications(rank: int, output_size: int, count: int) -> int:
@@ -76,7 +108,7 @@ class OutputLoss:
         return products * output_size * (3 * count + 2 * products)
 
     def products(self, neurons: Array) -> Array:
-        """Products of two entries of (u, v), squares first, for neurons (..., K, 2r + q); (..., K, m)."""
+        """Products of two entries of (u, v), those of u with v last, for neurons (..., K, 2r + q); (..., K, m)."""
         return neurons[..., self.first] * neurons[..., self.second]
 
     @_quietly
@@ -127,14 +159,19 @@ class OutputLoss:
         return self._assembled(straight, mixed, coupling, kept), coupling
 
     def _residual(self, products: Array, neurons: Array) -> OutputResidual:
-        rest = self.target - self.basis.T @ (products.swapaxes(-1, -2) @ neurons[..., self.inputs :])
+        tensor = products.swapaxes(-1, -2) @ neurons[..., self.inputs :]
+        pairs, functions = self.within.shape
+        concatenate = namespace(neurons).concatenate
+        rest = self.target - concatenate(
+            [self.within.T @ tensor[..., :pairs, :], self.across * tensor[..., pairs:, :]], -2)
+        slope = concatenate([self.within @ rest[..., :functions, :], self.across * rest[..., functions:, :]], -2)
         # Halved before it is summed: NumPy 1 would make 0.5 times a single number of 32 bits one of 64.
-        return OutputResidual(rest, self.basis @ rest, (0.5 * rest * rest).sum((-1, -2)))
+        return OutputResidual(rest, slope, (0.5 * rest * rest).sum((-1, -2)))
 
     def _utility_gradient(self, neurons: Array, slope: Array, products: Array) -> Array:
         gradient = namespace(neurons).empty_like(neurons)
         bend = self._bend(neurons, slope)
-        gradient[..., : self.inputs] = (bend @ neurons[..., : self.inputs, None])[..., 0]
+        gradient[..., : self.inputs] = (bend * neurons[..., None, : self.inputs]).sum(-1)
         gradient[..., self.inputs :] = products @ slope
         return gradient
 
@@ -155,11 +192,12 @@ class OutputLoss:
         return blocks.reshape(*batch, count * size, count * size)
 
 
-def _pairs(count: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """First and second members of all pairs of `count` things, those of a thing with itself first."""
-    alone = torch.arange(count, device=device)
-    others = torch.triu_indices(count, count, offset=1, device=device)
-    return torch.cat([alone, others[0]]), torch.cat([alone, others[1]])
+def _pairs(rank: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """First and second members of all pairs of 2 rank things: within the first half, within the second, across."""
+    first, second = torch.triu_indices(2 * rank, 2 * rank, device=device)
+    kind = (first >= rank).long() + 2 * ((first < rank) & (second >= rank)).long()
+    order = kind.argsort(stable=True)
+    return first[order], second[order]
 
 
 def _place_of_pairs(first: Tensor, second: Tensor) -> Tensor:
@@ -174,36 +212,34 @@ def _place_of_pairs(first: Tensor, second: Tensor) -> Tensor:
 
 def _basis_and_target(
     input_map: Tensor, output_map: Tensor, first: Tensor, second: Tensor
-) -> tuple[Tensor, Tensor]:
-    """F, (m, g), with products @ F a neuron's square in an orthonormal basis; and the target there, (g, q).
+) -> tuple[Tensor, Tensor, Tensor]:
+    """F in an orthonormal basis, and the target there, (g, q).
 
-    Products of a response to a with one to b are orthogonal to each other and to all else. Functions of a
-    alone and of b alone have their means in common, and nothing more.
+    Products of a response to a with one to b are orthogonal to each other and to all else, so that F is diagonal
+    on them, which come last. Functions of a alone and of b alone have their means in common, and nothing more.
+
+    Returns:
+        F without the products across, (m - r^2, g - r^2); its diagonal on these, (r^2, 1); the target.
     """
     rank, p = input_map.shape
     shared = torch.where(first == second, 1.0, 2.0).to(input_map)
-    of_a, of_b = second < rank, first >= rank
+    own, across = rank * (rank + 1) // 2, slice(rank * (rank + 1), None)
     sizes = torch.linalg.vector_norm(input_map, dim=1)
-    alone = input_map[first[of_a]] * input_map[second[of_a]] * shared[of_a, None]
+    alone = input_map[first[:own]] * input_map[second[:own]] * shared[:own, None]
     means = alone.mean(1)
-    varying = _orthonormal(alone - means[:, None]) if len(alone) else alone
-    own = (alone @ varying.T) / p**0.5
-    across = ~of_a & ~of_b
-    g = int(across.sum()) + 1 + 2 * varying.shape[0]
-    basis = input_map.new_zeros(first.shape[0], g)
-    n = int(across.sum())
-    basis[across, torch.arange(n, device=first.device)] = (
-        2 * sizes[first[across]] * sizes[second[across] - rank] / p)
-    for rows, start in ((of_a, n + 1), (of_b, n + 1 + varying.shape[0])):
-        basis[rows, n] = means
-        basis[rows, start : start + varying.shape[0]] = own
-    target = input_map.new_zeros(g, output_map.shape[0])
+    varying = _orthonormal(alone - means[:, None])
+    count = varying.shape[0]
+    within = input_map.new_zeros(2 * own, 1 + 2 * count)
+    for rows, start in ((slice(0, own), 1), (slice(own, None), 1 + count)):
+        within[rows, 0] = means
+        within[rows, start : start + count] = (alone @ varying.T) / p**0.5
+    a, b = first[across], second[across] - rank
+    scales = 2 * sizes[a] * sizes[b] / p
+    target = input_map.new_zeros(1 + 2 * count + rank**2, output_map.shape[0])
     unit = torch.fft.rfft(input_map / sizes[:, None])
-    waves = unit[first[across]] * unit[second[across] - rank]
     # sum_ab e(a) e'(b) x(a + b): the convolution of the two, against x.
-    convolved = torch.fft.irfft(waves, n=p) if n else waves.new_zeros(0, p).real
-    target[:n] = convolved @ output_map.T / p
-    return basis, target
+    target[1 + 2 * count :] = torch.fft.irfft(unit[a] * unit[b], n=p) @ output_map.T / p
+    return within, scales[:, None], target
 
 
 def _orthonormal(rows: Tensor) -> Tensor:

@@ -64,6 +64,10 @@ class FlowCoordinates(ABC):
     def loss_and_velocity(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Paper loss (scalar) and dy/dt (n,)."""
 
+    def traceable(self) -> FlowCoordinates:
+        """The same coordinates, whose loss and velocity are computed by torch alone so that it can trace them."""
+        return self
+
     @abstractmethod
     def jacobian(self, y: Tensor) -> Tensor:
         """Derivative of the velocity, (n, n)."""

@@ -16,6 +16,7 @@ from agfrun.dynamics.interruption import Interruption
 from agfrun.dynamics.recorder import Recorder
 from agfrun.dynamics.result import TrainingResult
 from agfrun.dynamics.training_state import Checkpoints, TrainingState, restoring
+from agfrun.dynamics.unrolled_heavy_ball import Compiler, UnrolledHeavyBall
 
 # A row is recorded when the loss has changed by this share, or the step number has grown by that share.
 LOSS_CHANGE = 0.004
@@ -32,7 +33,7 @@ def train_by_gradient_descent(
     architecture: Architecture, neurons: Tensor, steps: int, *, learning_rate: float, momentum: float = 0.0,
     batch_size: int | None = None, loss_normalization: str = "mean_over_outputs", seed: int = 0,
     convergence: float = 1e-6, max_rows: int = 2000, progress: Progress | None = None,
-    checkpoints: Checkpoints | None = None, resume: TrainingState | None = None,
+    checkpoints: Checkpoints | None = None, resume: TrainingState | None = None, compiler: Compiler | None = None,
 ) -> TrainingResult:
     """Heavy-ball gradient descent, velocity = momentum * velocity + gradient, for at most `steps` steps.
 
@@ -45,6 +46,7 @@ def train_by_gradient_descent(
         seed: seed of the batches.
         convergence, max_rows, progress, checkpoints, resume: as for gradient flow. On the same machine and number
             of threads the numbers do not depend on where training was taken up again, to the last bit.
+        compiler: of several full-batch steps at a time; None takes them one by one.
 
     Raises:
         CheckpointError: `resume` is of another training.
@@ -53,8 +55,10 @@ def train_by_gradient_descent(
     per_step = flow_time_per_step(learning_rate, momentum, loss_normalization, architecture.output_dimension)
     recorder = Recorder(architecture, "training", max_rows)
     watch = _Watch(recorder, per_step, steps, convergence, progress)
-    optimizer = HeavyBall(architecture, neurons, learning_rate * factor, momentum, batch_size, seed)
-    look_every = 1 if neurons.device.type == "cpu" and batch_size is None else LOOK_EVERY
+    rate = learning_rate * factor
+    optimizer = (HeavyBall(architecture, neurons, rate, momentum, batch_size, seed) if compiler is None
+                 else UnrolledHeavyBall(architecture, neurons, rate, momentum, compiler))
+    look_every = 1 if batch_size is None and (neurons.device.type == "cpu" or compiler is not None) else LOOK_EVERY
     first = 0
     if resume is not None:
         with restoring():
@@ -75,7 +79,7 @@ def train_by_gradient_descent(
             if interruption.asked:
                 break
             if step % look_every == 0 or step == steps:
-                ended = watch.look(step, optimizer, float(optimizer.full_loss()))
+                ended = watch.look(step, optimizer, optimizer.full_loss())
                 if ended is not None:
                     status, reason = ended
                     break

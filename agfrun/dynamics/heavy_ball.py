@@ -45,10 +45,10 @@ class HeavyBall:
         """The network as it is now, (H, D); valid until the next step."""
         return self.coordinates.decode(self.y)
 
-    def full_loss(self) -> Tensor:
+    def full_loss(self) -> float:
         """Paper loss on the full data; the gradient comes with it and is kept for the next step."""
         loss, self.velocity = self.coordinates.loss_and_velocity(self.y)
-        return loss
+        return float(loss)
 
     def step(self) -> None:
         """One step."""

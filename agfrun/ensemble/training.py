@@ -146,6 +146,8 @@ def _why_alone(config: RunConfig, count: int, size: int) -> str:
     if count == 1:
         return "there is one member only"
     if isinstance(settings, GradientDescentConfig):
+        if settings.compile:
+            return "train.compile is for the steps of one network"
         return "every member draws batches of its own" if settings.batch_size is not None else ""
     assert isinstance(settings, GradientFlowConfig)
     if settings.method not in ("auto", "rosenbrock"):

@@ -40,7 +40,11 @@ def sampled(architecture: Architecture, neurons: Tensor, length: float = 20.0, *
     return descent(architecture, neurons, length, batch_size=64, **options)
 
 
-TRAINERS = pytest.mark.parametrize("train", [flow, rkc, descent, sampled])
+def unrolled(architecture: Architecture, neurons: Tensor, length: float = 20.0, **options: object) -> TrainingResult:
+    return descent(architecture, neurons, length, compiler=lambda steps: steps, **options)
+
+
+TRAINERS = pytest.mark.parametrize("train", [flow, rkc, descent, sampled, unrolled])
 
 
 def start(network: ExplicitNetwork, scale: float = 0.1) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -178,8 +179,11 @@ def test_a_member_whose_descent_diverges_ends_alone() -> None:
         result.statistics.accepted_steps for result in alone]
 
 
-def test_members_with_batches_of_their_own_are_trained_one_after_another() -> None:
-    descent = GradientDescentConfig(learning_rate=0.01, max_steps=50, horizon=1.0, batch_size=2)
+@pytest.mark.parametrize("alone", [{"batch_size": 2}, {"compile": True}], ids=str)
+def test_members_with_steps_of_their_own_are_trained_one_after_another(
+        alone: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agfrun.training.compiled", lambda steps: steps)
+    descent = GradientDescentConfig(learning_rate=0.01, max_steps=50, horizon=1.0, **alone)
     members = members_without_prediction(config_of("attention", train=descent), 2)
     together, batches = trained_together(members)
     assert batches[0].flow is None

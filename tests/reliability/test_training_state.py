@@ -18,6 +18,7 @@ from agfrun.dynamics.gradient_descent import train_by_gradient_descent
 from agfrun.dynamics.gradient_flow import train_by_gradient_flow
 from agfrun.dynamics.result import TrainingResult
 from agfrun.dynamics.training_state import TrainingState
+from agfrun.dynamics.unrolled_heavy_ball import Steps
 from agfrun.errors import CheckpointError
 from agfrun.problem import Problem, build_problem
 from agfrun.report.checkpoints import read_state, write_state
@@ -85,9 +86,14 @@ def assert_same(one: TrainingResult, other: TrainingResult) -> None:
         torch.testing.assert_close(state, same, rtol=0, atol=0)
 
 
+def unrolled_steps_as_they_are(steps: Steps) -> Steps:
+    return steps
+
+
 @pytest.mark.parametrize("options", [{"momentum": 0.0}, {"momentum": 0.9}, {"batch_size": 3},
-                                     {"momentum": 0.5, "batch_size": 7}],
-                         ids=str)
+                                     {"momentum": 0.5, "batch_size": 7},
+                                     {"momentum": 0.9, "compiler": unrolled_steps_as_they_are}],
+                         ids=["momentum 0", "momentum 0.9", "batches", "batches with momentum", "unrolled"])
 def test_gradient_descent_goes_on_to_the_last_bit(options: dict[str, Any], tmp_path: Path) -> None:
     problem = problem_of("modadd")
     train = partial(train_by_gradient_descent, problem.architecture, problem.initial, 4000,
