@@ -130,10 +130,7 @@ def differences_of(before: Path, now: Path) -> list[Difference]:
     for path, there in ((before, "now"), (now, "before")):
         if not path.exists():
             return [Difference(path.name, "", f"is there {there} only", np.inf)]
-    try:
-        one, other = read_any_table(before), read_any_table(now)
-    except (OSError, ValueError) as error:
-        raise OutputError(f"cannot read {before}: {' '.join(str(error).split())}") from error
+    one, other = read_any_table(before), read_any_table(now)
     if list(one.columns) != list(other.columns):
         return [Difference(before.name, "", "the columns differ", np.inf)]
     if len(one) != len(other):

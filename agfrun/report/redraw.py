@@ -7,7 +7,6 @@ from dataclasses import fields
 from itertools import chain
 from pathlib import Path
 
-import pandas as pd
 from matplotlib.figure import Figure
 
 from agfrun import registry
@@ -83,14 +82,7 @@ def _read_figures(run_dir: Path) -> Iterator[tuple[str, Figure]]:
     study = registry.studies()[name]
     settings = {key: value for key, value in config["study"].items() if key in {f.name for f in fields(study)}}
     paths = {table: run_dir / f"{table}.csv" for table in study.tables}
-    return study(**settings).figures({table: _read_csv(path) for table, path in paths.items() if path.exists()})
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    try:
-        return read_any_table(path)
-    except (OSError, ValueError) as error:
-        raise OutputError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+    return study(**settings).figures({table: read_any_table(path) for table, path in paths.items() if path.exists()})
 
 
 def figures_of_run(saved: SavedRun) -> Iterator[tuple[str, Figure]]:

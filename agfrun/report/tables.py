@@ -245,11 +245,14 @@ def read_any_table(path: Path) -> pd.DataFrame:
     """A table that has no schema, such as a study's, its numbers bit for bit.
 
     Raises:
-        OSError, ValueError: it cannot be read.
+        OutputError: it cannot be read.
     """
-    table = pd.read_csv(path, **EXACTLY)
+    try:
+        table = pd.read_csv(path, **EXACTLY)
+    except (OSError, ValueError) as error:
+        raise OutputError(f"cannot read {path}: {' '.join(str(error).split())}") from error
     if not table.index.equals(pd.RangeIndex(len(table))):  # pandas took the first cells for names of rows
-        raise ValueError(f"{path.name} has rows with more cells than columns")
+        raise OutputError(f"cannot read {path}: it has rows with more cells than columns")
     return table
 
 

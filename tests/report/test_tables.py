@@ -210,5 +210,5 @@ def test_a_table_without_a_schema_is_read_exactly_or_refused(tmp_path: Path) -> 
     (tmp_path / "fine.csv").write_text("a,b\n1.5969566010933356,x\n5e-324,\n")
     assert tables.read_any_table(tmp_path / "fine.csv")["a"].tolist() == [1.5969566010933356, 5e-324]
     (tmp_path / "ragged.csv").write_text("a,b\n1,2,3\n4,5\n")
-    with pytest.raises(ValueError, match=r"ragged\.csv has rows with more cells than columns"):
+    with pytest.raises(OutputError, match=r"ragged\.csv: it has rows with more cells than columns"):
         tables.read_any_table(tmp_path / "ragged.csv")

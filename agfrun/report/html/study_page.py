@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from agfrun.errors import OutputError
 from agfrun.report import tables
 from agfrun.report.html.chart import Cell, Column, PageTable
 from agfrun.report.html.folder import (
@@ -68,12 +67,9 @@ def study_tables(run_dir: Path) -> list[PageTable]:
 
 
 def _table(path: Path) -> PageTable:
-    try:
-        table = read_any_table(path)
-    except pd.errors.EmptyDataError:
+    if path.stat().st_size <= 1:  # a table without columns
         return PageTable(f"{path.name}: no rows", [], [])
-    except (OSError, ValueError) as error:
-        raise OutputError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+    table = read_any_table(path)
     shown = table.head(_MOST_ROWS)
     caption = f"{path.name}: {len(table)} rows" + (f", the first {_MOST_ROWS}" if len(table) > len(shown) else "")
     header = [Column(str(name), bool(pd.api.types.is_numeric_dtype(table[name]))) for name in table.columns]

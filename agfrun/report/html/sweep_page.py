@@ -48,10 +48,7 @@ def write_sweep_page(folder: Path) -> Path:
 
 def sweep_page(folder: Path) -> str:
     """The page, from `runs.csv`, the figures and the tables of some runs."""
-    try:
-        runs = read_any_table(folder / "runs.csv")
-    except (OSError, ValueError) as error:
-        raise OutputError(f"cannot read {folder / 'runs.csv'}: {' '.join(str(error).split())}") from error
+    runs = read_any_table(folder / "runs.csv")
     keys = [column_of(key) for key in swept_keys(SweepFolder(folder).read_plan())]
     verdict = sweep_verdict(runs)
     kicker = f"sweep over {', '.join(keys) or 'nothing'} · {folder.resolve().name}"

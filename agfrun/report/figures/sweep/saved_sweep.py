@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from agfrun.errors import OutputError
 from agfrun.report.saved_run import LABELS_FILE, read_labels
 from agfrun.report.tables import read_any_table
 from agfrun.sweep.folder import SweepFolder
@@ -50,19 +49,12 @@ def read_sweep(folder: Path) -> SavedSweep:
     """
     jobs = SweepFolder(folder).read_plan()
     keys = tuple(column_of(key) for key in swept_keys(jobs) if key != SEED)
-    runs = _read(folder / "runs.csv")
+    runs = read_any_table(folder / "runs.csv")
     comparison = folder / "comparison.csv"
     runs = runs[runs["status"].isin(ENDED)]
     degree = next((read_labels(folder / run / LABELS_FILE)[1] for run in runs["run"]
                    if (folder / run / LABELS_FILE).exists()), None)
-    return SavedSweep(runs, _read(comparison) if comparison.exists() else pd.DataFrame(), keys, degree)
-
-
-def _read(path: Path) -> pd.DataFrame:
-    try:
-        return read_any_table(path)
-    except (OSError, ValueError) as error:
-        raise OutputError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+    return SavedSweep(runs, read_any_table(comparison) if comparison.exists() else pd.DataFrame(), keys, degree)
 
 
 def ordered_values(column: pd.Series) -> list[object]:
