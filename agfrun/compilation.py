@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import warnings
+from functools import cache
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -36,10 +39,11 @@ class _CompiledSteps:
 
     def _tried(self, *arguments: Tensor) -> Steps:
         """Compiled steps if they work, else those that were given."""
-        print("agfrun: compiling the steps of gradient descent (half a minute, less the next time)", file=sys.stderr)
-        os.environ.setdefault(CACHE_VARIABLE, str(_cache_folder()))
-        fast: Steps = torch.compile(self.steps, fullgraph=True, dynamic=False, options=_options(arguments[0].device))
+        _announce()
         try:
+            _use_private_cache()
+            fast: Steps = torch.compile(_with_code_of_its_own(self.steps), fullgraph=True, dynamic=False,
+                                        options=_options(arguments[0].device))
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # advice to whoever develops what is compiled
                 fast(*arguments)
@@ -50,11 +54,41 @@ class _CompiledSteps:
         return fast
 
 
+@cache
+def _announce() -> None:
+    """Say once what takes so long."""
+    print("agfrun: compiling the steps of gradient descent (half a minute, less the next time)", file=sys.stderr)
+
+
+def _with_code_of_its_own(steps: Steps) -> Steps:
+    """Torch compiles the same code for eight networks in a process, and no more."""
+    if not isinstance(steps, FunctionType):
+        return steps
+    return FunctionType(steps.__code__.replace(), steps.__globals__, steps.__name__, closure=steps.__closure__)
+
+
 def _options(device: torch.device) -> dict[str, Any]:
     """On a CPU, one C++ function with all calls in it, made by one process."""
     return {"cpp_wrapper": True, "compile_threads": 1} if device.type == "cpu" else {}
 
 
+def _use_private_cache() -> None:
+    """Have torch keep what it compiles in the folder that the user names, else in one of the user's own."""
+    try:
+        folder = Path(os.environ.get(CACHE_VARIABLE) or _cache_folder())
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        usable = os.access(folder, os.W_OK | os.X_OK)
+    except (OSError, RuntimeError):  # there may be no home
+        usable = False
+    os.environ[CACHE_VARIABLE] = str(folder) if usable else _temporary_folder().name
+
+
 def _cache_folder() -> Path:
-    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(caches) / "agfrun" / "compiled_steps"
+    caches = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (caches if caches.is_absolute() else Path.home() / ".cache") / "agfrun" / "compiled_steps"
+
+
+@cache
+def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    """One that goes when the process ends."""
+    return tempfile.TemporaryDirectory(prefix="agfrun-compiled-")

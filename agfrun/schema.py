@@ -153,7 +153,8 @@ class GradientFlowConfig(TrainConfig):
 class GradientDescentConfig(TrainConfig):
     """Gradient descent with heavy-ball momentum; `batch_size` null is full batch.
 
-    `compile` has many steps compiled into one: the same numbers but for rounding, sooner from some 100,000 steps on.
+    `compile` has many steps compiled into one: the same numbers but for rounding, sooner done from
+    some 300,000 steps on.
     """
 
     name: str = "gradient_descent"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from agfrun import compilation
 from agfrun.compilation import compiled
+from agfrun.dynamics.unrolled_heavy_ball import unrolled_steps
 from agfrun.errors import ConfigError
 from agfrun.schema import GradientDescentConfig, RunConfig
 from agfrun.validation import validate
@@ -39,6 +41,7 @@ def steps_of_numpy(y: Tensor, momentum_term: Tensor, rate: Tensor, momentum: Ten
 def test_steps_that_cannot_be_compiled_are_taken_as_they_are(
         monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     monkeypatch.setenv(compilation.CACHE_VARIABLE, str(tmp_path))
+    compilation._announce.cache_clear()
     steps = compiled(steps_of_numpy)
     for _ in range(2):
         assert steps(*ARGUMENTS)[0].tolist() == [2.0, 3.0]
@@ -53,6 +56,51 @@ def test_what_is_compiled_is_kept_where_no_stranger_can_put_anything(monkeypatch
     assert compilation._cache_folder() == tmp_path / "agfrun" / "compiled_steps"
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert compilation._cache_folder().is_relative_to(Path.home())
+
+
+@pytest.mark.parametrize("variable", [compilation.CACHE_VARIABLE, "XDG_CACHE_HOME"])
+def test_a_folder_that_cannot_be_made_is_replaced_by_one_for_this_process(
+        variable: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(compilation.CACHE_VARIABLE, "")
+    in_the_way = tmp_path / "file"
+    in_the_way.touch()
+    monkeypatch.setenv(variable, str(in_the_way / "below"))
+    compilation._use_private_cache()
+    folder = Path(os.environ[compilation.CACHE_VARIABLE])
+    assert folder.is_dir()
+    assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_without_a_home_there_is_a_folder_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(_: type[Path]) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setenv(compilation.CACHE_VARIABLE, "")
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    monkeypatch.setattr(Path, "home", classmethod(unknown))
+    compilation._use_private_cache()
+    assert Path(os.environ[compilation.CACHE_VARIABLE]).is_dir()
+
+
+class Parabola:
+    """L = |y|^2 / 2."""
+
+    def loss_and_velocity(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        return 0.5 * y.square().sum(), -y
+
+
+def test_one_process_compiles_the_steps_of_any_number_of_networks(
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Torch has a limit of eight. The code is traced here, and not translated to C++."""
+    traced = partial(torch.compile, backend="eager")
+    monkeypatch.setattr(torch, "compile", lambda steps, options, **others: traced(steps, **others))
+    monkeypatch.setenv(compilation.CACHE_VARIABLE, str(tmp_path))
+    for size in range(1, 12):
+        steps = compiled(unrolled_steps(Parabola(), 2))  # type: ignore[arg-type]
+        zeros = torch.zeros(size, dtype=torch.float64)
+        y, *_ = steps(zeros + 1, zeros, ARGUMENTS[2], ARGUMENTS[3])
+        assert y.tolist() == pytest.approx([0.9 + 0.1 * (-0.9 - 0.9)] * size)
+    assert "warning" not in capsys.readouterr().err
 
 
 def test_batches_are_not_compiled() -> None:

@@ -37,7 +37,7 @@ def _quietly(kernel: Kernel) -> Kernel:
 
     @wraps(kernel)
     def quiet(self: OutputLoss, *arguments: Any) -> Any:
-        if isinstance(self.basis, Tensor):
+        if isinstance(self.within, Tensor):
             return kernel(self, *arguments)
         with np.errstate(over="ignore", invalid="ignore"):
             return kernel(self, *arguments)
@@ -84,8 +84,8 @@ class OutputLoss:
         # Derivative of the squares by the inputs is linear in these: (2r, 2r * g).
         turned = (basis * doubling)[place].flatten(1)
         identity = torch.eye(self.output_size, dtype=basis.dtype, device=basis.device)
-        self.first, self.second, self.where_pair, self.within, self.across, self.basis = (
-            native(array.contiguous()) for array in (first, second, place, within, across, basis))
+        self.first, self.second, self.where_pair, self.within, self.across = (
+            native(array.contiguous()) for array in (first, second, place, within, across))
         self.target, self.doubling, self.turned, self.identity = (
             native(array.contiguous()) for array in (target, doubling, turned, identity))
 
@@ -99,7 +99,7 @@ class OutputLoss:
 
     def own(self, neurons: Tensor) -> Array:
         """The same numbers as this computes with."""
-        return neurons if isinstance(self.basis, Tensor) else native(neurons)
+        return neurons if isinstance(self.within, Tensor) else native(neurons)
 
     @staticmethod
     def multiplications(rank: int, output_size: int, count: int) -> int:
@@ -144,7 +144,9 @@ class OutputLoss:
         """
         batch, count, output = neurons.shape[:-2], neurons.shape[-2], neurons[..., self.inputs :]
         slopes = (neurons[..., : self.inputs] @ self.turned).reshape(*batch, count * self.inputs, -1)
-        answers = self.products(neurons) @ self.basis
+        products, pairs = self.products(neurons), self.within.shape[0]
+        answers = namespace(neurons).concatenate(
+            [products[..., :pairs] @ self.within, products[..., pairs:] * self.across[:, 0]], -1)
         own = slopes @ residual.rest[..., :kept]
         straight = (slopes @ slopes.swapaxes(-1, -2)).reshape(*batch, count, self.inputs, count, self.inputs)
         straight *= (output @ output.swapaxes(-1, -2))[..., :, None, :, None]
@@ -227,7 +229,7 @@ def _basis_and_target(
     sizes = torch.linalg.vector_norm(input_map, dim=1)
     alone = input_map[first[:own]] * input_map[second[:own]] * shared[:own, None]
     means = alone.mean(1)
-    varying = _orthonormal(alone - means[:, None])
+    varying = _orthonormal(alone - means[:, None], torch.linalg.vector_norm(alone))
     count = varying.shape[0]
     within = input_map.new_zeros(2 * own, 1 + 2 * count)
     for rows, start in ((slice(0, own), 1), (slice(own, None), 1 + count)):
@@ -242,11 +244,15 @@ def _basis_and_target(
     return within, scales[:, None], target
 
 
-def _orthonormal(rows: Tensor) -> Tensor:
-    """Orthonormal basis of the span of rows (n, p), (rank, p)."""
+def _orthonormal(rows: Tensor, size: Tensor) -> Tensor:
+    """Orthonormal basis of the span of rows (n, p), (rank, p).
+
+    Args:
+        size: norm of what the rows were computed from, of which the rounding error is in them.
+    """
     if not bool(torch.isfinite(rows).all()):  # data that overflow: no loss is finite, which the flow will say
         return rows[:0]
     values, directions = torch.linalg.svd(rows, full_matrices=False)[1:]
-    smallest = 1e3 * torch.finfo(rows.dtype).eps * values.max().clamp(min=torch.finfo(rows.dtype).tiny)
+    smallest = 1e3 * torch.finfo(rows.dtype).eps * size.clamp(min=torch.finfo(rows.dtype).tiny)
     kept: Tensor = directions[values > smallest]
     return kept

@@ -46,6 +46,24 @@ def neurons_for(form: QuadraticLoss | OutputLoss, count: int, seed: int, scale: 
     return scale * torch.randn(count, form.dimension, generator=generator, dtype=torch.float64)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("amplitude", [0.7, 3.3, 8.0])
+@pytest.mark.parametrize("p", [2, 8, 14, 26, 30])
+def test_a_template_that_alternates(p: int, amplitude: float, dtype: torch.dtype) -> None:
+    """The square of its one response is constant: what is left of it without its mean is rounding."""
+    architecture = QuadraticModadd(with_random_phases(p, [p // 2], [amplitude], 0), 6)
+    circulant = architecture.circulant.to(dtype)
+    input_map = architecture.basis.to(dtype).T @ circulant
+    moments_form = QuadraticLoss(input_map, circulant, architecture.moments_loss.target_energy)
+    output_form = OutputLoss(input_map, circulant)
+    neurons = neurons_for(moments_form, 6, 1, 0.5).to(dtype)
+    loss, gradient = moments_form.loss_and_gradient(neurons)
+    through_output = output_form.loss_and_utility_gradient(neurons.numpy())
+    precision = 1e-12 if dtype == torch.float64 else 1e-4
+    assert close(torch.as_tensor(through_output[0]), loss, precision)
+    assert close(-torch.as_tensor(through_output[1]), gradient, precision)
+
+
 @settings(max_examples=60, deadline=None)
 @given(p=st.integers(2, 12), count=st.integers(1, 7), seed=st.integers(0, 10**6), scale=st.floats(0.01, 3),
        choose=st.data())
