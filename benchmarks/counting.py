@@ -167,6 +167,16 @@ class CountedArray(np.ndarray):
             work.add(ufunc.__name__, _ufunc_flops(ufunc.__name__, arrays, np.asarray(result)), float(moved))
         return _counted(result, work)
 
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """Functions that put arrays together are counted; what others do is counted as its ufuncs are."""
+        if function is not np.concatenate:
+            return super().__array_function__(function, types, args, kwargs)
+        result = function([_plain(array) for array in args[0]], *args[1:], **kwargs)
+        work = next(array.counted_work for array in args[0] if isinstance(array, CountedArray))
+        if work is not None:
+            work.add("concatenate", 0.0, 2.0 * result.nbytes)
+        return _counted(result, work)
+
     def __getitem__(self, key: Any) -> Any:
         """A part; counted, and moved where it is a copy."""
         result = np.asarray(self)[key]

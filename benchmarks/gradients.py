@@ -37,6 +37,8 @@ COLUMNS = ("experiment", "neurons", "neuron_dimension", "quantity", "competitor"
 LARGEST_ERROR = 1e-7
 LARGEST_ERROR_FLOAT32 = 1e-3
 CHECKED_STEPS = 50
+# Of training's first hundred steps every one is recorded, of a million one in a thousand.
+LEAST_STEPS = 20_000
 # Scale at which nothing underflows and no term of the loss is negligible.
 SCALE = 0.05
 
@@ -175,7 +177,7 @@ def _steps(instance: Instance, settings: Settings) -> list[Competitor]:
 
     drawn = "" if full_batch else f"a fresh batch of {instance.published.batch_size} each step"
     competitors = [
-        Competitor("agfrun", lambda: _own_steps(instance, start, settings.shortest),
+        Competitor("agfrun", lambda: _own_steps(instance, start, settings),
                    lambda: _difference(
             expected - start, _slow_descent(instance, start, CHECKED_STEPS) - start),
                    note="with its recording"),
@@ -192,7 +194,7 @@ def _steps(instance: Instance, settings: Settings) -> list[Competitor]:
     if not settings.quick:
         once, loop = _compiled_once(), _CompiledLoop(instance, start)
         competitors += [
-            Competitor("agfrun, compiled", lambda: _own_steps(instance, start, settings.shortest, once),
+            Competitor("agfrun, compiled", lambda: _own_steps(instance, start, settings, once),
                        lambda: _difference(descend(instance, start, CHECKED_STEPS, once) - start, expected - start),
                        note="train.compile=true, with its recording"),
             Competitor("plain loop, torch.compile", lambda: repeated(loop.step, settings.shortest),
@@ -273,7 +275,7 @@ def _slow_descent(instance: Instance, start: Tensor, steps: int) -> Tensor:
     return neurons
 
 
-def _own_steps(instance: Instance, start: Tensor, shortest: float, compiler: Compiler | None = None
+def _own_steps(instance: Instance, start: Tensor, settings: Settings, compiler: Compiler | None = None
                ) -> Callable[[], float]:
     def measure(steps: int) -> tuple[float, int]:
         """Seconds and steps; once all is learned to the last digit it takes no more."""
@@ -281,10 +283,10 @@ def _own_steps(instance: Instance, start: Tensor, shortest: float, compiler: Com
         taken = _train(instance, start, steps, compiler).statistics.accepted_steps
         return time.perf_counter() - began, taken
 
-    steps = 100
+    steps = 100 if settings.quick else LEAST_STEPS
     while True:
         seconds, taken = measure(steps)
-        if seconds >= shortest or taken < steps:
+        if seconds >= settings.shortest or taken < steps:
             break
         steps *= 2
 

@@ -85,18 +85,21 @@ def test_counted_functions_return_what_they_return_otherwise() -> None:
 
 
 def test_arithmetic_of_modular_addition_is_that_of_its_products() -> None:
-    """The products of P (K, m), the basis (m, g) and the weights (K, q), written out."""
+    """The products of P (K, m), the basis where it is not diagonal and the weights (K, q), written out."""
     instance = build("modular_addition")
     coordinates = instance.architecture.flow_coordinates(instance.initial)
     loss = coordinates.output_loss
     y = coordinates.encode(instance.initial)
     rows = y.view(coordinates.count, -1).numpy()
-    count, (products, g), q = len(rows), loss.basis.shape, loss.output_size
-    expected = (product_flops(products, count, q) + 2 * product_flops(g, products, q)  # V, F^T V, F (Y - F^T V)
+    count, (within, functions), across, q = len(rows), loss.within.shape, len(loss.across), loss.output_size
+    products = within + across
+    expected = (product_flops(products, count, q)  # V; then F^T V and F (Y - F^T V)
+                + 2 * (product_flops(functions, within, q) + across * q)
                 + 2 * product_flops(count, products, q)  # bends and output weights
                 + count * product_flops(loss.inputs, loss.inputs, 1))
     counted = count_numpy(loss.loss_and_utility_gradient, rows)
-    assert expected < counted.flops < 1.1 * expected
+    assert expected < counted.flops < 1.2 * expected
+    assert counted.by_name["concatenate"] == 2
     assert gradient_work(coordinates, y).flops == pytest.approx(counted.flops, rel=1e-2)
 
 
