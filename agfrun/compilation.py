@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from agfrun.dynamics.unrolled_heavy_ball import Steps
+from agfrun.errors import first_line
 
 # Where torch keeps what it has compiled. Its own choice is a folder for temporary files under a name that anybody
 # can guess, and take first.
@@ -48,8 +49,8 @@ class _CompiledSteps:
                 warnings.simplefilter("ignore")  # advice to whoever develops what is compiled
                 fast(*arguments)
         except Exception as error:  # a tool chain has no end of ways to fail, and there are steps without it
-            line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-            print(f"agfrun: warning: train.compile: the steps are taken uncompiled: {line}", file=sys.stderr)
+            print(f"agfrun: warning: train.compile: the steps are taken uncompiled: {first_line(error)}",
+                  file=sys.stderr)
             return self.steps
         return fast
 

@@ -58,6 +58,11 @@ class StalledError(DivergenceError):
     """An integration stands still: no step is short enough."""
 
 
+def first_line(error: BaseException) -> str:
+    """What somebody else's error says first; its kind where it says nothing."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
 def closest(word: object, allowed: Iterable[str]) -> str | None:
     """The allowed word closest to `word`, whatever its case, or None if none is close or `word` is no word."""
     if not isinstance(word, str):

@@ -144,9 +144,7 @@ class OutputLoss:
         """
         batch, count, output = neurons.shape[:-2], neurons.shape[-2], neurons[..., self.inputs :]
         slopes = (neurons[..., : self.inputs] @ self.turned).reshape(*batch, count * self.inputs, -1)
-        products, pairs = self.products(neurons), self.within.shape[0]
-        answers = namespace(neurons).concatenate(
-            [products[..., :pairs] @ self.within, products[..., pairs:] * self.across[:, 0]], -1)
+        answers = self._in_blocks(self.within.T, self.products(neurons).swapaxes(-1, -2)).swapaxes(-1, -2)
         own = slopes @ residual.rest[..., :kept]
         straight = (slopes @ slopes.swapaxes(-1, -2)).reshape(*batch, count, self.inputs, count, self.inputs)
         straight *= (output @ output.swapaxes(-1, -2))[..., :, None, :, None]
@@ -162,13 +160,16 @@ class OutputLoss:
 
     def _residual(self, products: Array, neurons: Array) -> OutputResidual:
         tensor = products.swapaxes(-1, -2) @ neurons[..., self.inputs :]
-        pairs, functions = self.within.shape
-        concatenate = namespace(neurons).concatenate
-        rest = self.target - concatenate(
-            [self.within.T @ tensor[..., :pairs, :], self.across * tensor[..., pairs:, :]], -2)
-        slope = concatenate([self.within @ rest[..., :functions, :], self.across * rest[..., functions:, :]], -2)
+        rest = self.target - self._in_blocks(self.within.T, tensor)
+        slope = self._in_blocks(self.within, rest)
         # Halved before it is summed: NumPy 1 would make 0.5 times a single number of 32 bits one of 64.
         return OutputResidual(rest, slope, (0.5 * rest * rest).sum((-1, -2)))
+
+    def _in_blocks(self, within: Array, columns: Array) -> Array:
+        """F or, with its part `within` transposed, F^T times columns: that part, and a diagonal for products across."""
+        inside = within.shape[1]
+        return namespace(columns).concatenate(
+            [within @ columns[..., :inside, :], self.across * columns[..., inside:, :]], -2)
 
     def _utility_gradient(self, neurons: Array, slope: Array, products: Array) -> Array:
         gradient = namespace(neurons).empty_like(neurons)

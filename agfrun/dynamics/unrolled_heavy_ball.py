@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -39,11 +40,11 @@ class UnrolledHeavyBall(HeavyBall):
 
     def state(self) -> TrainingState:
         """Where the steps that are computed together began, so that they will be the same to the last bit."""
-        return TrainingState({"place": self.place}, {"y": self.y, "momentum_term": self.momentum_term})
+        return replace(super().state(), numbers={"place": self.place})
 
     def restore(self, state: TrainingState) -> None:
         """See `HeavyBall.restore`."""
-        self.y, self.momentum_term = state.tensor("y", self.y), state.tensor("momentum_term", self.momentum_term)
+        super().restore(state)
         self.place, self.ahead = int(state.numbers["place"]), None
 
     @property

@@ -11,7 +11,7 @@ from torch import Tensor
 from agfrun.architectures.base import Architecture
 from agfrun.dynamics.gradient_flow import FINEST_SAMPLING, LOG_CHANGE, LOSS_SHARE, SMALLEST_SHARE
 from agfrun.dynamics.integrate import IntegrationStatistics
-from agfrun.dynamics.interruption import BY_USER, Interruption
+from agfrun.dynamics.interruption import Interruption
 from agfrun.dynamics.result import TrainingResult
 from agfrun.dynamics.trajectory import FloatArray, IntArray
 from agfrun.ensemble.flow import EnsembleFlow
@@ -75,7 +75,7 @@ class _EnsembleTraining:
         self.integration.loss = self.initial_loss
         self.members = np.arange(len(horizons))
         self.counts = _Counts(len(horizons))
-        self.endings = [("interrupted", BY_USER)] * len(horizons)
+        self.endings = [("", "")] * len(horizons)
         self.recorder = EnsembleRecorder(architecture, len(horizons), max_rows)
         start = np.zeros(len(horizons))
         self.recorder.record(_moments(self.members, start, self.initial_loss.double().cpu().numpy()), *flow.scaled(y))

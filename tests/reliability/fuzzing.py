@@ -197,8 +197,9 @@ def complaint(arguments: Sequence[str], folder: Path, may_differ: bool = False) 
     elif status == 2:
         if len(lines) != 1 and not _is_usage(lines):
             return f"status 2 with {len(lines)} lines: {errors}"
-        sweep = any(path.name == "multirun.yaml" for path in written)  # which keeps a row for each of its runs
-        if written and not sweep:
+        # A sweep keeps a row for each of its runs, refused or not.
+        sweeps = {path.parent for path in written if path.name == "multirun.yaml"}
+        if any(sweeps.isdisjoint(path.parents) for path in written):
             return f"refused, but wrote {written}: {errors}"
     elif status == 1:
         if lines if may_differ else len(lines) != 1 or not lines[0].startswith(WENT_WRONG):

@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from agfrun.checks import require
-from agfrun.errors import OutputError, UsageError
+from agfrun.errors import OutputError, UsageError, first_line
 from agfrun.sweep.folder import read_object
 
 # Before Ray is imported, where nobody has set them: no reports to Ray's makers, no paragraph on each dead process
@@ -137,7 +137,7 @@ class RayEngine:
         except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             ray.shutdown()
             raise UsageError(f"no Ray cluster at hydra.launcher.address={self.address}: "
-                             f"{_first_line(error)}") from error
+                             f"{first_line(error)}") from error
         try:
             yield ray
         finally:
@@ -202,13 +202,13 @@ def _reason(ray: ModuleType, task: Any) -> str | None:
         ray.get(task)
     except errors.RayTaskError as error:  # what our own code raised
         cause = error.cause if isinstance(getattr(error, "cause", None), BaseException) else error
-        return f"its process ended early: {type(cause).__name__}: {_first_line(cause)}"
+        return f"its process ended early: {type(cause).__name__}: {first_line(cause)}"
     except errors.OutOfMemoryError:
         return "Ray ended its process because the memory of its node ran out"
     except (errors.WorkerCrashedError, errors.NodeDiedError):
         return None
     except errors.RayError as error:
-        return f"{type(error).__name__}: {_first_line(error)}"
+        return f"{type(error).__name__}: {first_line(error)}"
     return ""
 
 
@@ -229,11 +229,6 @@ def _cancel(ray: ModuleType, references: Sequence[Any]) -> None:
         ray.cancel(reference)
     if references:
         ray.wait(list(references), num_returns=len(references), timeout=PATIENCE)
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
 
 
 def _is_number(value: object) -> bool:
