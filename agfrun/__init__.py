@@ -15,28 +15,28 @@ from typing import TYPE_CHECKING, Any
 from agfrun.version import __version__
 
 if TYPE_CHECKING:
-    from agfrun.agf.alternation import AlternationOptions
-    from agfrun.agf.predict import predict
-    from agfrun.config import load_config
-    from agfrun.dynamics.gradient_descent import train_by_gradient_descent
-    from agfrun.dynamics.gradient_flow import train_by_gradient_flow
-    from agfrun.ensemble.run import EnsembleResult, run_ensemble
-    from agfrun.pipeline import Result, run
-    from agfrun.problem import build_problem
-    from agfrun.schema import RunConfig
+    from agfrun.configuration.composition import load_config
+    from agfrun.labs.staircases.agf.alternation import AlternationOptions
+    from agfrun.labs.staircases.agf.predict import predict
+    from agfrun.labs.staircases.dynamics.gradient_descent import train_by_gradient_descent
+    from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
+    from agfrun.labs.staircases.ensemble.run import EnsembleResult, run_ensemble
+    from agfrun.labs.staircases.run.pipeline import Result, run
+    from agfrun.labs.staircases.run.problem import build_problem
+    from agfrun.study.schema import RunConfig
 
 _HOME = {
-    "AlternationOptions": "agfrun.agf.alternation",
-    "EnsembleResult": "agfrun.ensemble.run",
-    "Result": "agfrun.pipeline",
-    "RunConfig": "agfrun.schema",
-    "build_problem": "agfrun.problem",
-    "load_config": "agfrun.config",
-    "predict": "agfrun.agf.predict",
-    "run": "agfrun.pipeline",
-    "run_ensemble": "agfrun.ensemble.run",
-    "train_by_gradient_descent": "agfrun.dynamics.gradient_descent",
-    "train_by_gradient_flow": "agfrun.dynamics.gradient_flow",
+    "AlternationOptions": "agfrun.labs.staircases.agf.alternation",
+    "EnsembleResult": "agfrun.labs.staircases.ensemble.run",
+    "Result": "agfrun.labs.staircases.run.pipeline",
+    "RunConfig": "agfrun.study.schema",
+    "build_problem": "agfrun.labs.staircases.run.problem",
+    "load_config": "agfrun.configuration.composition",
+    "predict": "agfrun.labs.staircases.agf.predict",
+    "run": "agfrun.labs.staircases.run.pipeline",
+    "run_ensemble": "agfrun.labs.staircases.ensemble.run",
+    "train_by_gradient_descent": "agfrun.labs.staircases.dynamics.gradient_descent",
+    "train_by_gradient_flow": "agfrun.labs.staircases.dynamics.gradient_flow",
 }
 
 __all__ = ["AlternationOptions", "EnsembleResult", "Result", "RunConfig", "__version__", "build_problem",

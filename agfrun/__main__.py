@@ -1,6 +1,6 @@
 """`python -m agfrun`."""
 
-from agfrun.cli import entry_point
+from agfrun.cli.main import entry_point
 
 if __name__ == "__main__":
     entry_point()

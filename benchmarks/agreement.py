@@ -16,15 +16,15 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from agfrun.agf.alternation import AlternationOptions
-from agfrun.agf.predict import predict
-from agfrun.compare import compare
-from agfrun.config import load_config
-from agfrun.dynamics.gradient_flow import train_by_gradient_flow
-from agfrun.events.detect import detect_events
-from agfrun.pipeline import HORIZON_FACTOR, predicted_events
-from agfrun.problem import build_problem
-from agfrun.report.writing import write_csv
+from agfrun.configuration.composition import load_config
+from agfrun.files.writing import write_csv
+from agfrun.labs.staircases.agf.alternation import AlternationOptions
+from agfrun.labs.staircases.agf.predict import predict
+from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
+from agfrun.labs.staircases.events.detect import detect_events
+from agfrun.labs.staircases.run.comparison import compare
+from agfrun.labs.staircases.run.pipeline import HORIZON_FACTOR, predicted_events
+from agfrun.labs.staircases.run.problem import build_problem
 
 VARIANTS = {
     "paper": {},

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from agfrun.config import load_config
-from agfrun.errors import AgfrunError
-from agfrun.pipeline import run
-from agfrun.report.writing import write_csv
+from agfrun.configuration.composition import load_config
+from agfrun.files.writing import write_csv
+from agfrun.labs.staircases.run.pipeline import run
+from agfrun.study.errors import AgfrunError
 
 # Overrides, and decimal exponents of the two scales.
 NETWORKS: dict[str, tuple[list[str], tuple[float, float]]] = {

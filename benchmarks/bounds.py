@@ -21,17 +21,17 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from agfrun.architectures.quadratic_coordinates import TemplateCoordinates
-from agfrun.architectures.quadratic_output import OutputLoss
-from agfrun.config import load_config
-from agfrun.dynamics.integrate import IntegrationStatistics, integrate
-from agfrun.dynamics.linearization import SMALLEST_BY_TRIANGLES
-from agfrun.dynamics.rosenbrock import GAMMA, Rosenbrock
-from agfrun.ensemble.flow import EnsembleFlow
-from agfrun.ensemble.integrate import EnsembleIntegration
-from agfrun.ensemble.stacked_flow import stacked_flow
-from agfrun.errors import ConfigError
-from agfrun.pipeline import run
+from agfrun.configuration.composition import load_config
+from agfrun.labs.staircases.dynamics.integrate import IntegrationStatistics, integrate
+from agfrun.labs.staircases.dynamics.linearization import SMALLEST_BY_TRIANGLES
+from agfrun.labs.staircases.dynamics.rosenbrock import GAMMA, Rosenbrock
+from agfrun.labs.staircases.ensemble.flow import EnsembleFlow
+from agfrun.labs.staircases.ensemble.integrate import EnsembleIntegration
+from agfrun.labs.staircases.ensemble.stacked_flow import stacked_flow
+from agfrun.labs.staircases.networks.quadratic_modadd.coordinates import TemplateCoordinates
+from agfrun.labs.staircases.networks.quadratic_modadd.output import OutputLoss
+from agfrun.labs.staircases.run.pipeline import run
+from agfrun.study.errors import ConfigError
 from benchmarks import plots
 from benchmarks.counting import Work, cholesky_flops, count_numpy, count_torch, lu_flops, solve_flops
 from benchmarks.ensembles import starts
@@ -220,7 +220,7 @@ def _whole_run(settings: Settings, limits: Limits) -> Iterator[Part]:
     name = instance.name
     yield Part(WHOLE_RUN, name, "plain loop", seconds, note=str(plain["note"]))
     yield Part(WHOLE_RUN, name, "allowed by the goal", seconds / GOAL_OVER_PLAIN_LOOP)
-    command = [sys.executable, "-c", "import agfrun.pipeline"]
+    command = [sys.executable, "-c", "import agfrun.labs.staircases.run.pipeline"]
     yield Part(WHOLE_RUN, name, "imports", seconds_of(lambda: subprocess.run(command, check=True)))
     stages = _stages(instance)
     total = sum(stages.values())

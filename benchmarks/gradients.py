@@ -18,12 +18,12 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from agfrun.architectures.quadratic_modadd import QuadraticModadd
-from agfrun.compilation import compiled
-from agfrun.dynamics.clock import loss_factor
-from agfrun.dynamics.gradient_descent import train_by_gradient_descent
-from agfrun.dynamics.result import TrainingResult
-from agfrun.dynamics.unrolled_heavy_ball import Compiler, Steps
+from agfrun.labs.staircases.dynamics.clock import loss_factor
+from agfrun.labs.staircases.dynamics.compilation import compiled
+from agfrun.labs.staircases.dynamics.gradient_descent import train_by_gradient_descent
+from agfrun.labs.staircases.dynamics.result import TrainingResult
+from agfrun.labs.staircases.dynamics.unrolled_heavy_ball import Compiler, Steps
+from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModadd
 from benchmarks import plots
 from benchmarks.numpy_loop import NumpyLoop, make_loop
 from benchmarks.numpy_loop import gradient_error as numpy_gradient_error

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pandas as pd
 from matplotlib.figure import Figure
 
-from agfrun.dynamics.extrapolation import PartlyStiffCoordinates
+from agfrun.labs.staircases.dynamics.extrapolation import PartlyStiffCoordinates
 from benchmarks import plots
 from benchmarks.problems import EXPERIMENTS, Instance, build
 from benchmarks.reference import load_reference

@@ -13,12 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 from torch import Tensor
 
-from agfrun.architectures.base import Architecture
-from agfrun.architectures.diagonal_linear import DiagonalLinear
-from agfrun.architectures.fully_connected_linear import FullyConnectedLinear
-from agfrun.architectures.linear_attention import LinearAttention
-from agfrun.architectures.quadratic_modadd import QuadraticModadd
-from agfrun.architectures.two_layer import TwoLayer
+from agfrun.labs.staircases.networks.base import Architecture
+from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinear
+from agfrun.labs.staircases.networks.fully_connected_linear.network import FullyConnectedLinear
+from agfrun.labs.staircases.networks.linear_attention.network import LinearAttention
+from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModadd
+from agfrun.labs.staircases.networks.two_layer.network import TwoLayer
 
 jax.config.update("jax_enable_x64", True)
 # A call is awaited anyway; handing it to another thread would only cost time.
@@ -82,7 +82,7 @@ def _linear(network: FullyConnectedLinear) -> Loss:
 
 
 def _attention(network: LinearAttention) -> Loss:
-    """The mixed sector alone: restricted heads of one row (see `agfrun.architectures.attention_moments`)."""
+    """The mixed sector alone: restricted heads of one row (see `linear_attention/moments.py`)."""
     if network.parameterization != "restricted" or network.head_dim != 1:
         raise NotImplementedError("only restricted heads with one row")
     data = network.data

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from agfrun.dynamics.linearization import lapack_cholesky, lapack_lu
+from agfrun.labs.staircases.dynamics.linearization import lapack_cholesky, lapack_lu
 from benchmarks.counting import cholesky_flops, lu_flops, product_flops, solve_flops
 from benchmarks.settings import Row, Settings
 from benchmarks.timing import alternate, repeated

@@ -12,9 +12,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from agfrun.architectures.diagonal_linear import DiagonalLinear
-from agfrun.architectures.fully_connected_linear import FullyConnectedLinear
-from agfrun.dynamics.clock import loss_factor
+from agfrun.labs.staircases.dynamics.clock import loss_factor
+from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinear
+from agfrun.labs.staircases.networks.fully_connected_linear.network import FullyConnectedLinear
 from benchmarks.problems import Instance
 
 Array = npt.NDArray[np.float64]

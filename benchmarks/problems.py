@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from agfrun.architectures.base import Architecture
-from agfrun.config import load_config
-from agfrun.dynamics.clock import flow_time_per_step
-from agfrun.problem import build_problem
+from agfrun.configuration.composition import load_config
+from agfrun.labs.staircases.dynamics.clock import flow_time_per_step
+from agfrun.labs.staircases.networks.base import Architecture
+from agfrun.labs.staircases.run.problem import build_problem
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class PublishedTraining:
 
     Attributes:
         steps: optimizer steps of its run.
-        learning_rate, momentum, loss_normalization: see `agfrun.dynamics.clock`.
+        learning_rate, momentum, loss_normalization: see `agfrun.labs.staircases.dynamics.clock`.
         batch_size: samples a step; None is all of them.
     """
 

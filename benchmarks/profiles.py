@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from agfrun.architectures.quadratic_coordinates import TemplateCoordinates
-from agfrun.dynamics.coordinates import EuclideanCoordinates, FlowCoordinates
-from agfrun.dynamics.gradient_flow import train_by_gradient_flow
-from agfrun.dynamics.integrate import IntegrationStatistics, integrate
-from agfrun.dynamics.rosenbrock import Rosenbrock
+from agfrun.labs.staircases.dynamics.coordinates import EuclideanCoordinates, FlowCoordinates
+from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
+from agfrun.labs.staircases.dynamics.integrate import IntegrationStatistics, integrate
+from agfrun.labs.staircases.dynamics.rosenbrock import Rosenbrock
+from agfrun.labs.staircases.networks.quadratic_modadd.coordinates import TemplateCoordinates
 from benchmarks.counting import Work, cholesky_flops, count_numpy, count_torch, lu_flops, solve_flops
 from benchmarks.gradients import SCALE, descend, paper_rate
 from benchmarks.limits import Limits

@@ -14,12 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from agfrun.architectures.diagonal_linear import DiagonalLinear
-from agfrun.architectures.fully_connected_linear import FullyConnectedLinear
-from agfrun.architectures.linear_attention import LinearAttention
-from agfrun.architectures.quadratic_modadd import QuadraticModadd
-from agfrun.architectures.two_layer import TwoLayer
-from agfrun.dynamics.clock import loss_factor
+from agfrun.labs.staircases.dynamics.clock import loss_factor
+from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinear
+from agfrun.labs.staircases.networks.fully_connected_linear.network import FullyConnectedLinear
+from agfrun.labs.staircases.networks.linear_attention.network import LinearAttention
+from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModadd
+from agfrun.labs.staircases.networks.two_layer.network import TwoLayer
 from benchmarks.problems import Instance
 
 Batch = tuple[Tensor, Tensor]

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from agfrun.dynamics.gradient_flow import train_by_gradient_flow
+from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
 from benchmarks.problems import EXPERIMENTS, Instance, build
 
 Array = npt.NDArray[np.float64]
@@ -89,7 +89,7 @@ def load_reference(instance: Instance, folder: Path, tolerance: float | None = N
     reference = solve_reference(instance, tolerance or instance.experiment.reference_tolerance)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **asdict(reference))
-    from agfrun.report.writing import write_bytes
+    from agfrun.files.writing import write_bytes
 
     folder.mkdir(parents=True, exist_ok=True)
     write_bytes(path, buffer.getvalue())

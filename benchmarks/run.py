@@ -49,7 +49,7 @@ def run_benchmark(name: str, benchmark: Benchmark, settings: Settings) -> None:
     """Measure; write NAME.csv whenever there is a new row, so that nothing is lost, and NAME.png at the end."""
     import pandas as pd
 
-    from agfrun.report.writing import write_bytes, write_csv
+    from agfrun.files.writing import write_bytes, write_csv
 
     rows: list[Row] = []
     table = pd.DataFrame(columns=list(benchmark.COLUMNS))

@@ -20,9 +20,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
-from agfrun.config import load_config
-from agfrun.dynamics.gradient_flow import train_by_gradient_flow
-from agfrun.problem import Problem, build_problem
+from agfrun.configuration.composition import load_config
+from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
+from agfrun.labs.staircases.run.problem import Problem, build_problem
 from benchmarks import plots
 from benchmarks.settings import Row, Settings
 from benchmarks.timing import alternate, repeated

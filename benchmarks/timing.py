@@ -126,7 +126,7 @@ def machine(threads: int) -> dict[str, object]:
 
 def write_machine(folder: Path, threads: int, seconds: Mapping[str, float]) -> None:
     """Write machine.json, with the seconds that each benchmark took; those of benchmarks not run now are kept."""
-    from agfrun.report.writing import write_json
+    from agfrun.files.writing import write_json
 
     path = folder / "machine.json"
     earlier = json.loads(path.read_text()).get("benchmark_seconds", {}) if path.exists() else {}

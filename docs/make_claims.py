@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from agfrun.claims.paper.text import claims_markdown, counts
+from agfrun.labs.staircases.paper.claims.text import claims_markdown, counts
 
 PAGE = Path(__file__).with_name("claims.md")
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"

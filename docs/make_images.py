@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from agfrun import Result, load_config, run
-from agfrun.report.figures.context import set_log_axis
+from agfrun.labs.staircases.report.figures.context import set_log_axis
 from agfrun.report.figures.style import TEXT_WIDTH, TRAINING_GREY, feature_colours, new_figure, styled
 
 IMAGES = Path(__file__).with_name("images")

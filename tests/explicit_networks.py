@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agfrun.architectures.base import Architecture
-from agfrun.architectures.diagonal_linear import DiagonalLinear
-from agfrun.architectures.quadratic_modadd import QuadraticModadd
-from agfrun.data.modular_addition import ModularAddition, modular_addition
-from agfrun.data.regression import Regression, random_regression, rotated_regression
+from agfrun.labs.staircases.networks.base import Architecture
+from agfrun.labs.staircases.networks.diagonal_linear.data import Regression, random_regression, rotated_regression
+from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinear
+from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAddition, modular_addition
+from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModadd
 
 CPU = torch.device("cpu")
 

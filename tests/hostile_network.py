@@ -15,8 +15,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from agfrun.architectures.diagonal_linear import DiagonalLinearConfig
-from agfrun.registry import register_model
+from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinearConfig
+from agfrun.study.registry import register_model
 
 
 @register_model

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from agfrun.architectures.diagonal_linear import DiagonalLinearConfig
-from agfrun.architectures.quadratic_modadd import QuadraticModaddConfig
-from agfrun.data.modular_addition import ModularAdditionConfig
-from agfrun.data.regression import RotatedRegressionConfig
-from agfrun.pipeline import Result
-from agfrun.schema import AgfConfig, GradientDescentConfig, GradientFlowConfig, InitConfig, RunConfig
+from agfrun.labs.staircases.networks.diagonal_linear.data import RotatedRegressionConfig
+from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinearConfig
+from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAdditionConfig
+from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModaddConfig
+from agfrun.labs.staircases.run.pipeline import Result
+from agfrun.study.schema import AgfConfig, GradientDescentConfig, GradientFlowConfig, InitConfig, RunConfig
 
 COLUMNS = {
     "loss.csv": "source,time,step,loss",

@@ -9,25 +9,25 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from agfrun import registry
-from agfrun.errors import OutputError
-from agfrun.folders import PLOTS_FOLDER
-from agfrun.report.figures.context import FigureContext, figure_context
-from agfrun.report.figures.features import plot_features
-from agfrun.report.figures.neurons import plot_neurons
-from agfrun.report.figures.observables import plot_observables
-from agfrun.report.figures.special import special_figures
-from agfrun.report.figures.staircase import plot_staircase
-from agfrun.report.figures.staircases import plot_staircases
+from agfrun.files.folders import PLOTS_FOLDER
+from agfrun.files.saved_run import SavedRun, config_value, read_config, read_run
+from agfrun.files.sweep_folder import SweepFolder
+from agfrun.files.tables import read_any_table
+from agfrun.files.writing import write_bytes
+from agfrun.labs.staircases.report.figures.context import FigureContext, figure_context
+from agfrun.labs.staircases.report.figures.features import plot_features
+from agfrun.labs.staircases.report.figures.neurons import plot_neurons
+from agfrun.labs.staircases.report.figures.observables import plot_observables
+from agfrun.labs.staircases.report.figures.special import special_figures
+from agfrun.labs.staircases.report.figures.staircase import plot_staircase
+from agfrun.labs.staircases.report.figures.staircases import plot_staircases
+from agfrun.labs.staircases.report.figures.sweep.draw import figures_of_sweep
+from agfrun.labs.staircases.report.saved_ensemble import is_ensemble, read_ensemble
 from agfrun.report.figures.style import render
-from agfrun.report.figures.sweep.draw import figures_of_sweep
-from agfrun.report.figures.sweep.saved_sweep import read_sweep
-from agfrun.report.saved_ensemble import is_ensemble, read_ensemble
-from agfrun.report.saved_run import SavedRun, config_value, read_config, read_run
-from agfrun.report.tables import read_any_table
-from agfrun.report.writing import write_bytes
-from agfrun.schema import DEFAULT_STUDY
-from agfrun.sweep.folder import SweepFolder
+from agfrun.report.saved_sweep import read_sweep
+from agfrun.study import registry
+from agfrun.study.errors import OutputError
+from agfrun.study.schema import DEFAULT_STUDY
 
 
 def redraw(run_dir: Path, formats: Sequence[str] = ("png", "pdf")) -> list[Path]:

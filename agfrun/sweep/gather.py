@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from agfrun.errors import OutputError
-from agfrun.folders import DONE_FILE
-from agfrun.report.writing import write_csv
-from agfrun.sweep.folder import SweepFolder, read_object, write_object
-from agfrun.sweep.jobs import Job, swept_keys, values
+from agfrun.files.folders import DONE_FILE
+from agfrun.files.sweep_folder import SweepFolder, read_object, write_object
+from agfrun.files.sweep_jobs import Job, swept_keys, values
+from agfrun.files.sweep_rows import State, column_of, plain_value, runs_table, states
+from agfrun.files.writing import write_csv
+from agfrun.study.errors import OutputError
 from agfrun.sweep.parquet import write_parquet
-from agfrun.sweep.rows import State, column_of, plain_value, runs_table, states
 from agfrun.sweep.stacking import Source, Stacked, from_json, stack
 
 RUNS_FILE = "runs.csv"

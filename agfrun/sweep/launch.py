@@ -11,12 +11,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from agfrun.errors import AgfrunError, OutputError
-from agfrun.folders import DONE_FILE
-from agfrun.schema import SweepConfig
+from agfrun.files.folders import DONE_FILE
+from agfrun.files.sweep_folder import FAILED_FILE, SAME_FILE, SweepFolder, read_object, record_failure
+from agfrun.files.sweep_jobs import Batch, Job, batches_of, job_of, jobs_of
+from agfrun.study.errors import AgfrunError, OutputError
+from agfrun.study.schema import SweepConfig
 from agfrun.sweep.engines.engine import Engine
-from agfrun.sweep.folder import FAILED_FILE, SAME_FILE, SweepFolder, read_object, record_failure
-from agfrun.sweep.jobs import Batch, Job, batches_of, job_of, jobs_of
 from agfrun.sweep.log import FAILED, Progress, read_log
 
 LOOK_EVERY = 0.5

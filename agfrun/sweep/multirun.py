@@ -9,14 +9,14 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from agfrun.config_tree import config_directory
-from agfrun.conversion import from_plain
-from agfrun.registry import named_modules
-from agfrun.schema import SweepConfig, TrackingConfig
+from agfrun.files.sweep_jobs import key_of
+from agfrun.study.config_tree import config_directory
+from agfrun.study.conversion import from_plain
+from agfrun.study.registry import named_modules
+from agfrun.study.schema import SweepConfig, TrackingConfig
+from agfrun.study.termination import exit_status, heed_termination
 from agfrun.sweep.engines.engine import Engine
-from agfrun.sweep.jobs import key_of
 from agfrun.sweep.launch import Origin, Outcome, check_folder, gathering, launch
-from agfrun.termination import exit_status, heed_termination
 from agfrun.tracking import check_installed
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from agfrun.errors import OutputError, UsageError
+from agfrun.study.errors import OutputError, UsageError
 
 LARGE = 50 * 2**20
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 
-from agfrun.errors import UsageError
+from agfrun.study.errors import UsageError
 
 # A plan of so many takes 170 MB, and half a minute.
 MOST_JOBS = 1_000_000

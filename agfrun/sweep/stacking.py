@@ -15,8 +15,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from agfrun.report.tables import even_indices
-from agfrun.report.writing import replacing
+from agfrun.files.tables import even_indices
+from agfrun.files.writing import replacing
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,10 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from agfrun.config import compose_varied
-from agfrun.errors import AgfrunError
-from agfrun.folders import DONE_FILE
-from agfrun.registry import import_module
-from agfrun.report.saved_run import CONFIG_FILE
-from agfrun.schema import DEFAULT_STUDY, RunConfig, config_hash
-from agfrun.sweep.folder import (
+from agfrun.configuration.composition import compose_varied
+from agfrun.files.folders import DONE_FILE
+from agfrun.files.saved_run import CONFIG_FILE
+from agfrun.files.sweep_folder import (
     FAILED_FILE,
     SAME_FILE,
     SweepFolder,
@@ -26,7 +23,10 @@ from agfrun.sweep.folder import (
     record_failure,
     write_object,
 )
-from agfrun.sweep.jobs import Batch, is_vectorized, key_of, without_vectorized
+from agfrun.files.sweep_jobs import Batch, is_vectorized, key_of, without_vectorized
+from agfrun.study.errors import AgfrunError
+from agfrun.study.registry import import_module
+from agfrun.study.schema import DEFAULT_STUDY, RunConfig, config_hash
 from agfrun.sweep.log import FAILED, FINISHED, BatchLog
 from agfrun.tracking import track
 
@@ -123,7 +123,7 @@ class Worker:
 
     def _run_together(self, waiting: dict[int, RunConfig]) -> dict[int, RunConfig]:
         """Train jobs together; return those that are to be tried alone, because all of them failed."""
-        from agfrun.ensemble.together import Part, run_together
+        from agfrun.labs.staircases.ensemble.together import Part, run_together
 
         numbers = list(waiting)
         for number in numbers:

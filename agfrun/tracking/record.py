@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from agfrun.schema import NOT_IN_HASH, RunConfig, config_hash
+from agfrun.study.schema import NOT_IN_HASH, RunConfig, config_hash
 
 COMPARED = ("time_agf", "time_training", "time_ratio", "level_agf", "level_training", "level_error")
 

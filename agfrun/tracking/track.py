@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from agfrun.errors import ConfigError
-from agfrun.schema import RunConfig, TrackingConfig
+from agfrun.study.errors import ConfigError
+from agfrun.study.schema import RunConfig, TrackingConfig
 
 # Long enough for MLflow to make a new SQLite store on a busy machine; a run never waits for longer.
 LIMIT_SECONDS = 60.0

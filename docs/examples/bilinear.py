@@ -5,11 +5,11 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from agfrun.architectures.sample_network import SampleNetwork
-from agfrun.checks import require
-from agfrun.data.samples import Samples
-from agfrun.registry import register_model
-from agfrun.schema import ModelConfig
+from agfrun.labs.staircases.networks.two_layer.sample_network import SampleNetwork
+from agfrun.labs.staircases.networks.two_layer.samples import Samples
+from agfrun.study.checks import require
+from agfrun.study.registry import register_model
+from agfrun.study.schema import ModelConfig
 
 
 class Bilinear(SampleNetwork):

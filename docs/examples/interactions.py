@@ -6,10 +6,10 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from agfrun.checks import require
-from agfrun.data.samples import Samples, samples
-from agfrun.registry import register_data
-from agfrun.schema import DataConfig
+from agfrun.labs.staircases.networks.two_layer.samples import Samples, samples
+from agfrun.study.checks import require
+from agfrun.study.registry import register_data
+from agfrun.study.schema import DataConfig
 
 
 @register_data

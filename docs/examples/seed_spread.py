@@ -7,13 +7,13 @@ from typing import ClassVar
 import pandas as pd
 from matplotlib.figure import Figure
 
-from agfrun.checks import require
-from agfrun.claims.claim import Claim
-from agfrun.pipeline import run
-from agfrun.registry import register_study
-from agfrun.schema import RunConfig, StudyConfig
-from agfrun.studies.compare import CompareConfig
-from agfrun.studies.study import StudyResult
+from agfrun.labs.staircases.claims.claim import Claim
+from agfrun.labs.staircases.run.pipeline import run
+from agfrun.labs.staircases.studies.compare import CompareConfig
+from agfrun.study.checks import require
+from agfrun.study.registry import register_study
+from agfrun.study.schema import RunConfig, StudyConfig
+from agfrun.study.study import StudyResult
 
 
 @register_study

@@ -150,11 +150,11 @@ claims.groupby(["claim", "holds"]).size()
 # comparison, figures - follows. Two linear maps that gate one another, of homogeneity degree 3:
 
 # %%
-from agfrun.architectures.sample_network import SampleNetwork
-from agfrun.data.samples import Samples
-from agfrun.data.teacher_student import TeacherStudentConfig
-from agfrun.registry import register_model
-from agfrun.schema import InitConfig, ModelConfig
+from agfrun.labs.staircases.networks.two_layer.sample_network import SampleNetwork
+from agfrun.labs.staircases.networks.two_layer.samples import Samples
+from agfrun.labs.staircases.networks.two_layer.teacher_student import TeacherStudentConfig
+from agfrun.study.registry import register_model
+from agfrun.study.schema import InitConfig, ModelConfig
 
 
 class Bilinear(SampleNetwork):

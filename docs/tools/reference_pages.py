@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from agfrun import registry
-from agfrun.config_tree import config_directory
-from agfrun.report.ensemble_tables import LEADING, MEMBERS
-from agfrun.report.tables import SCHEMAS, Column, ColumnKind
+from agfrun.files.tables import SCHEMAS, Column, ColumnKind
+from agfrun.labs.staircases.report.ensemble_tables import LEADING, MEMBERS
+from agfrun.study import registry
+from agfrun.study.config_tree import config_directory
 
 DOCS = Path(__file__).resolve().parents[1]
 CONFIGS = config_directory()

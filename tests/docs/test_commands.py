@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from pages import REPOSITORY, Command, blocks, commands
 
-from agfrun.config import load_config
-from agfrun.schema import RunConfig
+from agfrun.configuration.composition import load_config
+from agfrun.study.schema import RunConfig
 
 # What is not run here, by its first words, and why.
 NOT_RUN = {

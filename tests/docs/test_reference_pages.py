@@ -11,9 +11,9 @@ from types import ModuleType
 import pytest
 from pages import REPOSITORY
 
-from agfrun.config_tree import config_directory
-from agfrun.report.ensemble_tables import MEMBERS
-from agfrun.report.tables import SCHEMAS
+from agfrun.files.tables import SCHEMAS
+from agfrun.labs.staircases.report.ensemble_tables import MEMBERS
+from agfrun.study.config_tree import config_directory
 
 DOCS = REPOSITORY / "docs"
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from processes import Command, assert_sound
 
-from agfrun.config import load_config
-from agfrun.conversion import field_types, known_keys
-from agfrun.errors import UsageError
-from agfrun.schema import RunConfig
+from agfrun.configuration.composition import load_config
+from agfrun.study.conversion import field_types, known_keys
+from agfrun.study.errors import UsageError
+from agfrun.study.schema import RunConfig
 
 # Seconds in which a command line must have ended, be it by Ctrl-C.
 LIMIT = 10.0

@@ -18,8 +18,9 @@ import safetensors.numpy
 import yaml
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["agfrun.cli", "agfrun.pipeline", "agfrun.resumption", "agfrun.report.html.report",
-                                "agfrun.studies.compare", "hydra", "processes"])
+CONTEXT.set_forkserver_preload(["agfrun.cli.main", "agfrun.labs.staircases.run.pipeline",
+                                "agfrun.runner.resumption", "agfrun.report.html.report",
+                                "agfrun.labs.staircases.studies.compare", "hydra", "processes"])
 # A run of a few seconds, most of them training.
 DESCENT = ("data.p=5", "data.frequencies=[1,2]", "data.amplitudes=[4,2]", "model.width=3", "train=gradient_descent",
            "train.learning_rate=0.02", "train.max_steps=9000", "train.convergence=0", "checkpoint.seconds=0",
@@ -135,7 +136,7 @@ def tables_of(run_dir: Path) -> dict[str, bytes]:
 def _main(arguments: list[str], out: str, err: str, directory: str) -> None:
     import torch
 
-    from agfrun.cli import entry_point
+    from agfrun.cli.main import entry_point
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore it
     torch.set_num_threads(1)

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agfrun.conversion import GROUPS, choices, field_types, from_mapping
-from agfrun.errors import ConfigError
-from agfrun.memory import available_memory
-from agfrun.schema import RunConfig, config_hash, saved_values
-from agfrun.validation import validate
+from agfrun.study.conversion import GROUPS, choices, field_types, from_mapping
+from agfrun.study.errors import ConfigError
+from agfrun.study.memory import available_memory
+from agfrun.study.schema import RunConfig, config_hash, saved_values
+from agfrun.study.validation import validate
 
 EXAMPLES = 300
 NUMBERS = st.one_of(

@@ -11,11 +11,11 @@ import pytest
 import torch
 from processes import error_of, run
 
-from agfrun import memory
-from agfrun.config import load_config
-from agfrun.errors import ConfigError
-from agfrun.memory import available_memory, check_training_memory, in_units, largest_key, training_memory
-from agfrun.problem import build_architecture
+from agfrun.configuration.composition import load_config
+from agfrun.labs.staircases.run.problem import build_architecture
+from agfrun.study import memory
+from agfrun.study.errors import ConfigError
+from agfrun.study.memory import available_memory, check_training_memory, in_units, largest_key, training_memory
 
 ABSURD = [
     "model.width=1000000000", "data.p=1000000000000", "data.p=100000", "model=relu model.width=1000000000000",
@@ -128,7 +128,7 @@ def test_the_estimate_is_no_less_than_what_a_run_takes(words: str, tmp_path: Pat
 
 def taken(words: list[str], folder: Path) -> float:
     """Bytes that a process had at most."""
-    code = ("import resource, sys; from agfrun.cli import main; status = main(sys.argv[1:]);"
+    code = ("import resource, sys; from agfrun.cli.main import main; status = main(sys.argv[1:]);"
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(status)")
     done = subprocess.run([sys.executable, "-c", code, *words, "agf.max_events=2", "plots=false", "report=false",
                            f"hydra.run.dir={folder}"], capture_output=True, text=True, check=True)

@@ -15,27 +15,27 @@ from explicit_networks import ExplicitNetwork, regression_5d, small_modadd
 from processes import run
 from tiny_runs import diagonal_config, modadd_config, read_json
 
-from agfrun.advice import with_advice
-from agfrun.agf import alternation
-from agfrun.agf.dormant import DormantFlow
-from agfrun.cli import main
-from agfrun.compare import match_events
-from agfrun.config import load_config
-from agfrun.dynamics import stability
-from agfrun.dynamics.clock import loss_factor
-from agfrun.dynamics.gradient_descent import train_by_gradient_descent
-from agfrun.dynamics.gradient_flow import train_by_gradient_flow
-from agfrun.dynamics.integrate import StepController
-from agfrun.dynamics.result import TrainingResult
-from agfrun.dynamics.stability import largest_stable_rate, sharpness
-from agfrun.ensemble.run import run_ensemble
-from agfrun.errors import AgfrunError, ConfigError, DivergenceError, StalledError
-from agfrun.events.event import Event
-from agfrun.pipeline import Result, prepare
-from agfrun.pipeline import run as run_once
-from agfrun.report.tables import ENDINGS, read_table
-from agfrun.schema import EnsembleConfig, GradientDescentConfig, GradientFlowConfig, InitConfig
-from agfrun.training import train
+from agfrun.cli.main import main
+from agfrun.configuration.composition import load_config
+from agfrun.files.tables import ENDINGS, read_table
+from agfrun.labs.staircases.agf import alternation
+from agfrun.labs.staircases.agf.dormant import DormantFlow
+from agfrun.labs.staircases.dynamics import stability
+from agfrun.labs.staircases.dynamics.clock import loss_factor
+from agfrun.labs.staircases.dynamics.gradient_descent import train_by_gradient_descent
+from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
+from agfrun.labs.staircases.dynamics.integrate import StepController
+from agfrun.labs.staircases.dynamics.result import TrainingResult
+from agfrun.labs.staircases.dynamics.stability import largest_stable_rate, sharpness
+from agfrun.labs.staircases.ensemble.run import run_ensemble
+from agfrun.labs.staircases.events.event import Event
+from agfrun.labs.staircases.run.advice import with_advice
+from agfrun.labs.staircases.run.comparison import match_events
+from agfrun.labs.staircases.run.pipeline import Result, prepare
+from agfrun.labs.staircases.run.pipeline import run as run_once
+from agfrun.labs.staircases.run.training import train
+from agfrun.study.errors import AgfrunError, ConfigError, DivergenceError, StalledError
+from agfrun.study.schema import EnsembleConfig, GradientDescentConfig, GradientFlowConfig, InitConfig
 
 
 def start(network: ExplicitNetwork, scale: float) -> torch.Tensor:
@@ -140,7 +140,7 @@ def test_an_integration_that_stalls_is_a_result(tmp_path: Path, monkeypatch: pyt
         monkeypatch.setattr(StepController, "next_step", next_step)
         return train(*arguments)
 
-    monkeypatch.setattr("agfrun.pipeline.train", train_badly)
+    monkeypatch.setattr("agfrun.labs.staircases.run.pipeline.train", train_badly)
     with pytest.raises(DivergenceError, match="training stalled: integration stalled at time .*try a larger"):
         run_once(modadd_config(), output_dir=tmp_path / "run")
     assert read_json(tmp_path / "run" / "done.json")["status"] == "stalled"

@@ -14,7 +14,7 @@ import pytest
 from hostile_network import environment
 from processes import Command, assert_sound
 
-from agfrun.termination import heed_termination
+from agfrun.study.termination import heed_termination
 
 SMALL = ("model=diagonal_linear", "train.horizon=1", "plots=false", "report=false", "device=cpu")
 ENSEMBLES = {

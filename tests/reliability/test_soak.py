@@ -14,8 +14,8 @@ import pytest
 from hostile_network import environment
 from tiny_runs import modadd_config
 
-from agfrun.pipeline import run
-from agfrun.schema import AgfConfig, GradientFlowConfig
+from agfrun.labs.staircases.run.pipeline import run
+from agfrun.study.schema import AgfConfig, GradientFlowConfig
 
 MEGABYTE = 2**20
 

@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 import torch
 
-from agfrun.architectures.quadratic_modadd import QuadraticModaddConfig
-from agfrun.config import load_config
-from agfrun.data.modular_addition import ModularAdditionConfig
-from agfrun.dynamics.gradient_descent import train_by_gradient_descent
-from agfrun.dynamics.gradient_flow import train_by_gradient_flow
-from agfrun.dynamics.result import TrainingResult
-from agfrun.dynamics.training_state import TrainingState
-from agfrun.dynamics.unrolled_heavy_ball import Steps
-from agfrun.errors import CheckpointError
-from agfrun.problem import Problem, build_problem
-from agfrun.report.checkpoints import read_state, write_state
-from agfrun.schema import RunConfig
+from agfrun.configuration.composition import load_config
+from agfrun.files.checkpoints import read_state, write_state
+from agfrun.labs.staircases.dynamics.gradient_descent import train_by_gradient_descent
+from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
+from agfrun.labs.staircases.dynamics.result import TrainingResult
+from agfrun.labs.staircases.dynamics.training_state import TrainingState
+from agfrun.labs.staircases.dynamics.unrolled_heavy_ball import Steps
+from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAdditionConfig
+from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModaddConfig
+from agfrun.labs.staircases.run.problem import Problem, build_problem
+from agfrun.study.errors import CheckpointError
+from agfrun.study.schema import RunConfig
 
 
 class EveryFew:

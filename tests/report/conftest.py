@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from agfrun.dynamics.trajectory import Trajectory
-from agfrun.events.event import Event
-from agfrun.report import tables
-from agfrun.report.writing import write_csv, write_safetensors, write_text
+from agfrun.files import tables
+from agfrun.files.writing import write_csv, write_safetensors, write_text
+from agfrun.labs.staircases.dynamics.trajectory import Trajectory
+from agfrun.labs.staircases.events.event import Event
 
 P = 12
 FEATURES = ("1", "2", "4")

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from tiny_runs import ON_EITHER
 
-from agfrun.pipeline import Result
+from agfrun.files.tables import SCHEMAS
+from agfrun.files.writing import write_csv
+from agfrun.labs.staircases.run.pipeline import Result
 from agfrun.report.figures.style import render
 from agfrun.report.redraw import redraw
-from agfrun.report.tables import SCHEMAS
-from agfrun.report.writing import write_csv
 
 
 @ON_EITHER

@@ -4,8 +4,8 @@ from typing import Any
 
 import pandas as pd
 
-from agfrun.report import tables
-from agfrun.report.terminal import comparison_text
+from agfrun.files import tables
+from agfrun.labs.staircases.report.terminal import comparison_text
 
 
 def _comparison(*rows: dict[str, Any]) -> pd.DataFrame:

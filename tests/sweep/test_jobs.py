@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agfrun.sweep.jobs import Job, batches_of, job_of, jobs_of, swept_keys, without_vectorized
+from agfrun.files.sweep_jobs import Job, batches_of, job_of, jobs_of, swept_keys, without_vectorized
 from agfrun.sweep.multirun import covering
 
 OVERRIDES = st.fixed_dictionaries({

@@ -17,7 +17,7 @@ import pytest
 from hostile_network import environment, write_hostile
 from sweeps import SMALL, command, runs, start
 
-from agfrun.sweep.folder import SweepFolder
+from agfrun.files.sweep_folder import SweepFolder
 
 
 @pytest.fixture

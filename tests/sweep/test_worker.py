@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from sweeps import SMALL
 
-from agfrun.config import compose_varied, load_config
-from agfrun.errors import AgfrunError
-from agfrun.schema import config_hash
-from agfrun.sweep.folder import SweepFolder, finished_hash
-from agfrun.sweep.jobs import Batch, job_of
+from agfrun.configuration.composition import compose_varied, load_config
+from agfrun.files.sweep_folder import SweepFolder, finished_hash
+from agfrun.files.sweep_jobs import Batch, job_of
+from agfrun.study.errors import AgfrunError
+from agfrun.study.schema import config_hash
 from agfrun.sweep.log import FAILED, FINISHED, read_log
 from agfrun.sweep.worker import main, run_batch
 

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from tiny_runs import diagonal_config, read_json
 
-from agfrun.pipeline import run
-from agfrun.schema import RunConfig, TrackingConfig
+from agfrun.labs.staircases.run.pipeline import run
+from agfrun.study.schema import RunConfig, TrackingConfig
 from agfrun.tracking import mlflow_store, track
 from agfrun.tracking import track as track_function
 
@@ -83,7 +83,7 @@ def test_a_failed_run_is_marked_so(finished: tuple[Path, RunConfig], tmp_path: P
 def test_two_processes_may_make_and_fill_one_store(finished: tuple[Path, RunConfig], tmp_path: Path) -> None:
     folder, _ = finished
     uri = f"sqlite:///{tmp_path}/both.db"
-    code = (f"from pathlib import Path; from agfrun.config import load_config; from agfrun.tracking import track\n"
+    code = (f"from pathlib import Path; from agfrun import load_config; from agfrun.tracking import track\n"
             f"config = load_config(['model=diagonal_linear', 'tracking=mlflow', 'tracking.uri={uri}'])\n"
             f"for _ in range(3): track(Path('{folder}'), config, [])")
     both = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) for _ in range(2)]

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from tiny_runs import diagonal_config
 
-from agfrun.cli import main
-from agfrun.config import load_config
-from agfrun.errors import ConfigError
-from agfrun.pipeline import run
-from agfrun.schema import RunConfig, TrackingConfig, config_hash
+from agfrun.cli.main import main
+from agfrun.configuration.composition import load_config
+from agfrun.labs.staircases.run.pipeline import run
+from agfrun.study.errors import ConfigError
+from agfrun.study.schema import RunConfig, TrackingConfig, config_hash
 from agfrun.tracking import check_installed, track
 from agfrun.tracking.record import parameters_of, read_record
 
@@ -60,8 +60,8 @@ def test_a_missing_package_is_named_before_the_run(name: str, tmp_path: Path, mo
 
 
 def test_the_choice_is_checked_without_torch() -> None:
-    code = ("import sys; from agfrun.schema import TrackingConfig; from agfrun.tracking import check_installed\n"
-            "check_installed(TrackingConfig()); import agfrun.cli; print('torch' in sys.modules)")
+    code = ("import sys; from agfrun.study.schema import TrackingConfig; from agfrun.tracking import check_installed\n"
+            "check_installed(TrackingConfig()); import agfrun.cli.main; print('torch' in sys.modules)")
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
 
 

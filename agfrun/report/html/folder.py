@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from agfrun.report import tables
-from agfrun.report.ensemble_tables import MEMBERS
+from agfrun.files import tables
+from agfrun.files.sweep_folder import read_object
+from agfrun.labs.staircases.report.ensemble_tables import MEMBERS
 from agfrun.report.html.chart import Cell, Column, PageTable
 from agfrun.report.html.numbers import seconds, text
-from agfrun.sweep.folder import read_object
 
 _MEANINGS = {schema.file: meaning for schema, meaning in (
     (tables.LOSS, "loss over time"), (tables.FEATURES, "size of each feature over time"),

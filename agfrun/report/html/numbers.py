@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from agfrun.report.tables import is_missing
+from agfrun.files.tables import is_missing
 
 MISSING = "–"
 

@@ -6,18 +6,18 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from agfrun.errors import OutputError
-from agfrun.report.html.ensemble_page import ensemble_page
-from agfrun.report.html.run_page import run_page
+from agfrun.files.run_files import REPORT_FILE
+from agfrun.files.saved_run import CONFIG_FILE, config_value, read_config
+from agfrun.files.sweep_folder import SweepFolder
+from agfrun.files.writing import write_text
+from agfrun.labs.staircases.report.html.ensemble_page import ensemble_page
+from agfrun.labs.staircases.report.html.run_page import run_page
+from agfrun.labs.staircases.report.saved_ensemble import is_ensemble
 from agfrun.report.html.several import Entry, read_entry, several_page
 from agfrun.report.html.study_page import study_page
 from agfrun.report.html.sweep_page import write_sweep_page
-from agfrun.report.run_files import REPORT_FILE
-from agfrun.report.saved_ensemble import is_ensemble
-from agfrun.report.saved_run import CONFIG_FILE, config_value, read_config
-from agfrun.report.writing import write_text
-from agfrun.schema import DEFAULT_STUDY
-from agfrun.sweep.folder import SweepFolder
+from agfrun.study.errors import OutputError
+from agfrun.study.schema import DEFAULT_STUDY
 
 
 def write_report(run_dir: Path) -> Path:

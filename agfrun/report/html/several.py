@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from agfrun.folders import DONE_FILE
+from agfrun.files.folders import DONE_FILE
+from agfrun.files.run_files import MANIFEST_FILE, REPORT_FILE
+from agfrun.files.saved_run import config_value, read_config
+from agfrun.files.tables import LOSS
+from agfrun.labs.staircases.report.html.run_page import ReportedRun, reported_run
+from agfrun.labs.staircases.report.html.several_charts import several_charts
+from agfrun.labs.staircases.report.html.verdict import Verdict, several_verdict
+from agfrun.labs.staircases.report.saved_ensemble import is_ensemble
 from agfrun.report.html.chart import Cell, Column, PageTable
 from agfrun.report.html.folder import flattened, read_json
 from agfrun.report.html.numbers import MISSING, percent, seconds, text
 from agfrun.report.html.page import render_page
-from agfrun.report.html.run_page import ReportedRun, reported_run
-from agfrun.report.html.several_charts import several_charts
-from agfrun.report.html.verdict import Verdict, several_verdict
-from agfrun.report.run_files import MANIFEST_FILE, REPORT_FILE
-from agfrun.report.saved_ensemble import is_ensemble
-from agfrun.report.saved_run import config_value, read_config
-from agfrun.report.tables import LOSS
-from agfrun.schema import DEFAULT_STUDY
+from agfrun.study.schema import DEFAULT_STUDY
 
 # Keys that say where and how a run is written, not what it is.
 _NOT_COMPARED = ("plots", "plot_formats", "overwrite", "report")

@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from agfrun.report import tables
+from agfrun.files import tables
+from agfrun.files.run_files import MANIFEST_FILE
+from agfrun.files.saved_run import config_value, read_config
+from agfrun.files.tables import empty_table, read_any_table, read_table
+from agfrun.labs.staircases.report.html.run_tables import claims_table
+from agfrun.labs.staircases.report.html.verdict import claims_verdict
 from agfrun.report.html.chart import Cell, Column, PageTable
 from agfrun.report.html.folder import (
     Picture,
@@ -19,11 +24,6 @@ from agfrun.report.html.folder import (
 )
 from agfrun.report.html.numbers import number
 from agfrun.report.html.page import render_page
-from agfrun.report.html.run_tables import claims_table
-from agfrun.report.html.verdict import claims_verdict
-from agfrun.report.run_files import MANIFEST_FILE
-from agfrun.report.saved_run import config_value, read_config
-from agfrun.report.tables import empty_table, read_any_table, read_table
 
 _MOST_ROWS = 60
 # Pictures together stay below this, so that the page opens at once on a phone.

@@ -10,23 +10,23 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 
-from agfrun.errors import OutputError
-from agfrun.report.figures.sweep.saved_sweep import flags
+from agfrun.files.run_files import REPORT_FILE
+from agfrun.files.sweep_folder import SweepFolder
+from agfrun.files.sweep_jobs import swept_keys
+from agfrun.files.sweep_rows import ENDED, column_of
+from agfrun.files.tables import is_missing, read_any_table
+from agfrun.files.writing import write_text
+from agfrun.labs.staircases.report.html.run_page import ReportedRun
+from agfrun.labs.staircases.report.html.several_charts import several_charts
+from agfrun.labs.staircases.report.html.verdict import Verdict
 from agfrun.report.html.chart import Cell, Column, PageTable
 from agfrun.report.html.folder import Link, links
 from agfrun.report.html.numbers import MISSING, number, percent, seconds, text
 from agfrun.report.html.page import render_page
-from agfrun.report.html.run_page import ReportedRun
 from agfrun.report.html.several import read_entry
-from agfrun.report.html.several_charts import several_charts
 from agfrun.report.html.study_page import study_pictures
-from agfrun.report.html.verdict import Verdict
-from agfrun.report.run_files import REPORT_FILE
-from agfrun.report.tables import is_missing, read_any_table
-from agfrun.report.writing import write_text
-from agfrun.sweep.folder import SweepFolder
-from agfrun.sweep.jobs import swept_keys
-from agfrun.sweep.rows import ENDED, column_of
+from agfrun.report.saved_sweep import flags
+from agfrun.study.errors import OutputError
 
 # What the page shows; runs.csv has all.
 _MOST_RUNS = 500

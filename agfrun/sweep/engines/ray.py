@@ -20,9 +20,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from agfrun.checks import require
-from agfrun.errors import OutputError, UsageError, first_line
-from agfrun.sweep.folder import read_object
+from agfrun.files.sweep_folder import read_object
+from agfrun.study.checks import require
+from agfrun.study.errors import OutputError, UsageError, first_line
 
 # Before Ray is imported, where nobody has set them: no reports to Ray's makers, no paragraph on each dead process
 # (the job's own line says it), nothing changed for processes without a GPU, and no second environment under uv.
@@ -151,8 +151,8 @@ def run_batch(folder: str, batch: int) -> None:
     """What a task does in its process; first it says where that is."""
     import ray
 
+    from agfrun.files.sweep_folder import write_object
     from agfrun.sweep import worker
-    from agfrun.sweep.folder import write_object
 
     place = _place_file(Path(folder), batch)
     place.parent.mkdir(exist_ok=True)

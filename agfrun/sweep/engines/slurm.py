@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agfrun.checks import require
-from agfrun.errors import OutputError, UsageError
+from agfrun.study.checks import require
+from agfrun.study.errors import OutputError, UsageError
 from agfrun.sweep.engines import slurm_queue
 from agfrun.sweep.engines.slurm_watch import Watch
 

@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from agfrun.files.sweep_folder import SweepFolder
 from agfrun.sweep.engines import slurm_queue
 from agfrun.sweep.engines.local import death
 from agfrun.sweep.engines.slurm_queue import JobState
-from agfrun.sweep.folder import SweepFolder
 
 FIRST_POLL = 2.0
 GROWTH = 1.3

@@ -12,9 +12,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from wordings import LABELS
 
-from agfrun.report import tables
-from agfrun.report.figures.context import FigureContext, figure_context
-from agfrun.report.figures.features import plot_features
+from agfrun.files import tables
+from agfrun.labs.staircases.report.figures.context import FigureContext, figure_context
+from agfrun.labs.staircases.report.figures.features import plot_features
 
 AMPLITUDES = {"1": 10.0, "2": 5.0, "4": 2.5}
 

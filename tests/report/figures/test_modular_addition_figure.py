@@ -9,8 +9,8 @@ from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_rgb
 from wordings import MODADD
 
-from agfrun.report.figures.context import FigureContext, figure_context
-from agfrun.report.figures.modular_addition import (
+from agfrun.labs.staircases.report.figures.context import FigureContext, figure_context
+from agfrun.labs.staircases.report.figures.modular_addition import (
     PlateauState,
     band_limited,
     learned_frequencies,

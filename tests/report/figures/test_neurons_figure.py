@@ -11,9 +11,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from wordings import LABELS
 
-from agfrun.report import tables
-from agfrun.report.figures.context import FigureContext, figure_context
-from agfrun.report.figures.neurons import plot_neurons, utility_to_threshold
+from agfrun.files import tables
+from agfrun.labs.staircases.report.figures.context import FigureContext, figure_context
+from agfrun.labs.staircases.report.figures.neurons import plot_neurons, utility_to_threshold
 
 
 def _context(run: Any, model: str = "quadratic_modadd") -> FigureContext:

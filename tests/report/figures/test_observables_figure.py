@@ -8,9 +8,9 @@ import pytest
 from matplotlib.figure import Figure
 from wordings import MODADD
 
-from agfrun.report import tables
-from agfrun.report.figures.context import figure_context
-from agfrun.report.figures.observables import plot_observables
+from agfrun.files import tables
+from agfrun.labs.staircases.report.figures.context import figure_context
+from agfrun.labs.staircases.report.figures.observables import plot_observables
 
 
 def _table() -> pd.DataFrame:

@@ -12,10 +12,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from wordings import LABELS, MODADD
 
-from agfrun.events.event import Event
-from agfrun.report import tables
-from agfrun.report.figures.context import figure_context
-from agfrun.report.figures.staircase import plot_staircase, theory_levels
+from agfrun.files import tables
+from agfrun.labs.staircases.events.event import Event
+from agfrun.labs.staircases.report.figures.context import figure_context
+from agfrun.labs.staircases.report.figures.staircase import plot_staircase, theory_levels
 
 DROP_TIMES = [20.0, 150.0, 1500.0]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agfrun.wording import Wording
+from agfrun.labs.staircases.wording import Wording
 
 MODADD = (Wording("frequency", "output amplitude"), 3)
 DIAGONAL = (Wording("coefficient", "coefficient", r"$\beta_{{{}}}$"), 2)

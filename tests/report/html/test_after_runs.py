@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from agfrun.cli import main
-from agfrun.config import load_config
-from agfrun.pipeline import run
-from agfrun.schema import config_hash
+from agfrun.cli.main import main
+from agfrun.configuration.composition import load_config
+from agfrun.labs.staircases.run.pipeline import run
+from agfrun.study.schema import config_hash
 
 SMALL = ["model=diagonal_linear", "plots=false"]
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agfrun.labs.staircases.report.html.verdict import Verdict
 from agfrun.report.html.chart import Chart
 from agfrun.report.html.page import render_page, script_json
-from agfrun.report.html.verdict import Verdict
 
 ATTACK = "</script><script>alert(1)</script><!-- \u2028 & \" '"
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from agfrun.cli import main
+from agfrun.cli.main import main
 from agfrun.report.html.report import write_comparison, write_report
 
 ATTACK = "</script><script>alert(1)</script>"

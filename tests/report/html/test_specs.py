@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agfrun.report.html import specs
+from agfrun.labs.staircases.report.html import specs
 from agfrun.report.html.chart import Spec
 
 jsonschema = pytest.importorskip("jsonschema")

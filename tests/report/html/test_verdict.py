@@ -5,9 +5,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from agfrun.report import tables
-from agfrun.report.ensemble_tables import MEMBERS
-from agfrun.report.html.verdict import claims_verdict, ensemble_verdict, run_numbers, run_verdict
+from agfrun.files import tables
+from agfrun.labs.staircases.report.ensemble_tables import MEMBERS
+from agfrun.labs.staircases.report.html.verdict import claims_verdict, ensemble_verdict, run_numbers, run_verdict
 
 
 def _numbers(predicted: int, measured: int, in_order: int, time: float | None, level: float | None) -> dict[str, Any]:

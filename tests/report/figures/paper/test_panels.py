@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from agfrun.report.figures.context import FigureContext
-from agfrun.report.figures.paper.cases import PaperTables
-from agfrun.report.figures.paper.overview import plot_overview
-from agfrun.report.figures.paper.panels import acquired, draw_band, draw_residuals, lower_bounds
-from agfrun.wording import Wording
+from agfrun.labs.staircases.paper.figures.cases import PaperTables
+from agfrun.labs.staircases.paper.figures.overview import plot_overview
+from agfrun.labs.staircases.paper.figures.panels import acquired, draw_band, draw_residuals, lower_bounds
+from agfrun.labs.staircases.report.figures.context import FigureContext
+from agfrun.labs.staircases.wording import Wording
 
 
 def tables(**further: pd.DataFrame) -> PaperTables:

@@ -1,1 +1,0 @@
-"""Alternating Gradient Flows: the prediction. Never looks at a training trajectory."""

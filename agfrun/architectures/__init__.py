@@ -1,1 +1,0 @@
-"""Networks: one file each, all behind the interface in `base.py`."""

@@ -1,0 +1,198 @@
+"""The command line. Imports torch only once the configuration is known to be right."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from omegaconf import DictConfig, OmegaConf
+
+from agfrun.cli.commands import COMMANDS
+from agfrun.configuration.composition import from_composed
+from agfrun.configuration.hydra_folders import first_given
+from agfrun.files.folders import CHECKPOINTS_FOLDER
+from agfrun.study.config_tree import config_directory
+from agfrun.study.errors import AgfrunError, ConfigError, OutputError, UsageError
+from agfrun.study.registry import import_module, named_modules
+from agfrun.study.termination import exit_status, heed_termination
+from agfrun.tracking import check_installed, track
+from agfrun.version import __version__
+
+BROKEN_PIPE = 141
+
+# What `agfrun claims` is short for; what follows on the command line wins.
+CLAIMS = ("study=claims", "hydra.run.dir=outputs/claims/${now:%Y-%m-%d_%H-%M-%S-%f}")
+
+# Hydra 1.4 warns users of what only this program's authors can change.
+warnings.filterwarnings("ignore", message=r"[\s\S]*deprecated", module=r"hydra\.|agfrun\.")
+OmegaConf.register_new_resolver("agfrun.first", first_given, replace=True)
+
+
+def entry_point() -> NoReturn:
+    """The console script: run the command line and end the process with its exit status."""
+    _open_what_is_closed()
+    try:
+        status = main(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader (`| head`) has gone: nothing more to say, and no complaint at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = BROKEN_PIPE
+    sys.exit(status)
+
+
+def _open_what_is_closed() -> None:
+    """Standard streams that whoever started the program has closed lead nowhere, instead of into its next file."""
+    number = os.open(os.devnull, os.O_RDWR)
+    while number <= 2:
+        number = os.dup(number)
+    os.close(number)
+    sys.stdin = sys.stdin or open(0)  # noqa: SIM115 - open to the end
+    sys.stdout = sys.stdout or open(1, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w")  # noqa: SIM115
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: what follows the program's name.
+
+    Returns:
+        The exit status: 0; 1 a run failed; 2 the command or configuration is wrong; 130 interrupted.
+    """
+    try:
+        arguments = _import_named(arguments)
+        if arguments and arguments[0] in COMMANDS:
+            return COMMANDS[arguments[0]](arguments[1:])
+        if arguments[:1] == ["claims"]:
+            arguments = [*CLAIMS, *arguments[1:]]
+        if list(arguments) == ["--version"]:
+            print(f"agfrun {__version__}")
+            return 0
+        return _compose_and_run(arguments)
+    except AgfrunError as error:
+        return _report(error)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except KeyboardInterrupt as interruption:
+        print("\nagfrun: interrupted", file=sys.stderr)
+        return exit_status(interruption)
+
+
+def _import_named(arguments: Sequence[str]) -> list[str]:
+    """Import the modules that the user names with `--import`, and return the other arguments."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--import", dest="sources", action="append", default=[])
+    try:
+        named, others = parser.parse_known_args(arguments)
+    except argparse.ArgumentError:
+        raise UsageError("--import needs a Python file or the name of a module") from None
+    for source in named.sources:
+        import_module(source)
+    return others
+
+
+def _compose_and_run(arguments: Sequence[str]) -> int:
+    """Hand over to Hydra, which composes the configuration and calls `_job`, or the launcher of a sweep."""
+    import hydra
+
+    from agfrun.configuration import guard as hydra_guard
+    from agfrun.configuration.hydra_errors import explain
+    from agfrun.sweep.multirun import SweepFailed
+
+    hydra_guard.install()
+    hydra_guard.refuse_pickles(arguments)
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # raise errors, so that they can be put in one line
+    sys.argv[1:] = arguments
+    try:
+        hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="config")(_job)()
+    except SweepFailed as failure:
+        return int(failure.args[0])
+    except (BrokenPipeError, AgfrunError):
+        raise
+    except Exception as error:
+        raise explain(error, [a for a in arguments if not a.startswith("-")]) from error
+    return 0
+
+
+def _job(composed: DictConfig) -> None:
+    """One run. It ends the process by itself, so that Hydra has nothing to say about its errors."""
+    from hydra.core.hydra_config import HydraConfig
+
+    heed_termination()
+    settings = HydraConfig.get()
+    folder = Path(settings.runtime.output_dir)
+    overrides = OmegaConf.to_container(settings.overrides.task, resolve=False)
+    assert isinstance(overrides, list)
+    try:
+        _run(composed, folder, overrides)
+        return
+    except AgfrunError as error:
+        status = _report(error)
+    except KeyboardInterrupt as interruption:
+        _report_interruption(folder)
+        status = exit_status(interruption)
+    except BrokenPipeError:
+        status = BROKEN_PIPE
+    except Exception:
+        traceback.print_exc()
+        status = 1
+    raise SystemExit(status)
+
+
+def _run(composed: DictConfig, folder: Path, overrides: Sequence[str]) -> None:
+    config = from_composed(composed, overrides)
+    if config.sweep.resume is not None:
+        raise ConfigError("sweep.resume", config.sweep.resume, "it continues a sweep; add --multirun")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"the run folder {folder} is not writable; choose another with hydra.run.dir=DIR")
+
+    check_installed(config.tracking)
+    try:
+        result = config.study.execute(
+            config,
+            output_dir=folder,
+            progress=None,
+            command=["agfrun", *(f"--import={source}" for source in named_modules()), *sys.argv[1:]],
+        )
+    except (UsageError, OutputError):
+        raise  # there was no run, and what lies in the folder is another's
+    except Exception:
+        track(folder, config, overrides)
+        raise
+    track(folder, config, overrides)
+    _say(result.summary())
+
+
+def _say(text: str) -> None:
+    """Print what a finished run has to say; the run is none the worse if there is no room for that."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        print(f"agfrun: warning: the summary could not be printed: {error.strerror}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered goes nowhere
+
+
+def _report_interruption(folder: Path) -> None:
+    finished = folder.is_dir() and any(folder.iterdir())
+    where = f"; what is finished lies in {folder}" if finished else " before anything was written"
+    if (folder / CHECKPOINTS_FOLDER).is_dir():
+        where += f"; go on with agfrun resume {folder}"
+    print(f"\nagfrun: interrupted{where}", file=sys.stderr)
+
+
+def _report(error: AgfrunError) -> int:
+    """Print one line (after the traceback with AGFRUN_DEBUG=1); return the exit status."""
+    if os.environ.get("AGFRUN_DEBUG") == "1":
+        traceback.print_exception(error)
+    print(f"agfrun: error: {' '.join(str(error).split())}", file=sys.stderr)
+    return error.exit_status

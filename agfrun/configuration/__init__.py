@@ -1,0 +1,1 @@
+"""From the configuration tree and the command line to the typed configuration."""

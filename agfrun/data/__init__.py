@@ -1,1 +1,0 @@
-"""Data sets, as the moments or tensors that an architecture needs."""

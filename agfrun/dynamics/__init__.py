@@ -1,1 +1,0 @@
-"""How training moves in time: steppers, step control, gradient flow, gradient descent."""

@@ -1,1 +1,0 @@
-"""Many members - seeds and initialization scales of one network - trained as one tensor program."""

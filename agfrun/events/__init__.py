@@ -1,1 +1,0 @@
-"""Plateaus, drops, activations and acquisitions found on a trajectory. Never looks at a prediction."""

@@ -1,0 +1,134 @@
+"""States of a training under way, kept in `checkpoints/` of its run folder.
+
+A checkpoint is a safetensors file: the arrays, and as metadata the numbers as JSON and a checksum of both. Nothing in
+it is ever executed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import safetensors
+import safetensors.numpy
+import torch
+
+from agfrun.files.folders import CHECKPOINTS_FOLDER
+from agfrun.files.writing import write_safetensors
+from agfrun.labs.staircases.dynamics.training_state import TrainingState
+from agfrun.study.errors import CheckpointError, OutputError
+from agfrun.study.schema import CheckpointConfig
+
+FORMAT = "agfrun training state 1"
+# Writing may take this share of the time of a run at most, whatever `checkpoint.seconds` asks for.
+LARGEST_SHARE = 0.05
+
+Arrays = Mapping[str, npt.NDArray[np.generic]]
+
+
+class CheckpointFolder:
+    """The checkpoints of one run; implements `agfrun.labs.staircases.dynamics.training_state.Checkpoints`.
+
+    Args:
+        run_dir: folder of the run.
+        settings: how often and how many.
+        config_hash: of the run; a checkpoint of another is not taken up.
+    """
+
+    def __init__(self, run_dir: Path, settings: CheckpointConfig, config_hash: str) -> None:
+        self.folder = run_dir / CHECKPOINTS_FOLDER
+        self.settings, self.config_hash = settings, config_hash
+        self.number = max((int(path.stem) for path in self._files()), default=0)
+        self.next = time.monotonic() + (settings.seconds or 0.0)
+        self.failure = ""
+
+    def due(self) -> bool:
+        """See `Checkpoints.due`. The clock is one that nobody sets."""
+        return self.settings.seconds is not None and time.monotonic() >= self.next
+
+    def save(self, state: TrainingState) -> None:
+        """See `Checkpoints.save`: a disk that is full now may not be later, and the run needs none of this."""
+        if self.settings.seconds is None:
+            return
+        started = time.monotonic()
+        try:
+            self.folder.mkdir(exist_ok=True)
+            write_state(self.folder / f"{self.number + 1:06d}.safetensors", state, self.config_hash)
+            self.number += 1
+            for old in list(self._files())[self.settings.keep:]:
+                old.unlink(missing_ok=True)
+        except (OSError, OutputError) as error:
+            if str(error) != self.failure:
+                print(f"agfrun: warning: no checkpoint was written: {error}", file=sys.stderr)
+            self.failure = str(error)
+        now = time.monotonic()
+        self.next = now + max(self.settings.seconds, (now - started) / LARGEST_SHARE)
+
+    def latest(self) -> TrainingState | None:
+        """The newest state that is whole, or None; a warning says what is wrong with each newer one."""
+        for path in self._files():
+            try:
+                return read_state(path, self.config_hash)
+            except CheckpointError as error:
+                print(f"agfrun: warning: {error}; the one before is used, or the run starts anew", file=sys.stderr)
+        return None
+
+    def clear(self) -> None:
+        """Remove all of them."""
+        with suppress(OSError):
+            shutil.rmtree(self.folder)
+
+    def _files(self) -> Iterator[Path]:
+        """Newest first."""
+        yield from sorted(self.folder.glob("[0-9]*[0-9].safetensors"), reverse=True)
+
+
+def write_state(path: Path, state: TrainingState, config_hash: str) -> None:
+    """Write a state atomically.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    arrays = {name: np.ascontiguousarray(array.detach().cpu().numpy()) for name, array in state.arrays.items()}
+    numbers = json.dumps(dict(state.numbers), sort_keys=True)
+    write_safetensors(path, arrays, {"format": FORMAT, "config_hash": config_hash, "numbers": numbers,
+                                     "sha256": _checksum(numbers, config_hash, arrays)})
+
+
+def read_state(path: Path, config_hash: str) -> TrainingState:
+    """Read a state back.
+
+    Raises:
+        CheckpointError: the file is damaged, no checkpoint, or one of another configuration.
+    """
+    try:
+        with safetensors.safe_open(path, "np") as file:
+            metadata = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
+        if metadata.get("format") != FORMAT:
+            raise CheckpointError(f"{path} is no checkpoint of this version")
+        if metadata["sha256"] != _checksum(metadata["numbers"], metadata["config_hash"], arrays):
+            raise CheckpointError(f"{path} is damaged: its checksum is wrong")
+        numbers = json.loads(metadata["numbers"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, safetensors.SafetensorError) as error:
+        raise CheckpointError(f"{path} is damaged: {' '.join(str(error).split())}") from error
+    if metadata["config_hash"] != config_hash:
+        raise CheckpointError(f"{path} belongs to another configuration")
+    return TrainingState(numbers, {name: torch.from_numpy(array) for name, array in arrays.items()})
+
+
+def _checksum(numbers: str, config_hash: str, arrays: Arrays) -> str:
+    digest = hashlib.sha256(f"{config_hash}\n{numbers}\n".encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(array.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()

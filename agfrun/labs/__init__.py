@@ -1,0 +1,1 @@
+"""The laboratories, one folder each; none knows another."""

@@ -1,0 +1,1 @@
+"""Alternating Gradient Flows: the prediction."""

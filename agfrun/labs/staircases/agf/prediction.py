@@ -1,0 +1,75 @@
+"""What AGF predicts: the same observables and events as a training run, and how each phase ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from torch import Tensor
+
+from agfrun.labs.staircases.dynamics.integrate import IntegrationStatistics
+from agfrun.labs.staircases.dynamics.trajectory import Trajectory
+from agfrun.labs.staircases.events.event import Event
+
+
+@dataclass(frozen=True)
+class Round:
+    """One alternation: a utility phase that ends in an activation, then a cost phase.
+
+    Attributes:
+        time: gradient-flow time of the activation.
+        neuron: index of the neuron that activated.
+        feature: label of the feature that it points at.
+        collapsed: neurons that returned to the dormant set.
+        loss: cost after the cost phase.
+        gradient_norm, loss_decline, cost_reason: certificate of the critical point, see `CriticalPoint`.
+    """
+
+    time: float
+    neuron: int
+    feature: str
+    collapsed: tuple[int, ...]
+    loss: float
+    gradient_norm: float
+    loss_decline: float
+    cost_reason: str
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The AGF prediction of a training run.
+
+    Attributes:
+        trajectory: observables along the predicted path, `source` = `agf`.
+        events: activations and collapses, in order.
+        rounds: the alternations, in order.
+        final: neurons at the end, (H, D).
+        method: `generic` or `closed_form`.
+        cost_phase: `instantaneous` or `timed`.
+        complete: whether it ended because nothing was left to learn.
+        reason: one sentence on why the prediction ended.
+        statistics: what it cost.
+    """
+
+    trajectory: Trajectory
+    events: tuple[Event, ...]
+    rounds: tuple[Round, ...]
+    final: Tensor
+    method: str
+    cost_phase: str
+    complete: bool
+    reason: str
+    statistics: IntegrationStatistics
+
+    @property
+    def last_time(self) -> float:
+        """Time of the last activation, 0 if there is none."""
+        return self.rounds[-1].time if self.rounds else 0.0
+
+    def extended_to(self, time: float) -> Prediction:
+        """The same prediction, its path held at the last state up to `time` if it ended before."""
+        path = self.trajectory
+        if time <= path.times[-1]:
+            return self
+        held = path.at_rows(np.append(np.arange(len(path.times)), -1))
+        return replace(self, trajectory=replace(held, times=np.append(path.times, time)))

@@ -1,0 +1,161 @@
+"""Claims about linear attention on in-context regression (AGF paper, section 5)."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from agfrun.labs.staircases.claims.claim import Claim, Evidence, close
+from agfrun.labs.staircases.dynamics.trajectory import Trajectory
+from agfrun.labs.staircases.events.event import Event
+from agfrun.labs.staircases.networks.linear_attention.theory import incremental_bounds, maximal_utilities
+
+if TYPE_CHECKING:
+    from agfrun.labs.staircases.networks.linear_attention.network import LinearAttention
+
+STARTS = 32
+ASCENT_STEPS = 600
+# A head turns into its mode at the rate of the gap to the next eigenvalue, and may not be done on a short plateau.
+COEFFICIENT_TOLERANCE = 0.05
+
+
+def utility_maximizer(evidence: Evidence) -> list[Claim]:
+    """The largest utility of a unit head is the closed form's.
+
+    Checked by multilinear ascent from random unit heads: given two of v, K, Q the best third is
+    proportional to the gradient, and so on in turn.
+    """
+    architecture = cast("LinearAttention", evidence.architecture)
+    return [close("maximal_utility", "theory", "the largest utility of a unit head is N lambda^2 / (3 sqrt 3) of the "
+                  "largest eigenvalue", float(maximal_utilities(architecture.data)[0]), _ascend(architecture), 1e-6)]
+
+
+def conserved_balance(evidence: Evidence) -> list[Claim]:
+    """|v|^2 - |K|^2 and |K|^2 - |Q|^2 of every head are constants of gradient flow."""
+    architecture = cast("LinearAttention", evidence.architecture)
+    if not evidence.is_flow:
+        return []
+    start, end = (_balance(architecture, neurons) for neurons in (evidence.initial, evidence.training.final))
+    size = float(evidence.training.final.square().sum(-1).max())
+    return [close("conserved_balance", "training", "|v|^2 - |K|^2 and |K|^2 - |Q|^2 of every head are conserved by "
+                  "gradient flow", 0.0, float((end - start).abs().max()), 1e-3, size)]
+
+
+def learned_coefficients(evidence: Evidence) -> list[Claim]:
+    """A learned mode stands at its own optimum, whatever else is learned."""
+    architecture = cast("LinearAttention", evidence.architecture)
+    optima = architecture.data.optimal_coefficients.tolist()
+    claims = []
+    for source, path in _paths(evidence):
+        for event in evidence.acquisitions(source):
+            if math.isfinite(event.plateau_start):
+                mode = architecture.feature_names.index(event.feature)
+                claims.append(close(f"coefficient_{event.feature}", source,
+                                    f"mode {event.feature} is learned to 1 / (tr Sigma + (N + 1) lambda)", optima[mode],
+                                    float(path.features[_plateau_row(path, event), mode]), COEFFICIENT_TOLERANCE))
+    return claims
+
+
+def diagonal_output(evidence: Evidence) -> list[Claim]:
+    """What is learned is diagonal along the eigenvectors; judged at the end of a path that has learned all."""
+    architecture = cast("LinearAttention", evidence.architecture)
+    learnable = min(architecture.width * architecture.head_dim, architecture.data.dimension)
+    claims = []
+    for source, final in (("training", evidence.training.final), ("agf", evidence.prediction.final)):
+        acquired = evidence.acquisitions(source)
+        if len(acquired) == learnable and math.isfinite(acquired[-1].plateau_start):
+            matrix = architecture.mixed_matrix(final)
+            beside = matrix - torch.diag(matrix.diagonal())
+            claims.append(close("diagonal_output", source, "the learned map is diagonal along the eigenvectors of "
+                                "Sigma", 0.0, float(torch.linalg.matrix_norm(beside)), COEFFICIENT_TOLERANCE,
+                                float(torch.linalg.matrix_norm(matrix))))
+    return claims
+
+
+def incremental_lower_bounds(evidence: Evidence) -> list[Claim]:
+    """The paper's lower bounds, from the largest norm of a dormant head once the mode before is learned.
+
+    A head of higher rank learns on while it is active, and an order with ties has no single mode to bound.
+    """
+    architecture = cast("LinearAttention", evidence.architecture)
+    if architecture.head_dim > 1 or evidence.theory is None or evidence.theory.undecided:
+        return []
+    claims = []
+    for source, path in _paths(evidence):
+        acquired = evidence.acquisitions(source)
+        starts = [0.0, *(event.plateau_start for event in acquired[:-1])]
+        usable = next((i for i, start in enumerate(starts) if not math.isfinite(start)), len(starts))
+        norms = [_largest_dormant_norm(path, start, learned) for learned, start in enumerate(starts[:usable])]
+        bounds = incremental_bounds(architecture.data, architecture.width, starts[:usable], norms, evidence.threshold)
+        in_order = [event.feature for event in acquired] == list(architecture.feature_names[: len(acquired)])
+        for event, bound in zip(acquired if in_order else [], bounds, strict=False):
+            claims.append(Claim(f"incremental_bound_{event.feature}", source, f"mode {event.feature} is not learned "
+                                "before the mode before it plus (1/|theta| - 1/threshold) sqrt(3) / (N lambda^2) of "
+                                "the largest dormant head", bound, event.time, None, event.time >= bound))
+    return claims
+
+
+def closed_form_times(evidence: Evidence) -> list[Claim]:
+    """Modes are learned at the times of the solved dormant heads, in the limit of vanishing initialization.
+
+    Cost phases, which the solution leaves out, take a time of order log(1 / norm) out of 1 / norm. Judged by
+    the median over modes: a head that happens to come close to v = 0 waits there for a time that depends on
+    everything.
+    """
+    architecture = cast("LinearAttention", evidence.architecture)
+    if evidence.theory is None or not evidence.theory.events or not evidence.is_flow or architecture.head_dim > 1:
+        return []
+    # A head that is beyond the threshold from the start has nothing to be compared with.
+    expected = {event.feature: event.time for event in evidence.theory.events if event.time > 0}
+    errors = [abs(event.time / expected[event.feature] - 1) for event in evidence.acquisitions("training")
+              if event.feature in expected]
+    if not errors:
+        return []
+    largest = float(torch.linalg.vector_norm(evidence.initial, dim=1).max())
+    return [close("closed_form_times", "training", "modes are learned at the times of the solved dormant heads (median "
+                  "relative error, up to 2 n (1 + log(1/n)) for the largest initial norm n)", 0.0,
+                  float(np.median(errors)), 2 * largest * (1 + max(-math.log(largest), 0.0)), 1.0)]
+
+
+def _paths(evidence: Evidence) -> list[tuple[str, Trajectory]]:
+    return [("agf", evidence.prediction.trajectory), ("training", evidence.training.trajectory)]
+
+
+def _plateau_row(path: Trajectory, event: Event) -> int:
+    """The row in the middle of the plateau that follows an event."""
+    end = event.plateau_end if math.isfinite(event.plateau_end) else float(path.times[-1])
+    return int(np.abs(path.times - 0.5 * (event.plateau_start + end)).argmin())
+
+
+def _largest_dormant_norm(path: Trajectory, time: float, learned: int) -> float:
+    """Largest norm of a head that is not active, or that no learned mode needs: `learned` heads do for these."""
+    row = int(np.searchsorted(path.times, time, side="left"))
+    norms, active = path.neuron_norms[row], path.active[row]
+    beyond = np.sort(norms)[::-1][learned:]
+    return float(max(norms[~active].max(initial=0.0), beyond.max(initial=0.0))) or math.inf
+
+
+def _balance(architecture: LinearAttention, neurons: Tensor) -> Tensor:
+    values, keys, queries = (part.flatten(1).square().sum(1) for part in architecture.parts(neurons))
+    return torch.stack([values - keys, keys - queries])
+
+
+def _ascend(architecture: LinearAttention) -> float:
+    """Largest utility found by alternating maximization over v, K, Q."""
+    generator = torch.Generator(device="cpu").manual_seed(0)
+    heads = torch.randn(STARTS, architecture.neuron_dimension, generator=generator, dtype=architecture.dtype).to(
+        architecture.device)
+    residual, sizes = architecture.empty_residual(), list(architecture.sizes)
+    for step in range(ASCENT_STEPS):
+        parts = list(torch.split(heads, sizes, dim=1))
+        parts[step % 3] = torch.split(architecture.utility_gradient(heads, residual), sizes, dim=1)[step % 3]
+        heads = torch.cat([part / torch.linalg.vector_norm(part, dim=1, keepdim=True) for part in parts], 1) / 3**0.5
+    return float(architecture.utility(heads, residual).max())
+
+
+CLAIMS = (utility_maximizer, conserved_balance, learned_coefficients, diagonal_output, incremental_lower_bounds,
+          closed_form_times)

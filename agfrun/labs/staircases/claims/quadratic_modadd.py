@@ -1,0 +1,191 @@
+"""Claims about the quadratic network on modular addition (AGF paper, section 6)."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from agfrun.labs.staircases.claims.claim import Claim, Evidence, close
+from agfrun.labs.staircases.networks.quadratic_modadd.theory import lower_bounds, maximal_utilities, third_of
+
+if TYPE_CHECKING:
+    from agfrun.labs.staircases.events.event import Event
+    from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModadd
+
+# The ascent settles each start on one frequency, soon the largest with enough of them.
+STARTS_PER_FREQUENCY = 32
+FEWEST_STARTS = 64
+ASCENT_STEPS = 400
+
+
+def utility_maximizer(evidence: Evidence) -> list[Claim]:
+    """The largest utility of a unit neuron is the closed form's, on a single frequency, phases aligned.
+
+    Checked by multilinear ascent from random unit neurons: for fixed v, w the best u is proportional to
+    the gradient, and so on in turn; each start ends on one frequency.
+    """
+    architecture = cast("QuadraticModadd", evidence.architecture)
+    best, neuron = best_neuron(architecture)
+    expected = float(maximal_utilities(architecture.data).max())
+    strengths = architecture.neuron_feature_strengths(neuron[None])[0]
+    claims = [
+        close("maximal_utility", "theory", "the largest utility of a unit neuron is sqrt(2 / (27 p^3)) |x_hat|^3 of "
+              "the largest frequency (4 in place of 2 at the Nyquist frequency)", expected, best, 1e-6),
+        close("single_frequency", "theory", "the maximizer of the utility lies on one frequency",
+              1.0, float(strengths.max() / strengths.sum()), 1e-4),
+    ]
+    return claims + [_phase_claim(architecture, neuron[None], "theory",
+                                  "the maximizer's phases obey s_u + s_v = s_w + arg x_hat", 1e-3)]
+
+
+def phases_at_activation(evidence: Evidence) -> list[Claim]:
+    """A neuron that activates has the maximizer's phases, s_u + s_v = s_w + arg x_hat.
+
+    Measured on training's state nearest to each neuron's activation, on the frequency it activates for.
+    Phases align while a neuron grows, so that a lower threshold finds them less aligned.
+    """
+    architecture = cast("QuadraticModadd", evidence.architecture)
+    rows = []
+    for event in evidence.measured:
+        if event.kind == "activation" and event.neuron is not None:
+            state = evidence.training.recorder.state_near(event.time)[1]
+            rows.append(state[event.neuron])
+    if not rows:
+        return []
+    tolerance = 0.1 / min(evidence.threshold, 1.0)
+    return [_phase_claim(architecture, torch.stack(rows), "training", "neurons activate with phases s_u + s_v = s_w + "
+                         "arg x_hat on their frequency (median deviation in radians)", tolerance)]
+
+
+def conserved_balance(evidence: Evidence) -> list[Claim]:
+    """|u|^2 + |v|^2 - 2 |w|^2 of every neuron is a constant of gradient flow (homogeneity 2 and 1)."""
+    if not evidence.is_flow:
+        return []
+    start, end = _balance(evidence.initial), _balance(evidence.training.final)
+    size = float(evidence.training.final.square().sum(-1).max())
+    statement = "|u|^2 + |v|^2 - 2|w|^2 of every neuron is conserved by gradient flow"
+    return [close("conserved_balance", "training", statement, 0.0, float((end - start).abs().max()), 1e-3, size)]
+
+
+def first_activation(evidence: Evidence) -> list[Claim]:
+    """AGF gives the time of the first activation.
+
+    AGF's neuron activates at the threshold, training's may settle below it; on the way from one norm n to
+    another 1/n changes by O(1) out of 1/n_0, so that the times agree up to the order of the initial norm.
+    """
+    if not evidence.is_flow:  # gradient descent adds an error of first order in its learning rate
+        return []
+    rows = [row for row in evidence.comparison if row["kind"] == "activation"][:1]
+    tolerance = 2 * float(torch.linalg.vector_norm(evidence.initial, dim=1).max())
+    return [close("first_activation_time", "training", "the first neuron activates at AGF's time, up to twice the "
+                  "initial norm", row["time_agf"], row["time_training"], tolerance)
+            for row in rows if math.isfinite(row["time_training"])]
+
+
+def dormant_lower_bounds(evidence: Evidence) -> list[Claim]:
+    """No dormant neuron activates for a frequency before its lower bound, from the largest initial norm.
+
+    The bound is about neurons that grow from the initialization: active ones may turn to another frequency at
+    any time, and so *acquire* it sooner. It takes the norm that each neuron has at its activation.
+    """
+    data = cast("QuadraticModadd", evidence.architecture).data
+    largest = float(torch.linalg.vector_norm(evidence.initial, dim=1).max())
+    claims = []
+    for source, events in (("agf", evidence.predicted), ("training", evidence.measured)):
+        for place, feature in enumerate(evidence.architecture.feature_names):
+            first = next((e for e in events if e.kind == "activation" and e.feature == feature), None)
+            if first is not None:
+                norm = _norm_at(evidence, source, first)
+                bound = float(lower_bounds(data, largest, norm)[place])
+                claims.append(Claim(f"dormant_lower_bound_{feature}", source, _bound_statement(feature, third_of(
+                    data, place)), bound, first.time, None, first.time >= bound))
+    return claims
+
+
+def levels_of_any_order(evidence: Evidence) -> list[Claim]:
+    """With the frequencies S learned the loss is the sum of |x_hat|^2 multiplicity / (2p) over all others.
+
+    The closed-form levels of a run whose frequencies do not come in the order of their utilities, because the
+    initialization favours a weaker one. Equally strong frequencies are learned together, with no level between.
+    """
+    if evidence.theory is None or evidence.theory.undecided:
+        return []
+    data = cast("QuadraticModadd", evidence.architecture).data
+    energies = dict(zip(evidence.architecture.feature_names, data.energies.tolist(), strict=True))
+    predicted = [feature for feature, _ in evidence.theory.levels]
+    initial, claims = sum(energies.values()), []
+    for source in ("agf", "training"):
+        acquired, left = evidence.acquisitions(source), initial
+        if not evidence.complete(source):
+            acquired = acquired[:-1]  # stopped: the last frequency may be half learned
+        names = [event.feature for event in acquired]
+        if names == predicted[: len(names)] or len(set(names)) < len(names):
+            continue  # levels of the predicted order are claims of every network; a lost frequency has no level
+        for number, event in enumerate(acquired, 1):
+            left -= energies[event.feature]
+            if math.isfinite(event.loss_after):
+                claims.append(close(f"loss_level_{number}", source, f"with {' '.join(names[:number])} learned the loss "
+                                    "is that of the other frequencies", left, event.loss_after, 0.01,
+                                    max(left, 1e-2 * initial)))
+    return claims
+
+
+def _norm_at(evidence: Evidence, source: str, event: Event) -> float:
+    """Norm of an event's neuron at its time: the threshold in AGF, read off the path in training."""
+    if source == "agf" or event.neuron is None:
+        return evidence.threshold
+    path = evidence.training.trajectory
+    return float(np.interp(event.time, path.times, path.neuron_norms[:, event.neuron]))
+
+
+def _bound_statement(feature: str, third: int | None) -> str:
+    statement = f"no dormant neuron activates for frequency {feature} before the bound from the largest initial norm"
+    if third is None:
+        return statement
+    return f"{statement}, although it is three times {third} and half-learned {third} drives neurons towards it"
+
+
+def _balance(neurons: Tensor) -> Tensor:
+    inputs = 2 * neurons.shape[1] // 3
+    return neurons[:, :inputs].square().sum(1) - 2 * neurons[:, inputs:].square().sum(1)
+
+
+def best_neuron(architecture: QuadraticModadd) -> tuple[float, Tensor]:
+    """Largest utility found and the unit neuron that has it: alternating maximization over u, v, w."""
+    generator = torch.Generator(device="cpu").manual_seed(0)
+    p = architecture.data.p
+    starts = max(FEWEST_STARTS, STARTS_PER_FREQUENCY * len(architecture.feature_names))
+    neurons = torch.randn(starts, 3, p, generator=generator, dtype=architecture.dtype).to(architecture.device)
+    residual, best = architecture.empty_residual(), -math.inf
+    for step in range(ASCENT_STEPS):
+        gradient = architecture.utility_gradient(neurons.flatten(1), residual).view_as(neurons)
+        part = gradient[:, step % 3]
+        neurons[:, step % 3] = part / torch.linalg.vector_norm(part, dim=1, keepdim=True) / 3**0.5
+        if step < 2:
+            neurons /= torch.linalg.vector_norm(neurons, dim=2, keepdim=True) * 3**0.5
+        utilities = (neurons * gradient).sum((1, 2)) / 3
+        before, best = best, float(utilities.max())
+        if step > 20 and best <= before * (1 + 1e-15):
+            break
+    utilities = architecture.utility(neurons.flatten(1), residual)
+    top = int(utilities.argmax())
+    return float(utilities[top]), neurons[top].flatten()
+
+
+def _phase_claim(architecture: QuadraticModadd, neurons: Tensor, source: str, statement: str,
+                 tolerance: float) -> Claim:
+    spectra = architecture.neuron_spectra(neurons)
+    dominant = architecture.neuron_feature_strengths(neurons).argmax(-1)
+    rows = torch.arange(len(neurons), device=neurons.device)
+    u, v, w = spectra[rows, :, dominant].unbind(-1)
+    x = architecture.data.spectrum[dominant]
+    deviation = float(torch.angle(u.conj() * v.conj() * w * x).abs().median())
+    return Claim("phases_aligned", source, statement, 0.0, deviation, tolerance, deviation <= tolerance)
+
+
+CLAIMS = (utility_maximizer, phases_at_activation, conserved_balance, first_activation, dormant_lower_bounds,
+          levels_of_any_order)

@@ -1,0 +1,99 @@
+"""Claims about two-layer networks with a positively homogeneous activation."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor
+
+from agfrun.labs.staircases.claims.claim import Claim, Evidence, close
+
+if TYPE_CHECKING:
+    from agfrun.labs.staircases.networks.two_layer.network import TwoLayer
+
+CLOSED_FORM_TOLERANCE = 1e-3
+# A part of the initial loss.
+NEGLIGIBLE = 0.01
+
+
+def conserved_balance(evidence: Evidence) -> list[Claim]:
+    """|w|^2 - degree |a|^2 of every neuron is a constant of gradient flow."""
+    if not evidence.is_flow:
+        return []
+    architecture = cast("TwoLayer", evidence.architecture)
+
+    def balance(neurons: Tensor) -> Tensor:
+        weights, outputs = architecture.split(neurons)
+        return weights.square().sum(-1) - architecture.activation.degree * outputs.square().sum(-1)
+
+    drift = float((balance(evidence.training.final) - balance(evidence.initial)).abs().max())
+    size = float(evidence.training.final.square().sum(-1).max())
+    factor = "" if architecture.activation.degree == 1 else f"{architecture.activation.degree} "
+    return [close("conserved_balance", "training", f"|w|^2 - {factor}|a|^2 of every neuron is conserved by gradient "
+                  "flow", 0.0, drift, 1e-3, size)]
+
+
+def first_activation_bound(evidence: Evidence) -> list[Claim]:
+    """No neuron of AGF activates before the largest utility that the data's moments allow would let it."""
+    architecture = cast("TwoLayer", evidence.architecture)
+    ahead, first = _utility_ahead(evidence), _first_activation(evidence, "agf")
+    if first is None or ahead is None:
+        return []
+    largest = architecture.utility_bound(architecture.empty_residual())
+    bound = ahead / (architecture.homogeneity_degree * largest)
+    return [Claim("first_activation_bound", "agf", "no neuron activates before the bound from the largest initial norm "
+                  "and the second moments of the data", bound, first, None, first >= bound)]
+
+
+def first_activation_time(evidence: Evidence) -> list[Claim]:
+    """AGF gives the time of the first activation.
+
+    Up to it neurons are blind to one another but for the last stretch, in which the accumulated utility is O(1), or the
+    logarithm of how many neurons share the feature; relative to all that a neuron has to accumulate this vanishes
+    with the initialization.
+    """
+    predicted, measured = _first_activation(evidence, "agf"), _first_activation(evidence, "training")
+    ahead = _utility_ahead(evidence)
+    if not evidence.is_flow or predicted is None or measured is None or ahead is None:
+        return []
+    tolerance = (2 + math.log(evidence.architecture.width)) / ahead
+    return [close("first_activation_time", "training", "the first neuron activates at AGF's time, up to "
+                  "(2 + log width) over the utility it has to accumulate", predicted, measured, tolerance)]
+
+
+def closed_form_on_orthogonal_inputs(evidence: Evidence) -> list[Claim]:
+    """The general engine of AGF agrees with the solution that is exact sample by sample, as far as it went."""
+    if evidence.theory is None or evidence.prediction.cost_phase != "instantaneous":
+        return []
+    expected = evidence.theory.events
+    rounds = evidence.prediction.rounds
+    # What a cost phase leaves undone may activate a neuron in the end, to next to no effect.
+    last = expected[-1].loss_after if expected else evidence.theory.initial_loss
+    if any(stage.loss < last - NEGLIGIBLE * evidence.theory.initial_loss for stage in rounds[len(expected) :]):
+        statement = "AGF has no more activations with an effect than the exact solution on orthogonal inputs"
+        return [Claim("exact_rounds", "agf", statement, len(expected), len(rounds), None, False)]
+    return [close(f"exact_time_{number}", "agf", f"activation {number} of AGF is at the time of the exact solution on "
+                  "orthogonal inputs", event.time, stage.time, CLOSED_FORM_TOLERANCE)
+            for number, (event, stage) in enumerate(zip(expected, rounds, strict=False), 1)]
+
+
+def _utility_ahead(evidence: Evidence) -> float | None:
+    """Accumulated utility between the largest initial norm and the threshold; None where that is not a number.
+
+    So it is for neurons that start at the threshold or above, and for such as are too small for floats.
+    """
+    from agfrun.labs.staircases.agf.alternation import threshold_distance
+
+    log_norms = torch.linalg.vector_norm(evidence.initial, dim=1).log()
+    ahead = threshold_distance(log_norms.max(), evidence.threshold, evidence.architecture.homogeneity_degree)
+    return float(ahead) if 0 < float(ahead) < math.inf else None
+
+
+def _first_activation(evidence: Evidence, source: str) -> float | None:
+    events = evidence.predicted if source == "agf" else evidence.measured
+    return min((event.time for event in events if event.kind == "activation"), default=None)
+
+
+CLAIMS = (conserved_balance, first_activation_bound, first_activation_time, closed_form_on_orthogonal_inputs)

@@ -1,0 +1,1 @@
+"""Training: gradient flow and gradient descent of one network."""

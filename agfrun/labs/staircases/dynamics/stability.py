@@ -1,0 +1,72 @@
+"""The largest learning rate at which gradient descent is stable, from the curvature of the loss.
+
+On a quadratic loss of curvature lambda, heavy-ball gradient descent comes nearer to the minimum if and only if
+rate * lambda < 2 (1 + momentum) (B. T. Polyak, "Some methods of speeding up the convergence of iteration
+methods", USSR Comput. Math. Math. Phys. 4 (1964) 1-17). Near a minimum of a network lambda is the largest eigenvalue of
+the Hessian.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from agfrun.labs.staircases.dynamics.trajectory import FloatArray
+from agfrun.labs.staircases.networks.base import Architecture
+
+# Up to so many unknowns the whole Hessian is made; beyond, its largest eigenvalue alone is sought.
+LARGEST_EXACT = 1000
+RELATIVE_SHIFT = 1e-6
+
+
+def sharpness(architecture: Architecture, neurons: Tensor) -> float:
+    """Largest eigenvalue of the Hessian of the paper loss at `neurons` (H, D); NaN where it is not finite."""
+    if neurons.numel() > LARGEST_EXACT:
+        return _sharpness_by_lanczos(architecture, neurons)
+    hessian = architecture.hessian(neurons)
+    if not bool(torch.isfinite(hessian).all()):
+        return math.nan
+    return float(torch.linalg.eigvalsh(hessian)[-1])
+
+
+def largest_stable_rate(architecture: Architecture, states: Iterable[Tensor], momentum: float,
+                        loss_factor: float) -> float | None:
+    """The learning rate above which gradient descent leaves the sharpest of some states, or None if none is curved.
+
+    Args:
+        states: neurons (H, D) where training comes by, or is to end.
+        momentum: of the optimizer.
+        loss_factor: loss that it descends over the paper's, see `staircases.dynamics.clock`.
+    """
+    curvatures = [sharpness(architecture, state) for state in states if bool(torch.isfinite(state).all())]
+    largest = max((curvature for curvature in curvatures if math.isfinite(curvature)), default=0.0)
+    return 2 * (1 + momentum) / (loss_factor * largest) if largest > 0 else None
+
+
+def _sharpness_by_lanczos(architecture: Architecture, neurons: Tensor) -> float:
+    """By differences of gradients, with SciPy's Lanczos iteration."""
+    from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
+
+    gradient = architecture.loss_and_gradient(neurons)[1]
+    size = RELATIVE_SHIFT * max(float(torch.linalg.vector_norm(neurons)), 1.0)
+    if not bool(torch.isfinite(gradient).all()):
+        return math.nan
+
+    def curved(direction: FloatArray) -> FloatArray:
+        unit = torch.as_tensor(direction).to(neurons).view_as(neurons)
+        unit = unit * (size / torch.linalg.vector_norm(unit))
+        ahead, behind = (architecture.loss_and_gradient(neurons + sign * unit)[1] for sign in (1, -1))
+        change = (ahead - behind) * (float(np.linalg.norm(direction)) / (2 * size))
+        return np.asarray(change.reshape(-1).double().cpu().numpy())
+
+    count = neurons.numel()
+    operator = LinearOperator((count, count), matvec=curved, dtype=np.float64)
+    try:
+        found = eigsh(operator, k=1, which="LA", tol=1e-3, v0=np.ones(count), return_eigenvectors=False)
+    except ArpackError:
+        return math.nan
+    return float(found[0])

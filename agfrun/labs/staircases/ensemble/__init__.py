@@ -1,0 +1,1 @@
+"""Training of many networks as one tensor program."""

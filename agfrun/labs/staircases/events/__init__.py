@@ -1,0 +1,1 @@
+"""Events of a path: activations, acquisitions, collapses, and its plateaus."""

@@ -1,0 +1,1 @@
+"""The networks: each family in a folder with its data, coordinates and theory."""

@@ -1,0 +1,1 @@
+"""Diagonal linear networks on regression data."""

@@ -1,0 +1,1 @@
+"""Fully connected linear networks on linear maps."""

@@ -1,0 +1,1 @@
+"""Linear attention on in-context regression."""

@@ -1,0 +1,241 @@
+"""Two-layer network with quadratic activation on modular addition (AGF paper, section 6).
+
+f(a, b) = sum_i (<u_i, a.x> + <v_i, b.x>)^2 w_i with u_i, v_i, w_i in R^p. Features are the template's
+frequencies; a feature's size is the Fourier amplitude of the output, averaged over all pairs (a, b)
+after shifting each output back by a + b.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from agfrun.labs.staircases.arrays import Array, as_tensor, native
+from agfrun.labs.staircases.claims.quadratic_modadd import CLAIMS
+from agfrun.labs.staircases.dynamics.coordinates import FlowCoordinates
+from agfrun.labs.staircases.ensemble.flow import EnsembleFlow
+from agfrun.labs.staircases.networks.base import Architecture
+from agfrun.labs.staircases.networks.quadratic_modadd.coordinates import TemplateCoordinates, expanded, reduced
+from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAddition
+from agfrun.labs.staircases.networks.quadratic_modadd.ensemble import TemplateEnsemble
+from agfrun.labs.staircases.networks.quadratic_modadd.loss import Moments, QuadraticLoss
+from agfrun.labs.staircases.networks.quadratic_modadd.output import OutputLoss, OutputResidual
+from agfrun.labs.staircases.networks.quadratic_modadd.theory import modular_addition_theory
+from agfrun.labs.staircases.networks.quadratic_modadd.utility import QuadraticUtility
+from agfrun.labs.staircases.networks.theory import Theory
+from agfrun.labs.staircases.wording import Wording
+from agfrun.study.checks import require
+from agfrun.study.registry import register_model
+from agfrun.study.schema import ModelConfig
+
+# Multiplications that cost no more than the calls that make them.
+CHEAP = 500_000
+
+
+@register_model
+@dataclass
+class QuadraticModaddConfig(ModelConfig):
+    """Two-layer network with quadratic activation on modular addition (AGF paper, section 6)."""
+
+    name: str = "quadratic_modadd"
+    loss_normalization: str = "mean_over_outputs"
+    width: int = 18
+
+    data_type: ClassVar[type] = ModularAddition
+    initializations: ClassVar[tuple[str, ...]] = ("gaussian", "balanced")
+
+    def check(self) -> None:
+        """See `ModelConfig.check`."""
+        require("model.width", self.width, self.width >= 1, "an integer of at least 1")
+
+    def neurons_shape(self, data: ModularAddition) -> tuple[int, int]:
+        """See `ModelConfig.neurons_shape`."""
+        return self.width, 3 * data.p
+
+    def build(self, data: ModularAddition) -> QuadraticModadd:
+        """See `ModelConfig.build`."""
+        return QuadraticModadd(data, self.width)
+
+
+class QuadraticModadd(Architecture):
+    """Quadratic network on modular addition, neurons theta = (u, v, w) with D = 3p."""
+
+    name = "quadratic_modadd"
+    homogeneity_degree = 3
+    wording = Wording("frequency", "output amplitude")
+    claims = CLAIMS
+
+    def __init__(self, data: ModularAddition, width: int) -> None:
+        self.data = data
+        self.width = width
+        self.neuron_dimension = 3 * data.p
+        self.output_dimension = data.p
+        self.feature_names = tuple(str(k) for k in data.frequencies)
+        inputs, output = (2 * data.p) ** -0.5, data.p**-0.5
+        self.parameter_blocks = ((data.p, inputs), (data.p, inputs), (data.p, output))
+        self.device = data.template.device
+        self.dtype = data.template.dtype
+        self.circulant = _circulant(data.template)
+        self.basis = _frequency_basis(data)
+        self.cosines, self.sines = _waves(data)
+        self.moments_loss = QuadraticLoss(self.circulant, self.circulant, 0.5 * float(data.template.square().sum()))
+        self.output_loss = self.loss_through_output(width, self.circulant)
+
+    def residual(self, neurons: Tensor, index: Tensor | None = None) -> Moments | OutputResidual:
+        """What the neurons leave of the target, in whichever of the two exact forms is cheaper here."""
+        if self.output_loss is None:
+            return self.moments_loss.moments(neurons)
+        return self.output_loss.residual(self._reduced(neurons))
+
+    def loss(self, residual: Moments | OutputResidual) -> Tensor:
+        """Paper loss, a scalar."""
+        return self.moments_loss.loss(residual) if isinstance(residual, Moments) else as_tensor(residual.loss)
+
+    def utility_gradient(
+        self, neurons: Tensor, residual: Moments | OutputResidual, index: Tensor | None = None
+    ) -> Tensor:
+        """Gradient of the utilities, (K, D)."""
+        if isinstance(residual, Moments):
+            return self.moments_loss.utility_gradient(self.moments_loss.moments(neurons), residual)[0]
+        assert self.output_loss is not None
+        return self._expanded(self.output_loss.utility_gradient(self._reduced(neurons), residual.slope))
+
+    def loss_and_gradient(self, neurons: Tensor, index: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Loss and gradient in one pass."""
+        if self.output_loss is None:
+            return self.moments_loss.loss_and_gradient(neurons)
+        loss, gradient = self.output_loss.loss_and_utility_gradient(self._reduced(neurons))
+        return as_tensor(loss), -self._expanded(gradient)
+
+    def hessian(self, neurons: Tensor, index: Tensor | None = None) -> Tensor:
+        """Exact Hessian from the moments."""
+        return self.moments_loss.hessian(neurons)
+
+    def initialize(self, kind: str, scale: float, generator: torch.Generator) -> Tensor:
+        """Gaussian, or `balanced`: u, v, w share one random amplitude spectrum, with random phases."""
+        if kind != "balanced":
+            return super().initialize(kind, scale, generator)
+        p = self.data.p
+        spectrum = torch.fft.rfft(torch.randn(self.width, 1, p, generator=generator, dtype=self.dtype)).abs()
+        angles = 2 * torch.pi * torch.rand(self.width, 3, spectrum.shape[-1], generator=generator, dtype=self.dtype)
+        real = [0, p // 2] if p % 2 == 0 else [0]
+        angles[..., real] = torch.pi * (angles[..., real] > torch.pi).to(angles)
+        parts: Tensor = torch.fft.irfft(torch.polar(spectrum.expand_as(angles).contiguous(), angles), n=p)
+        parts *= (2 / 3) ** 0.5 * scale / torch.linalg.vector_norm(parts, dim=-1, keepdim=True)
+        return parts.flatten(1).to(self.device)
+
+    def theory(
+        self, initial: Tensor, log_init_scale: float, threshold: float, log_scale: float = 0.0
+    ) -> Theory:
+        """Order, levels, bounds and three-wave times."""
+        return modular_addition_theory(self.data, self.neuron_spectra(initial), initial, threshold)
+
+    def data_arrays(self) -> dict[str, Tensor]:
+        """The template, (p,)."""
+        return {"template": self.data.template}
+
+    def neuron_spectra(self, neurons: Tensor) -> Tensor:
+        """Fourier coefficients of u, v, w at the features' frequencies, (..., D) to (..., 3, F)."""
+        parts = neurons.reshape(*neurons.shape[:-1], 3, self.data.p)
+        # A few frequencies of a long vector are cheaper than its whole transform, above all for a prime p.
+        return torch.complex(parts @ self.cosines, -(parts @ self.sines))
+
+    def features(self, neurons: Tensor) -> Tensor:
+        """Amplitude of the output at each frequency, (..., H, D) to (..., F); |x_hat_k| once learned.
+
+        Shift each output back by a + b, average over all pairs, and project the Fourier coefficient on
+        the template's phase: (2 |x_hat| / p^2) Re sum_i conj(u_hat v_hat) w_hat x_hat. Signed and
+        trilinear, so that it is blind to output that does not depend on a + b.
+        """
+        u, v, w = self.neuron_spectra(neurons).unbind(-2)
+        scale = (2 / self.data.p**2) * self.data.spectrum * self.data.spectrum.abs()
+        return (u.conj() * v.conj() * w * scale).sum(-2).real
+
+    def neuron_feature_strengths(self, neurons: Tensor) -> Tensor:
+        """Geometric mean of |u_hat|, |v_hat|, |w_hat| times |x_hat|, (..., H, F)."""
+        spectra = self.neuron_spectra(neurons).abs()
+        return spectra.prod(-2).pow(1 / 3) * self.data.spectrum.abs()
+
+    def outputs(self, neurons: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        """Network outputs f(a, b), shape (N, p), for shifts a and b (N,)."""
+        responses = self.moments_loss.moments(neurons).responses
+        hidden = (responses[0][:, a] + responses[1][:, b]).square()
+        return hidden.T @ neurons[:, 2 * self.data.p :]
+
+    def targets(self, a: Tensor, b: Tensor) -> Tensor:
+        """Targets (a+b).x, shape (N, p)."""
+        position = torch.arange(self.data.p, device=self.device)
+        return self.data.template[(position[None, :] - (a + b)[:, None]) % self.data.p]
+
+    def sampled_gradient(self, neurons: Tensor, batch_size: int, generator: torch.Generator) -> Tensor:
+        """Gradient over `batch_size` random pairs (a, b)."""
+        p = self.data.p
+        a, b = torch.randint(p, (2, batch_size), generator=generator, device=generator.device).to(self.device)
+        output = neurons[:, 2 * p :]
+        responses = self.moments_loss.moments(neurons).responses
+        hidden = responses[0][:, a] + responses[1][:, b]
+        error = (hidden.square().T @ output - self.targets(a, b)) / batch_size
+        back = 2 * hidden * (output @ error.T)
+        return torch.cat([back @ self.circulant[:, a].T, back @ self.circulant[:, b].T,
+                          hidden.square() @ error], dim=1)
+
+    def flow_coordinates(
+        self, neurons: Tensor, index: Tensor | None = None, log_scale: float = 0.0
+    ) -> FlowCoordinates:
+        """Coordinates without the directions that nothing excites."""
+        return TemplateCoordinates(self, neurons)
+
+    def frozen_utility(self, sources: Tensor) -> QuadraticUtility:
+        """See `Architecture.frozen_utility`."""
+        return QuadraticUtility(self, sources)
+
+    def ensemble_flow(self, neurons: Tensor, log_scale: float = 0.0) -> EnsembleFlow | None:
+        """See `Architecture.ensemble_flow`; None where the loss goes by pairs of neurons."""
+        members = [TemplateCoordinates(self, member) for member in neurons]
+        return None if members[0].output_loss is None else TemplateEnsemble(members)
+
+    def loss_through_output(self, count: int, output_map: Tensor) -> OutputLoss | None:
+        """The loss through the output, where that is the cheaper form for `count` neurons; else None.
+
+        Args:
+            output_map: as for `OutputLoss`.
+        """
+        p, size = self.data.p, output_map.shape[0]
+        through_output = OutputLoss.multiplications(self.basis.shape[1], size, count)
+        # For few neurons both cost the calls they are made of, and those through the output are fewer.
+        if through_output > max(count**2 * (8 * p + 2 * size), CHEAP):
+            return None
+        return OutputLoss(self.basis.T @ self.circulant, output_map)
+
+    def _reduced(self, neurons: Tensor) -> Array:
+        """Neurons (K, 3p) with u and v in the basis of the template's frequencies, (K, 2r + p), native."""
+        return native(reduced(neurons, self.basis, None))
+
+    def _expanded(self, coordinates: Array) -> Tensor:
+        """The inverse of `_reduced` on the span of the template's frequencies."""
+        return expanded(as_tensor(coordinates), self.basis, None)
+
+
+def _circulant(template: Tensor) -> Tensor:
+    """Matrix (p, p) with entry [j, s] = x_(j - s): column s is the template shifted by s."""
+    position = torch.arange(template.shape[0], device=template.device)
+    return template[(position[:, None] - position[None, :]) % template.shape[0]]
+
+
+def _waves(data: ModularAddition) -> tuple[Tensor, Tensor]:
+    """cos(2 pi j k / p) and sin(2 pi j k / p) at the template's frequencies k, (p, F) each."""
+    position = torch.arange(data.p, device=data.template.device)
+    frequencies = torch.tensor(data.frequencies, device=data.template.device)
+    turns = (position[:, None] * frequencies[None, :]) % data.p
+    angles = turns.to(data.template.dtype) * (2 * torch.pi / data.p)
+    return torch.cos(angles), torch.sin(angles)
+
+
+def _frequency_basis(data: ModularAddition) -> Tensor:
+    """Orthonormal cosines and sines at the template's frequencies, shape (p, rank)."""
+    cosines, sines = _waves(data)
+    twice = data.multiplicities == 2
+    return torch.cat([cosines * (data.multiplicities / data.p).sqrt(), sines[:, twice] * (2 / data.p) ** 0.5], dim=1)

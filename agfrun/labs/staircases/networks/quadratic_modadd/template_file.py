@@ -1,0 +1,50 @@
+"""A template of the user's own from a `.npy` or `.csv` file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from agfrun.labs.staircases.networks.array_files import read_npy
+from agfrun.study.checks import LARGEST_DATUM, ORDINARY, require
+from agfrun.study.errors import ConfigError
+
+SUFFIXES = (".npy", ".csv")
+
+
+def read_template(key: str, name: str) -> np.ndarray:
+    """The finite numbers of a file, in order; at least two, and not all of them equal.
+
+    `.npy`: one array of real numbers. `.csv`: numbers separated by commas, spaces or lines, no header.
+
+    Args:
+        key: configuration key that names the file, for errors.
+        name: path, relative to the current working directory.
+
+    Raises:
+        ConfigError: there is no such file, or it holds something else.
+    """
+    path = Path(name).expanduser()
+    try:
+        values = read_npy(path) if path.suffix == ".npy" else _read_csv(key, name, path)
+    except OSError as error:
+        raise ConfigError(key, name, f"it cannot be read: {error.strerror or error}") from None
+    except (ValueError, EOFError) as error:
+        raise ConfigError(key, name, f"it cannot be read: {' '.join(str(error).split())}") from None
+    require(key, name, values.dtype.kind in "fiu", "a file of real numbers")
+    require(key, name, values.size == max(values.shape, default=0) and values.size >= 2,
+            f"a file with one row of at least two numbers, not shape {values.shape}")
+    template = values.reshape(-1).astype(np.float64)
+    require(key, name, bool((np.abs(template) <= LARGEST_DATUM).all()), f"a file of numbers {ORDINARY}")
+    spread = float(np.ptp(template))
+    require(key, name, spread > 1e-12 * float(np.abs(template).max()), "a file whose numbers are not all equal")
+    return template
+
+
+def _read_csv(key: str, name: str, path: Path) -> np.ndarray:
+    words = path.read_text(encoding="utf-8-sig").replace(",", " ").split()
+    try:
+        return np.array([float(word) for word in words])
+    except ValueError:
+        raise ConfigError(key, name, "must be a file of numbers separated by commas, without a header") from None

@@ -1,0 +1,49 @@
+"""What closed forms say about a run; every architecture fills in what it has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from agfrun.labs.staircases.dynamics.trajectory import Trajectory
+from agfrun.labs.staircases.events.event import Event
+
+
+@dataclass(frozen=True)
+class Theory:
+    """Closed-form predictions.
+
+    Attributes:
+        description: one sentence on where they come from and what time they assume.
+        levels: loss at the plateau after each feature, in the predicted order: (feature, level).
+        undecided: why theory leaves the order of features open, in one sentence; empty if it decides it.
+        events: predicted events with times, in order; empty if there are no closed-form times.
+        lower_bounds: for a feature, a time before which it cannot be acquired.
+        initial_loss: loss of the empty network.
+    """
+
+    description: str
+    levels: tuple[tuple[str, float], ...]
+    undecided: str
+    events: tuple[Event, ...]
+    lower_bounds: dict[str, float]
+    initial_loss: float
+
+    def trajectory(self, feature_names: tuple[str, ...], end: float) -> Trajectory | None:
+        """The staircase as rows (two at each drop), up to time `end`; None without times."""
+        drops = [event for event in self.events if event.kind == "activation"]
+        if not drops:
+            return None
+        times, loss = [0.0], [self.initial_loss]
+        for event in drops:
+            times += [event.time, event.time]
+            loss += [loss[-1], event.loss_after]
+        times.append(max(end, times[-1]))
+        loss.append(loss[-1])
+        rows = len(times)
+        return Trajectory(
+            "theory", np.array(times), np.array(loss), feature_names, np.full((rows, len(feature_names)), np.nan),
+            np.zeros((rows, 0)), np.zeros((rows, 0)), np.zeros((rows, 0), dtype=np.int64),
+            np.zeros((rows, 0), dtype=bool),
+        )

@@ -1,0 +1,1 @@
+"""Two-layer networks with an activation, on samples."""

@@ -1,0 +1,1 @@
+"""The AGF paper: its claims and its figures."""

@@ -1,0 +1,133 @@
+"""The staircases of many members: training beside AGF, one row for each initialization scale."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from agfrun.labs.staircases.report.figures.context import TIME_LABEL, of_source, set_log_axis
+from agfrun.report.figures.colours import sequential_colours
+from agfrun.report.figures.style import OKABE_ITO, TEXT_WIDTH, new_figure, settle, styled
+
+FloatArray = npt.NDArray[np.float64]
+
+_GRID = 800
+_BAND = (10, 90)
+_SMALLEST_LOSS = 1e-4
+_MOST_LINES = 100
+_ROW_HEIGHT = 1.55
+_SOURCES = (("training", "training"), ("agf", "AGF"))
+
+
+@styled()
+def plot_staircases(members: pd.DataFrame, loss: pd.DataFrame, homogeneity_degree: int | None) -> Figure:
+    """Draw every member's loss over time, training on the left and AGF on the right, a row for each scale.
+
+    Thin lines are members, the line is their median at equal times and the band reaches from the 10th to the
+    90th percentile; the median of AGF lies over training too. Several scales share one time axis, in units of
+    the time that a neuron takes to grow from its scale: log(1 / scale) at degree 2, scale^(2 - degree) beyond.
+
+    Args:
+        members: the table `members.csv`.
+        loss: the table `loss.csv` with its members.
+        homogeneity_degree: degree of one neuron in its parameters; None leaves time as it is.
+    """
+    logs = sorted(members["log10_init_scale"].unique(), reverse=True)
+    shares = _in_units(members, loss, homogeneity_degree if len(logs) > 1 else None)
+    figure = new_figure(TEXT_WIDTH, 0.75 + _ROW_HEIGHT * max(len(logs), 1.3))
+    panels = figure.subplots(max(len(logs), 1), 2, sharex=True, sharey=True, squeeze=False)
+    horizontal, vertical = _limits(shares)
+    grid = np.geomspace(*horizontal, _GRID)
+    colours = sequential_colours(len(logs)) if len(logs) > 1 else OKABE_ITO[: len(logs)]
+    for row, log, colour in zip(panels, logs, colours, strict=True):
+        own = shares[shares["log10_init_scale"] == log]
+        curves = {source: on_grid(of_source(own, source), grid) for source, _ in _SOURCES}
+        for axes, (source, _) in zip(row, _SOURCES, strict=True):
+            _draw(axes, grid, curves[source], colour if source == "training" else "black", source)
+            set_log_axis(axes, "x", horizontal)
+            set_log_axis(axes, "y", vertical)
+        if len(curves["agf"]):
+            row[0].plot(grid, np.median(curves["agf"], axis=0), color="black", linewidth=0.9, linestyle=(0, (4, 1.6)),
+                        gid="agf:median")
+        row[0].set_ylabel("loss / initial loss")
+        row[1].text(0.98, 0.95, _scale_label(log, own["member"].nunique()), transform=row[1].transAxes, ha="right",
+                    va="top")
+    for axes, (_, name) in zip(panels[0], _SOURCES, strict=True):
+        axes.set_title(name)
+    for axes in panels[-1]:
+        axes.set_xlabel(_time_label(homogeneity_degree if len(logs) > 1 else None))
+    _add_legend(figure)
+    settle(figure)
+    return figure
+
+
+def on_grid(loss: pd.DataFrame, grid: FloatArray) -> FloatArray:
+    """Loss of each member at common times, (members, T); one that has ended stays where it is."""
+    return np.array([np.interp(grid, curve["time"], curve["share"]) for _, curve in loss.groupby("member")])
+
+
+def time_unit(log10_scale: FloatArray, homogeneity_degree: int | None) -> FloatArray:
+    """The time in which a neuron of the scale grows, up to a factor that is the same for all scales."""
+    if homogeneity_degree is None:
+        return np.ones_like(log10_scale)
+    if homogeneity_degree == 2:
+        return np.asarray(-log10_scale * np.log(10))
+    return np.asarray(10 ** (log10_scale * (2 - homogeneity_degree)))
+
+
+def _in_units(members: pd.DataFrame, loss: pd.DataFrame, degree: int | None) -> pd.DataFrame:
+    """The losses of training and AGF as parts of the initial loss, over time in units."""
+    shown = loss[loss["source"] != "theory"].merge(members[["member", "log10_init_scale"]], on="member")
+    shown["time"] /= time_unit(shown["log10_init_scale"].to_numpy(dtype=float), degree)
+    shown["share"] = shown["loss"] / shown.groupby(["member", "source"])["loss"].transform("first")
+    return shown[np.isfinite(shown["share"])]
+
+
+def _limits(shares: pd.DataFrame) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Time from a little before the first drop to the last end; loss down to where it is learned."""
+    trained = of_source(shares, "training")
+    trained = trained if len(trained) else shares
+    end = float(trained["time"].max()) if len(trained) else 1.0
+    fallen = shares[(shares["share"] < 0.95) & (shares["time"] > 0)]
+    first = float(fallen["time"].min()) if len(fallen) else end
+    positive = shares["share"][shares["share"] > 0]
+    floor = max(_SMALLEST_LOSS, float(positive.min()) / 2) if len(positive) else _SMALLEST_LOSS
+    end = end if end > 0 else 1.0
+    return (min(first / 2, end / 10), end), (min(floor, 0.5), 1.6)
+
+
+def _draw(axes: Axes, grid: FloatArray, curves: FloatArray, colour: str, source: str) -> None:
+    if not len(curves):
+        return
+    for curve in curves[:_MOST_LINES]:
+        axes.plot(grid, curve, color=colour, linewidth=0.4, alpha=max(0.12, min(0.6, 4 / len(curves))))
+    if len(curves) > 1:
+        low, high = np.percentile(curves, _BAND, axis=0)
+        axes.fill_between(grid, low, high, color=colour, alpha=0.18, linewidth=0)
+    axes.plot(grid, np.median(curves, axis=0), color=colour, linewidth=1.4, gid=f"{source}:median")
+
+
+def _scale_label(log10_scale: float, members: int) -> str:
+    scale = f"{10**log10_scale:.3g}" if log10_scale > -300 else f"1e{log10_scale:g}"
+    return f"initialization scale {scale}, {members} member{'s' if members > 1 else ''}"
+
+
+def _time_label(degree: int | None) -> str:
+    if degree is None:
+        return TIME_LABEL
+    if degree == 2:
+        return f"{TIME_LABEL} / log(1 / scale)"
+    return f"{TIME_LABEL} x scale" + (f"$^{degree - 2}$" if degree > 3 else "")
+
+
+def _add_legend(figure: Figure) -> None:
+    figure.legend(
+        [Line2D([], [], color="0.3", linewidth=0.4), Line2D([], [], color="0.3", linewidth=1.4),
+         Patch(color="0.3", alpha=0.18, linewidth=0), Line2D([], [], color="black", linewidth=0.9,
+                                                             linestyle=(0, (4, 1.6)))],
+        ["members", "median", f"{_BAND[0]}-{_BAND[1]}%", "median of AGF"], loc="outside upper left", ncols=4)

@@ -1,0 +1,106 @@
+"""The charts of a page of several runs: staircases over one another, measured against predicted times."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import cycle
+
+import numpy as np
+import pandas as pd
+
+from agfrun.files.saved_run import SavedRun, config_value
+from agfrun.labs.staircases.report.figures.context import of_source
+from agfrun.labs.staircases.report.figures.staircase import loss_limits, theory_levels
+from agfrun.labs.staircases.report.figures.staircases import time_unit
+from agfrun.labs.staircases.report.html import specs
+from agfrun.labs.staircases.report.html.run_charts import context_of, feature_name, thinned_curve
+from agfrun.labs.staircases.report.html.run_page import ReportedRun
+from agfrun.report.figures.style import OKABE_ITO
+from agfrun.report.html.chart import Chart, Toggle
+from agfrun.report.html.columns import columns
+
+# Points of all staircases together: about 300 kB in the page.
+_ALL_POINTS = 8000
+_MOST_POINTS = 400
+_MOST_TOGGLES = 24
+
+NamedRun = tuple[str, ReportedRun]
+
+
+def several_charts(runs: Sequence[NamedRun]) -> list[Chart]:
+    """The charts, without those that have nothing to show."""
+    if not runs:
+        return []
+    colours = [colour for _, colour in zip(runs, cycle(OKABE_ITO), strict=False)]
+    charts = [_staircases(runs, colours)]
+    scatter = _scatter(runs, colours)
+    return [*charts, scatter] if scatter else charts
+
+
+def _staircases(runs: Sequence[NamedRun], colours: Sequence[str]) -> Chart:
+    switched = len(runs) <= _MOST_TOGGLES
+    parameters = [f"run_{place}" if switched else "run_0" for place in range(len(runs))]
+    most = max(60, min(_MOST_POINTS, _ALL_POINTS // (2 * len(runs))))
+    parts = [_curves(name, run.saved, parameter, colour, most)
+             for (name, run), parameter, colour in zip(runs, parameters, colours, strict=True)]
+    curves = pd.concat(parts, ignore_index=True)
+    units = [accelerated_unit(run) for _, run in runs]
+    clock = all(math.isfinite(unit) and unit > 0 for unit in units) and len(set(units)) > 1
+    scale = np.repeat(units, [len(part) for part in parts])
+    curves = curves.assign(scaled_time=curves["own_time"] / scale if clock else curves["own_time"])
+    toggles = [Toggle(parameter, name, "solid", colour)
+               for parameter, (name, _), colour in zip(parameters, runs, colours, strict=True)] if switched else []
+    choices = {"clock": [("as it is", "own"), ("in units of the growth from the initialization scale", "scaled")]}
+    return Chart("staircases", "Staircases: training solid, AGF dashed",
+                 "Loss over gradient-flow time of all runs, both logarithmic; training solid and AGF dashed in the "
+                 "colour of the run.", specs.overlaid(list(dict.fromkeys(parameters)), clock),
+                 {"curves": columns(curves)}, toggles, ("time", "loss"), choices if clock else {})
+
+
+def _curves(name: str, saved: SavedRun, parameter: str, colour: str, most: int) -> pd.DataFrame:
+    context = context_of(saved)
+    low, _ = loss_limits(saved.loss, theory_levels(saved.loss, saved.events))
+    parts = []
+    for source in ("training", "agf"):
+        curve = thinned_curve(of_source(saved.loss, source), of_source(saved.events, source), most)
+        curve = curve[(curve["time"] >= context.time_limits[0]) & (curve["time"] <= context.time_limits[1])]
+        parts.append(pd.DataFrame({"run": name, "source": source, "shown": parameter, "own_time": curve["time"],
+                                   "loss": np.maximum(curve["loss"], low), "colour": colour}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def accelerated_unit(run: ReportedRun) -> float:
+    """The time in which a neuron grows from the run's initialization scale, up to a common factor.
+
+    That is log(1 / scale) at homogeneity degree 2 and scale^(2 - degree) beyond; NaN where it is not known.
+    """
+    exponent = config_value(run.config, "init", "log10_scale", None)
+    scale = config_value(run.config, "init", "scale", None)
+    degree = run.saved.homogeneity_degree
+    if degree is None or not isinstance(scale if exponent is None else exponent, int | float):
+        return math.nan
+    if exponent is None and not scale > 0:
+        return math.nan
+    with np.errstate(over="ignore"):
+        return float(time_unit(np.array(math.log10(scale) if exponent is None else float(exponent)), degree))
+
+
+def _scatter(runs: Sequence[NamedRun], colours: Sequence[str]) -> Chart | None:
+    parts = []
+    for (name, run), colour in zip(runs, colours, strict=True):
+        table, context = run.saved.comparison, context_of(run.saved)
+        rows = table[(table["kind"] == "acquisition") & (table["time_agf"] > 0) & (table["time_training"] > 0)]
+        rows = rows[np.isfinite(rows["time_agf"]) & np.isfinite(rows["time_training"])]
+        parts.append(pd.DataFrame({
+            "run": name, "feature": [feature_name(context, label) for label in rows["feature"]],
+            "predicted": rows["time_agf"], "measured": rows["time_training"], "ratio": rows["time_ratio"],
+            "colour": colour}))
+    times = pd.concat(parts, ignore_index=True)
+    if not len(times):
+        return None
+    both = times[["predicted", "measured"]].to_numpy(dtype=float)
+    return Chart("times", "Drop times: measured against predicted",
+                 "A point for each acquisition of each run in the colour of the run; on the dotted diagonal the "
+                 "prediction is exact.", specs.scatter((float(both.min()) / 1.5, float(both.max()) * 1.5)),
+                 {"times": columns(times)}, (), ("predicted", "measured"))

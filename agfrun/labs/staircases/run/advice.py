@@ -1,0 +1,62 @@
+"""What to try where training did not end as it should, from what is known of the network and its prediction."""
+
+from __future__ import annotations
+
+import math
+
+from agfrun.labs.staircases.agf.prediction import Prediction
+from agfrun.labs.staircases.dynamics.clock import loss_factor
+from agfrun.labs.staircases.dynamics.result import TrainingResult
+from agfrun.labs.staircases.dynamics.stability import largest_stable_rate
+from agfrun.labs.staircases.networks.base import Architecture
+from agfrun.study.schema import GradientDescentConfig, RunConfig, TrainConfig
+
+
+def with_advice(config: RunConfig, architecture: Architecture, prediction: Prediction,
+                training: TrainingResult, learned: bool) -> str:
+    """The reason why training ended, and what to try if that is no good end.
+
+    Args:
+        learned: whether training has learned any feature.
+    """
+    settings = config.train
+    if training.status == "diverged" and isinstance(settings, GradientDescentConfig):
+        return f"{training.reason}; {_smaller_rate(settings, architecture, prediction, training)}"
+    if training.status == "stalled":
+        return f"{training.reason}; try a larger train.tolerance or another train.method"
+    if training.status == "horizon" and not learned and prediction.rounds:
+        if float(training.trajectory.times[-1]) > prediction.rounds[0].time:
+            return f"{training.reason}; nothing was learned, though the first feature was predicted at time " \
+                   f"{prediction.rounds[0].time:.4g}{_not_so_fast(settings)}"
+        first = f"the first feature is predicted at time {prediction.rounds[0].time:.4g}"
+        return f"{training.reason}; nothing was learned by then: {first}{_longer(config)}"
+    return training.reason
+
+
+def _smaller_rate(settings: GradientDescentConfig, architecture: Architecture, prediction: Prediction,
+                  training: TrainingResult) -> str:
+    """The bound is that of the sharper of the predicted end and the last state before the loss ran away."""
+    path = training.trajectory
+    before = path.times[path.loss <= path.loss[0]]
+    states = [prediction.final, *([training.recorder.state_near(float(before[-1]))[1]] if len(before) else [])]
+    factor = loss_factor(settings.loss_normalization, architecture.output_dimension)
+    bound = largest_stable_rate(architecture, states, settings.momentum, factor)
+    if bound is None or not bound < settings.learning_rate:
+        return "try a smaller train.learning_rate"
+    return f"try train.learning_rate < {_rounded_down(bound):g}"
+
+
+def _not_so_fast(settings: TrainConfig) -> str:
+    return "; try a smaller train.learning_rate" if isinstance(settings, GradientDescentConfig) else ""
+
+
+def _longer(config: RunConfig) -> str:
+    if getattr(config.train, "max_steps", None) is not None:
+        return ", try a larger train.max_steps"
+    return ", try a larger train.horizon, or null" if config.train.horizon is not None else ""
+
+
+def _rounded_down(value: float) -> float:
+    """To two digits."""
+    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return math.floor(value / unit) * unit

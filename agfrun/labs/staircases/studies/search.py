@@ -1,0 +1,187 @@
+"""Search of the configuration for a small, or large, number of the comparison of training with AGF."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from statistics import median
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pandas as pd
+
+from agfrun.labs.staircases.dynamics.statuses import GAVE_UP
+from agfrun.labs.staircases.studies.space import Dimension, dimensions, with_values
+from agfrun.study.checks import MOST_SEEDS, one_of, require
+from agfrun.study.errors import AgfrunError, ConfigError
+from agfrun.study.registry import register_study
+from agfrun.study.schema import EnsembleConfig, RunConfig, StudyConfig
+from agfrun.study.series import Tables, attempt, check_seeds, one_run, require_some, shown
+from agfrun.study.study import StudyResult
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from agfrun.labs.staircases.run.pipeline import Result
+
+ORDER_SHARE = "order_share"
+ERRORS = ("worst_time_error", "worst_level_error")
+OBJECTIVES = (*ERRORS, "predicted_acquisitions", "measured_acquisitions",
+              "in_predicted_order", "claims_hold", ORDER_SHARE)
+DIRECTIONS = ("minimize", "maximize")
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "trials": ("trial", "status", "reason", "objective", "seeds", "predicted_acquisitions", "measured_acquisitions",
+               "order_share", "seconds"),
+}
+
+
+@register_study
+@dataclass
+class SearchConfig(StudyConfig):
+    """Settings that make a number of the comparison small or large.
+
+    They are proposed by Optuna's tree-structured Parzen estimator (J. Bergstra et al., "Algorithms for
+    hyper-parameter optimization", NeurIPS 2011).
+
+    `space` names the keys that vary and their ranges; null is `init.scale` from 1e-8 to 1e-2. `objective` is a number
+    of `done.json`, its median where there are several `seeds`, or `order_share`. The sampler's seed is `seed`, and a
+    trial's settings follow from those before it: the same command gives the same numbers. A trial fails where a seed
+    does, and, if the objective is an error, where an acquisition is predicted that training does not show or none is
+    predicted at all: an error over fewer acquisitions is no smaller one.
+    """
+
+    name: str = "search"
+    space: dict[str, Any] | None = None
+    objective: str = "worst_time_error"
+    direction: str = "minimize"
+    trials: int = 20
+    seeds: int = 1
+
+    tables: ClassVar[tuple[str, ...]] = tuple(COLUMNS)
+
+    def check(self, config: RunConfig) -> None:
+        """See `StudyConfig.check`; also that Optuna is installed."""
+        if find_spec("optuna") is None:
+            raise ConfigError("study", "search", "optuna is not installed; pip install 'agfrun[search]'")
+        one_of("study.objective", self.objective, OBJECTIVES)
+        one_of("study.direction", self.direction, DIRECTIONS)
+        require("study.trials", self.trials, 1 <= self.trials <= MOST_SEEDS,
+                f"an integer from 1 to {MOST_SEEDS}")
+        check_seeds(config, self.seeds)
+        dimensions(config, self.space)
+
+    def study(self, config: RunConfig, save: Callable[[Mapping[str, pd.DataFrame]], None],
+              progress: bool | None) -> StudyResult:
+        """See `StudyConfig.study`.
+
+        Raises:
+            ConfigError: Optuna is not installed.
+        """
+        space = dimensions(config, self.space)
+        sampler = _sampler(self.direction, config.seed)
+        tables, reasons = Tables({"trials": (*COLUMNS["trials"], *(entry.key for entry in space))}), list[str]()
+        for number in shown(range(self.trials), progress):
+            trial = sampler.ask()
+            values = {entry.key: entry.suggest(trial) for entry in space}
+            made = attempt(partial(self._measured, config, values))
+            reasons.append(made.reason)
+            row = made.outcome or {"status": "failed", "reason": made.reason}
+            tables.add("trials", [{"trial": number, "seeds": self.seeds, "seconds": made.seconds} | row | values])
+            _tell(sampler, trial, row.get("objective"))
+            save(tables.frames())
+        require_some(reasons)
+        return _found(tables.frames(), space, self)
+
+    def figures(self, tables: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, Figure]]:
+        """See `StudyConfig.figures`."""
+        from agfrun.labs.staircases.report.figures.search import plot_search
+
+        trials = tables.get("trials")
+        if trials is not None and trials["objective"].notna().any():
+            keys = [name for name in trials.columns if name not in COLUMNS["trials"]]
+            logarithmic = {key for key, choice in (self.space or {}).items() if list(choice)[2:] == ["log"]}
+            yield "search", plot_search(trials, keys, logarithmic if self.space else set(keys), self.objective,
+                                        self.direction == "minimize")
+
+    def _measured(self, config: RunConfig, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The numbers of one trial.
+
+        Raises:
+            AgfrunError: a seed failed, or leaves nothing to compare.
+        """
+        results = _results(with_values(config, values), self.seeds)
+        verdicts = [result.verdict | {"claims_hold": sum(claim["holds"] for claim in result.claims)}
+                    for result in results]
+        ordered = [result["in_predicted_order"] == result["predicted_acquisitions"] > 0 for result in verdicts]
+        share = sum(ordered) / len(ordered)
+        numbers = [share] if self.objective == ORDER_SHARE else [verdict[self.objective] for verdict in verdicts]
+        if self.objective in ERRORS:
+            _require_all_met(verdicts)
+        acquisitions = {name: median(verdict[name] for verdict in verdicts)
+                        for name in ("predicted_acquisitions", "measured_acquisitions")}
+        return {"status": "finished", "objective": float(median(numbers)), ORDER_SHARE: share} | acquisitions
+
+
+def _require_all_met(verdicts: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse errors that are not over all that was predicted."""
+    for verdict in verdicts:
+        predicted, measured = verdict["predicted_acquisitions"], verdict["measured_acquisitions"]
+        if not 0 < predicted == measured:
+            raise AgfrunError(f"training shows {measured} of {predicted} predicted acquisitions")
+
+
+def _results(config: RunConfig, seeds: int) -> list[Result]:
+    """All runs of a trial.
+
+    Raises:
+        AgfrunError: one of them failed.
+    """
+    from agfrun.labs.staircases.ensemble.run import run_ensemble
+    from agfrun.labs.staircases.run.pipeline import run
+
+    if seeds == 1:
+        return [run(one_run(config), progress=False)]
+    ensemble = run_ensemble(one_run(config, ensemble=EnsembleConfig(seeds=seeds)), progress=False)
+    results = []
+    for member in ensemble.members:
+        if member.result is None or member.status in GAVE_UP:
+            raise AgfrunError(f"seed {member.config.seed} {member.status}: {member.reason}")
+        results.append(member.result)
+    return results
+
+
+def _sampler(direction: Any, seed: int) -> Any:
+    """Optuna's study in memory."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna.create_study(direction=direction, sampler=optuna.samplers.TPESampler(seed=seed % 2**32))
+
+
+def _tell(sampler: Any, trial: Any, objective: float | None) -> None:
+    from optuna.trial import TrialState
+
+    if objective is None:
+        sampler.tell(trial, state=TrialState.FAIL)
+    else:
+        sampler.tell(trial, objective)
+
+
+def _found(frames: dict[str, pd.DataFrame], space: list[Dimension], study: SearchConfig) -> StudyResult:
+    trials = frames["trials"]
+    finished = trials[trials["status"] == "finished"]
+    values = finished["objective"].astype(float)
+    best = finished.loc[values.idxmin() if study.direction == "minimize" else values.idxmax()]
+    settings = " ".join(f"{entry.key}={_typed(best[entry.key])}" for entry in space)
+    text = (f"{len(finished)} of {len(trials)} trials finished; best {study.objective}: {best['objective']:.6g} in "
+            f"trial {best['trial']}, with\n  {settings}")
+    return StudyResult(frames, [], {"trials": len(trials), "finished_trials": len(finished),
+                                    "best_trial": int(best["trial"]), "best_objective": float(best["objective"])}, text)
+
+
+def _typed(value: Any) -> str:
+    return repr(float(value)) if isinstance(value, float) else str(value)
+
+

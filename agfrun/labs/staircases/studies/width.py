@@ -1,0 +1,196 @@
+"""How the staircase smooths as a network grows wider (a limitation that the AGF paper states).
+
+For every width and seed the network is trained, and the sharpness of its loss curve measured
+(`staircases.studies.sharpness`); a rank correlation says whether it decreases with the width.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from agfrun.labs.staircases.claims.claim import Claim
+from agfrun.labs.staircases.dynamics.trajectory import Trajectory
+from agfrun.labs.staircases.studies.distances import Curve, thinned
+from agfrun.study.checks import require
+from agfrun.study.errors import ConfigError
+from agfrun.study.registry import models, register_study
+from agfrun.study.schema import RunConfig, StudyConfig
+from agfrun.study.series import Attempt, Tables, attempt, check_seeds, one_run, require_some, seeds_of, shown
+from agfrun.study.study import StudyResult
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Which way each measure goes as a staircase smooths, and how that reads.
+MEASURES = {
+    "drop_duration": (1, "drops last longer, relative to their time"),
+    "plateau_share": (-1, "less of the log time between the first and the last drop is spent on plateaus"),
+    "steepest_fall": (-1, "less of the fall happens while time grows by 10%"),
+}
+SIGNIFICANCE = 0.05
+DRAWN_ROWS = 400
+
+COLUMNS = {
+    "runs": ("width", "seed", "source", "status", "reason", "drops", *MEASURES, "final_loss_share", "seconds"),
+    "curves": ("width", "seed", "source", "time", "loss_share"),
+    "trends": ("measure", "smoother", "kendall_tau", "p_value", "points"),
+}
+
+
+@register_study
+@dataclass
+class WidthConfig(StudyConfig):
+    """How the staircase smooths as a network grows wider (a limitation that the AGF paper states).
+
+    `widths` stand in for `model.width`; `seeds` is the number of initializations at each width. With
+    `predict`, AGF runs too: its own staircase is measured, and the horizon of training follows from it.
+    """
+
+    name: str = "width"
+    widths: list[int] = field(default_factory=lambda: [6, 9, 12, 18])
+    seeds: int = 2
+    predict: bool = True
+
+    tables: ClassVar[tuple[str, ...]] = tuple(COLUMNS)
+
+    def check(self, config: RunConfig) -> None:
+        """See `StudyConfig.check`."""
+        if not _has_width(type(config.model)):
+            having = ", ".join(name for name, model in models().items() if _has_width(model))
+            raise ConfigError("study", self.name,
+                              f"model={config.model.name} has no key model.width; those with one are {having}")
+        require("study.widths", self.widths, len(set(self.widths)) == len(self.widths) >= 2,
+                "at least two different widths")
+        for width in self.widths:
+            _with_width(config, width).model.check()
+        check_seeds(config, self.seeds)
+        if not self.predict:
+            from agfrun.labs.staircases.studies.training import check_length
+
+            check_length(config)
+
+    def study(self, config: RunConfig, save: Callable[[Mapping[str, pd.DataFrame]], None],
+              progress: bool | None) -> StudyResult:
+        """See `StudyConfig.study`."""
+        cases = [(width, seed) for width in self.widths for seed in seeds_of(config, self.seeds)]
+        tables, reasons = Tables(COLUMNS), list[str]()
+        for width, seed in shown(cases, progress):
+            made = attempt(partial(self._paths, _with_width(config, width, seed=seed)))
+            reasons.append(made.reason)
+            _record(tables, made, {"width": width, "seed": seed})
+            save(tables.frames())
+        require_some(reasons)
+        trends = find_trends(tables.frames()["runs"])
+        tables.add("trends", trends)
+        finished = reasons.count("")
+        return StudyResult(tables.frames(), [claim for row in trends for claim in trend_claims(row)],
+                           {"runs": len(cases), "finished_runs": finished}, _text(trends, finished, len(cases)))
+
+    def figures(self, tables: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, Figure]]:
+        """See `StudyConfig.figures`."""
+        from agfrun.labs.staircases.report.figures.width import plot_width
+
+        if "curves" in tables and len(tables["curves"]):
+            trends = tables.get("trends", pd.DataFrame(columns=list(COLUMNS["trends"])))
+            yield "width", plot_width(tables["runs"], tables["curves"], trends)
+
+    def _paths(self, config: RunConfig) -> Paths:
+        """Train, and predict if asked to."""
+        if not self.predict:
+            from agfrun.labs.staircases.studies.training import train_alone
+
+            trained = train_alone(config)
+            return Paths(trained.trajectory, None, trained.status, trained.reason)
+        from agfrun.labs.staircases.run.pipeline import run
+
+        result = run(config, progress=False)
+        training = result.training
+        return Paths(training.trajectory, result.prediction.trajectory, training.status, training.reason)
+
+
+@dataclass(frozen=True)
+class Paths:
+    """What one run leaves: training's path and how it ended, and AGF's path or None."""
+
+    training: Trajectory
+    agf: Trajectory | None
+    status: str
+    reason: str
+
+
+def find_trends(runs: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of trends.csv: Kendall's rank correlation of each measure of training with the width, over all runs.
+
+    Ties in width are taken into account (tau b); a measure without two different widths and values is left out.
+    """
+    from scipy.stats import kendalltau
+
+    rows = []
+    for measure, (direction, _) in MEASURES.items():
+        known = runs[(runs["source"] == "training") & runs[measure].notna()]
+        widths, values = known["width"].to_numpy(dtype=float), known[measure].to_numpy(dtype=float)
+        if len(np.unique(widths)) > 1 and len(np.unique(values)) > 1:
+            found = kendalltau(widths, values)
+            rows.append({"measure": measure, "smoother": "rises" if direction > 0 else "falls",
+                         "kendall_tau": float(found.statistic), "p_value": float(found.pvalue), "points": len(known)})
+    return rows
+
+
+def _has_width(model: type) -> bool:
+    return any(entry.name == "width" for entry in dataclasses.fields(model))
+
+
+def _with_width(config: RunConfig, width: int, **changes: Any) -> RunConfig:
+    model: Any = config.model
+    return one_run(config, model=dataclasses.replace(model, width=width), **changes)
+
+
+def _record(tables: Tables, made: Attempt[Paths], case: dict[str, Any]) -> None:
+    """Add the rows of one run."""
+    from agfrun.labs.staircases.studies.sharpness import sharpness
+
+    if made.outcome is None:
+        failed = {"source": "training", "status": "failed", "reason": made.reason, "seconds": made.seconds}
+        tables.add("runs", [case | failed])
+        return
+    paths = made.outcome
+    for path in (paths.training, paths.agf):
+        if path is None:
+            continue
+        share, of_source = path.loss / path.loss[0], case | {"source": path.source}
+        measured = dataclasses.asdict(sharpness(path.times, path.loss)) | {"final_loss_share": share[-1]}
+        tables.add("runs", [of_source | measured | {"status": paths.status, "reason": paths.reason,
+                                                    "seconds": made.seconds}])
+        drawn = thinned(Curve(path.times, share), DRAWN_ROWS)
+        tables.add("curves", [of_source | {"time": time, "loss_share": loss}
+                              for time, loss in zip(drawn.times.tolist(), drawn.values.tolist(), strict=True)])
+
+
+def trend_claims(trend: Mapping[str, Any]) -> list[Claim]:
+    """A claim on one measure, if its trend is significant either way."""
+    if not trend["p_value"] < SIGNIFICANCE:
+        return []
+    direction, reading = MEASURES[trend["measure"]]
+    return [Claim(
+        f"smooths_with_width_{trend['measure']}", "training",
+        f"the staircase smooths as width grows: {reading} (Kendall's tau, p = {trend['p_value']:.2g})",
+        f"tau {'above' if direction > 0 else 'below'} 0", trend["kendall_tau"], None,
+        direction * trend["kendall_tau"] > 0)]
+
+
+def _text(trends: list[dict[str, Any]], finished: int, runs: int) -> str:
+    """The trends for the terminal."""
+    lines = [f"{finished} of {runs} runs finished; rank correlation of training's staircase with width:"]
+    for row in trends:
+        smooths = MEASURES[row["measure"]][0] * row["kendall_tau"] > 0
+        verdict = "undecided" if not row["p_value"] < SIGNIFICANCE else "smoother" if smooths else "sharper"
+        lines.append(f"  {row['measure']}: tau = {row['kendall_tau']:+.2f}, p = {row['p_value']:.2g}, "
+                     f"{row['points']} runs: {verdict}")
+    return "\n".join(lines)

@@ -1,0 +1,173 @@
+"""Doing a run again from what its manifest says, and how the tables differ."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import is_float_dtype
+
+from agfrun.files.folders import DONE_FILE
+from agfrun.files.run_files import MANIFEST_FILE
+from agfrun.files.saved_run import read_config
+from agfrun.files.tables import read_any_table
+from agfrun.runner.provenance import provenance
+from agfrun.runner.resumption import finished_status
+from agfrun.study.conversion import from_mapping
+from agfrun.study.errors import OutputError
+from agfrun.study.schema import RunConfig, config_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What of a table is not the same in both runs.
+
+    Attributes:
+        table: name of the file.
+        column: where, or empty for the table as a whole.
+        what: in words.
+        size: largest difference of numbers over the largest number of the column; infinite for what is no number.
+    """
+
+    table: str
+    column: str
+    what: str
+    size: float
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """A run done again.
+
+    Attributes:
+        tables: names of the files that both runs have.
+        differences: what is not the same in them.
+        provenance: what else is not the same: versions, platform and so on, before and now.
+    """
+
+    tables: Sequence[str]
+    differences: Sequence[Difference]
+    provenance: Mapping[str, tuple[Any, Any]]
+
+    @property
+    def largest(self) -> float:
+        """The largest difference; 0 if all is the same."""
+        return max((difference.size for difference in self.differences), default=0.0)
+
+    def summary(self) -> str:
+        """Lines for the terminal."""
+        lines = [f"{name}: {before} before, {now} now" for name, (before, now) in self.provenance.items()]
+        lines += [f"{difference.table}{f', {difference.column}' if difference.column else ''}: {difference.what}"
+                  for difference in self.differences]
+        differing = {difference.table for difference in self.differences}
+        same = [table for table in self.tables if table not in differing]
+        lines.append(f"{len(same)} of {len(self.tables)} tables are identical, number by number"
+                     + (f"; the largest difference is {self.largest:.2g}" if 0 < self.largest < np.inf else ""))
+        return "\n".join(lines)
+
+
+def rerun(run_dir: Path, output_dir: Path | None = None, progress: bool | None = None) -> Rerun:
+    """Do a finished run or study again and compare all tables.
+
+    Args:
+        run_dir: its folder.
+        output_dir: where the new one is written; None: nowhere that stays.
+        progress: show a bar; None decides by whether standard error is a terminal.
+
+    Raises:
+        OutputError: the folder holds no finished run, or its files are damaged.
+        ConfigError: the configuration is not allowed here.
+    """
+    if not (run_dir / DONE_FILE).is_file():
+        raise OutputError(f"{run_dir} holds no finished run: it has no {DONE_FILE}")
+    if finished_status(run_dir) == "interrupted":
+        raise OutputError(f"{run_dir} holds no finished run: it was interrupted")
+    manifest = read_manifest(run_dir)
+    config = _without_decoration(from_mapping(manifest.get("config") or read_config(run_dir)))
+    expected = manifest.get("config_hash")
+    if expected != config_hash(config):
+        raise OutputError(f"{run_dir / MANIFEST_FILE} does not fit the configuration beside it (hash {expected}, not "
+                          f"{config_hash(config)})")
+    with _folder(output_dir) as folder:
+        config.study.execute(config, output_dir=folder, progress=progress, command=["agfrun", "rerun", str(run_dir)])
+        names = sorted({path.name for path in run_dir.glob("*.csv")} | {path.name for path in folder.glob("*.csv")})
+        differences = [found for name in names for found in differences_of(run_dir / name, folder / name)]
+    return Rerun(names, differences, _changed(manifest, provenance(config, [])))
+
+
+def read_manifest(run_dir: Path) -> dict[str, Any]:
+    """The manifest of a run.
+
+    Raises:
+        OutputError: there is none, or it is damaged.
+    """
+    path = run_dir / MANIFEST_FILE
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise OutputError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+    if not isinstance(manifest, dict):
+        raise OutputError(f"cannot read {path}: it holds no manifest")
+    return manifest
+
+
+def differences_of(before: Path, now: Path) -> list[Difference]:
+    """How two tables differ: in the columns, in the number of rows, or number by number.
+
+    Columns of seconds say how long something took, and are left out.
+    """
+    for path, there in ((before, "now"), (now, "before")):
+        if not path.exists():
+            return [Difference(path.name, "", f"is there {there} only", np.inf)]
+    one, other = read_any_table(before), read_any_table(now)
+    if list(one.columns) != list(other.columns):
+        return [Difference(before.name, "", "the columns differ", np.inf)]
+    if len(one) != len(other):
+        return [Difference(before.name, "", f"{len(one)} rows before, {len(other)} now", np.inf)]
+    found = (_difference(before.name, one[column], other[column]) for column in one.columns if "seconds" not in column)
+    return [difference for difference in found if difference is not None]
+
+
+def _difference(table: str, one: pd.Series[Any], other: pd.Series[Any]) -> Difference | None:
+    if one.equals(other):
+        return None
+    column = str(one.name)
+    if not (is_float_dtype(one) and is_float_dtype(other)) or (one.isna() != other.isna()).any():
+        count = int(((one != other) & ~(one.isna() & other.isna())).sum())
+        return Difference(table, column, f"{count} of {len(one)} entries differ", np.inf)
+    size = float((one - other).abs().max() / max(one.abs().max(), other.abs().max()))
+    return Difference(table, column, f"numbers differ by up to {size:.2g} of the largest", size)
+
+
+def _without_decoration(config: RunConfig) -> RunConfig:
+    config.plots = config.report = config.overwrite = False
+    return config
+
+
+def _folder(output_dir: Path | None) -> AbstractContextManager[Path]:
+    return nullcontext(output_dir) if output_dir is not None else _temporary_folder()
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="agfrun-rerun-") as folder:
+        yield Path(folder)
+
+
+def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """What differs between two provenances, by name; versions one by one."""
+    flat = [{**{key: values.get(key) for key in ("agfrun", "git_revision", "platform")},
+             **(values.get("versions") or {})} for values in (before, now)]
+    return {key: (flat[0].get(key), flat[1].get(key)) for key in {**flat[0], **flat[1]}
+            if flat[0].get(key) != flat[1].get(key)}

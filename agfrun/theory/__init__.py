@@ -1,1 +1,0 @@
-"""Closed forms: loss levels, feature order, jump times and bounds."""

@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from agfrun.configuration.composition import load_config
+from agfrun.labs.staircases.networks.diagonal_linear.data import RandomRegressionConfig, RotatedRegressionConfig
+from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinearConfig
+from agfrun.study import registry
+from agfrun.study.config_tree import config_directory, shipped_keys
+from agfrun.study.conversion import GROUPS as CHOICE_GROUPS
+from agfrun.study.conversion import choices, field_types
+from agfrun.study.errors import ConfigError, UsageError
+from agfrun.study.schema import AgfConfig, GradientDescentConfig, InitConfig, RunConfig
+
+CONFIGS = config_directory()
+DIAGONAL = "model=diagonal_linear"
+
+
+# Data of the user's own need a file, whose contents are looked at later.
+FILES = {
+    "data=custom_linear_map": ["data.input_covariance=a.npy", "data.target_map=b.csv"],
+    "data=custom_modular_addition": ["data.path=a.npy"],
+    "data=samples_file": ["data.path=a.npz"],
+}
+
+
+def companions(choice: str) -> list[str]:
+    """The model that a choice of data or of an initialization needs to be valid, and files."""
+    group, _, option = choice.partition("=")
+    for name, model in registry.models().items():
+        if (group == "data" and issubclass(registry.data_sets()[option].provides, model.data_type)) or (
+                group == "init" and option in model.initializations):
+            return [f"model={name}", *FILES.get(choice, [])]
+    return []
+
+
+def options(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONFIGS / group).glob("*.yaml"))
+
+
+ALL_GROUPS = ["model", "data", "init", "train", "agf", "study", "tracking", "experiment"]
+ALL_OPTIONS = [f"{group}={option}" for group in ALL_GROUPS for option in options(group)]
+
+
+def test_the_tree_is_that_of_the_repository() -> None:
+    assert Path(__file__).resolve().parents[2] / "configs" == CONFIGS
+    assert sorted(path.name for path in CONFIGS.iterdir() if path.is_dir()) == sorted([*ALL_GROUPS, "hydra"])
+
+
+def test_defaults_are_those_of_the_schema() -> None:
+    assert load_config() == RunConfig()
+
+
+@pytest.mark.parametrize("choice", ALL_OPTIONS)
+def test_every_option_composes_and_validates(choice: str) -> None:
+    config = load_config([choice, *companions(choice)])
+    group, _, option = choice.partition("=")
+    if group in CHOICE_GROUPS:
+        assert getattr(config, group).name == option
+
+
+@pytest.mark.parametrize("group", CHOICE_GROUPS)
+def test_every_choice_of_the_schema_has_a_file_with_its_defaults(group: str) -> None:
+    assert options(group) == sorted(choices(group))
+    for option, kind in choices(group).items():
+        choice = f"{group}={option}"
+        composed = dataclasses.asdict(getattr(load_config([choice, *companions(choice)]), group))
+        expected = dataclasses.asdict(kind())
+        if group == "init":  # one dataclass for all initializations; the scale is the file's
+            assert composed.keys() == expected.keys()
+        elif choice == "train=gradient_descent":
+            assert composed == expected | {"loss_normalization": load_config().model.loss_normalization}
+        else:
+            given = {file.partition("=")[0].partition(".")[2] for file in FILES.get(choice, [])}
+            assert {key: value for key, value in composed.items() if key not in given} == {
+                key: value for key, value in expected.items() if key not in given}
+
+
+def test_the_diagonal_model_brings_the_papers_example() -> None:
+    config = load_config([DIAGONAL])
+    assert config.model == DiagonalLinearConfig()
+    assert config.data == RotatedRegressionConfig()
+    assert config.init == InitConfig(name="deterministic", scale=1e-6)
+
+
+def test_the_command_line_wins_over_the_model() -> None:
+    config = load_config([DIAGONAL, "data=random_regression", "init=gaussian", "init.scale=1e-3",
+                          "train=gradient_descent"])
+    assert config.data == RandomRegressionConfig()
+    assert config.init == InitConfig(name="gaussian", scale=1e-3)
+    assert config.train == GradientDescentConfig(loss_normalization="paper")
+
+
+def test_the_five_dimensional_experiment() -> None:
+    config = load_config(["experiment=diagonal_5d"])
+    assert config.model == DiagonalLinearConfig()
+    assert config.data == RandomRegressionConfig(dimension=5, samples=20, data_seed=10)
+    assert config.init == InitConfig(name="deterministic", scale=1e-16)
+
+
+def test_the_command_line_wins_over_an_experiment() -> None:
+    config = load_config(["experiment=diagonal_5d", "data=rotated_regression", "init.scale=1e-4"])
+    assert config.data == RotatedRegressionConfig()
+    assert config.init.scale == 1e-4
+
+
+def test_the_optimizer_descends_the_loss_that_the_model_names() -> None:
+    config = load_config(["train=gradient_descent", "model.loss_normalization=sum_over_outputs"])
+    assert config.train.loss_normalization == "sum_over_outputs"  # type: ignore[attr-defined]
+
+
+def test_the_timed_variant() -> None:
+    assert load_config(["agf=timed"]).agf == AgfConfig(cost_phase="timed", threshold=0.2, loss_tolerance=1e-6)
+
+
+def test_overrides_of_every_type() -> None:
+    data = ["data.p=31", "data.frequencies=[2,4,7]", "data.amplitudes=[12,6,3]"]
+    others = ["plots=false", "plot_formats=[pdf]", "agf.max_time=100"]
+    config = load_config([*data, "train=gradient_descent", "train.max_steps=2e5", *others])
+    assert dataclasses.asdict(config.data) == {
+        "name": "modular_addition", "p": 31, "frequencies": [2, 4, 7], "amplitudes": [12.0, 6.0, 3.0],
+        "phases": None,
+    }
+    assert dataclasses.asdict(config.train)["max_steps"] == 200_000
+    assert (config.plots, config.plot_formats, config.agf.max_time) == (False, ["pdf"], 100.0)
+
+
+# Overrides, and what the one line that refuses them must hold.
+REFUSED = [
+    ("model=foo", "model=foo is not allowed: choose one of diagonal_linear, "),
+    ("experiment=paper/atention", "experiment=paper/atention is not allowed: choose one of "),
+    ("experiment=paper/atention", "did you mean paper/attention?"),
+    ("experiment=paper_overview", "did you mean paper/overview?"),
+    ("model=diagonal_liner", "did you mean diagonal_linear?"),
+    ("model=RELU", "did you mean relu?"),
+    ("init.SCALE=1", "did you mean init.scale?"),
+    ("experiment=diagonal_5", "did you mean diagonal_5d?"),
+    ("model=", 'model="" is not allowed: choose one of'),
+    ("init.scal=1", "init.scal=1 is not allowed: there is no such key; did you mean init.scale?"),
+    ("+init.foo=1", "init.foo=1 is not allowed: there is no such key; init has the keys name, scale, log10_scale"),
+    ("init.scale.x=1", "init.scale.x=1 is not allowed: there is no such key"),
+    ("data={a:1}", "data.a={a:1} is not allowed: there is no such key; data has the keys"),
+    ("hydra.runn.dir=x", "hydra.runn.dir=x is not allowed: there is no such key; agfrun --cfg hydra"),
+    ("study.widhts=[6,9]", "study.widhts=[6,9] is not allowed: there is no such key; did you mean study.widths?"),
+    ("study.scales=[1e-3,1e-4]", "study.scales=[1e-3,1e-4] is not allowed: there is no such key"),
+    ("train.momentum=0.9", "train.momentum=0.9 is not allowed: it belongs to train=gradient_descent"),
+    ("model.name=diagonal_linear", "it comes with the group; write model=NAME"),
+    ("~data", f"choose one of {', '.join(choices('data'))}"),
+    ("data=null", "data=null"),
+    ("data=[1]", "data=[1]"),
+    ("data=random_regression", "modular_addition with model=quadratic_modadd"),
+    ("data.p=abc", "data.p=abc is not allowed: must be an integer"),
+    ("data.p=1", "data.p=1 is not allowed: must be an integer of at least 2"),
+    ("data.frequencies=[1,99]", "data.frequencies=[1,99] is not allowed: must be a list of frequencies"),
+    ("model.width=0", "model.width=0 is not allowed: must be an integer of at least 1"),
+    ("init.scale=-1", "init.scale=-1 is not allowed: must be a number above 0"),
+    ("init.scale=1e-400", "init.scale=1e-400 is not allowed: must be a number above 0"),
+    ("init.scale=", 'init.scale="" is not allowed: must be a number'),
+    ("init.scale=???", "init.scale=??? is not allowed"),
+    ("init.scale=${nowhere}", "init.scale=${nowhere} is not allowed"),
+    ("seed=1,2", "for a list write seed=[1,2], to run each add --multirun"),
+    ("foo", "foo cannot be read; write KEY=VALUE"),
+    ("=3", "=3"),
+    ("data.frequencies=[1,2", "data.frequencies=[1,2 cannot be read; check its brackets"),
+    ("init.scale=1e-2]", "init.scale=1e-2] cannot be read; check its brackets"),
+]
+
+
+@pytest.mark.parametrize(("override", "line"), REFUSED, ids=[override for override, _ in REFUSED])
+def test_a_wrong_override_is_refused_in_one_line(override: str, line: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_config([override])
+    assert line in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_status == 2
+
+
+@pytest.mark.parametrize("choice", ["study=vanishing_init", "model=diagonal_linear", "+study={a:1}"])
+def test_a_wrong_key_is_named_with_its_own_value(choice: str) -> None:
+    with pytest.raises(ConfigError, match=r"^study\.scales=\[1e-3,1e-4\] .* there is no such key"):
+        load_config([choice, "study.scales=[1e-3,1e-4]"])
+
+
+def test_keys_read_from_the_files_are_those_of_the_schema() -> None:
+    for group in ("model", "data", "study"):
+        assert {name: set(keys) for name, keys in shipped_keys(group).items()} == {
+            name: set(field_types(kind)) for name, kind in choices(group).items()}
+
+
+def test_of_two_values_for_one_key_the_last_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"^data\.p=1 "):
+        load_config(["data.p=31", "data.p=1"])

@@ -1,0 +1,421 @@
+"""Every claim holds on a good run, fails on evidence that contradicts it, and is left out where undecidable."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from explicit_networks import small_modadd
+from torch import Tensor
+
+from agfrun.files.tables import CLAIMS as CLAIMS_SCHEMA
+from agfrun.labs.staircases.claims import diagonal_linear, general, quadratic_modadd
+from agfrun.labs.staircases.claims.check import check_claims
+from agfrun.labs.staircases.claims.claim import Claim, Evidence, close
+from agfrun.labs.staircases.dynamics.recorder import Recorder
+from agfrun.labs.staircases.events.event import Event
+from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinear
+from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModadd
+
+Doctor = Callable[[Evidence], Evidence]
+
+
+@pytest.fixture
+def evidence(request: pytest.FixtureRequest) -> Evidence:
+    found: Evidence = request.getfixturevalue(f"{request.param}_evidence")
+    return found
+
+
+ON_EITHER = pytest.mark.parametrize("evidence", ["modadd", "diagonal"], indirect=True)
+
+
+def verdicts(evidence: Evidence) -> dict[tuple[str, str], bool]:
+    rows = check_claims(evidence)
+    found = {(row["claim"], row["source"]): row["holds"] for row in rows}
+    assert len(found) == len(rows), "two claims of one name and source"
+    return found
+
+
+# ---- Contradicting evidence
+
+
+def changed(events: list[Event] | Any, kind: str, change: Callable[[Event], Event], which: int = 0) -> list[Event]:
+    """The events with the `which`-th of a kind changed."""
+    places = [place for place, event in enumerate(events) if event.kind == kind]
+    return [change(event) if place == places[which] else event for place, event in enumerate(events)]
+
+
+def with_swapped_features(events: Any, kind: str) -> list[Event]:
+    """The first two events of a kind exchange their features."""
+    first, second = [event for event in events if event.kind == kind][:2]
+    swap = {id(first): second.feature, id(second): first.feature}
+    return [replace(event, feature=swap.get(id(event), event.feature)) for event in events]
+
+
+def swapped(source: str, kind: str = "acquisition") -> Doctor:
+    name = "predicted" if source == "agf" else "measured"
+    return lambda evidence: replace(evidence, **{name: with_swapped_features(getattr(evidence, name), kind)})
+
+
+def shifted_level(source: str, which: int) -> Doctor:
+    """The level after an acquisition off by 2% of the initial loss."""
+    name = "predicted" if source == "agf" else "measured"
+
+    def doctor(evidence: Evidence) -> Evidence:
+        assert evidence.theory is not None
+        shift = 0.02 * evidence.theory.initial_loss
+        events = changed(getattr(evidence, name), "acquisition",
+                         lambda event: replace(event, loss_after=event.loss_after + shift), which)
+        return replace(evidence, **{name: events})
+
+    return doctor
+
+
+def too_early(source: str, which: int) -> Doctor:
+    """An acquisition just before its bound."""
+    name = "predicted" if source == "agf" else "measured"
+
+    def doctor(evidence: Evidence) -> Evidence:
+        assert evidence.theory is not None
+        bounds = evidence.theory.lower_bounds
+        events = changed(getattr(evidence, name), "acquisition",
+                         lambda event: replace(event, time=0.99 * bounds[event.feature]), which)
+        return replace(evidence, **{name: events})
+
+    return doctor
+
+
+def rising_loss(evidence: Evidence) -> Evidence:
+    path = evidence.training.trajectory
+    loss = path.loss.copy()
+    loss[len(loss) // 2] = loss[len(loss) // 2 - 1] + 1e-6 * loss[0]
+    return replace(evidence, training=replace(evidence.training, trajectory=replace(path, loss=loss)))
+
+
+def mistimed(kind: str, which: int, factor: float) -> Doctor:
+    """A row of the comparison whose measured time is off by a factor."""
+
+    def doctor(evidence: Evidence) -> Evidence:
+        rows = [dict(row) for row in evidence.comparison]
+        row = [row for row in rows if row["kind"] == kind][which]
+        row["time_training"] *= factor
+        return replace(evidence, comparison=rows)
+
+    return doctor
+
+
+def mistimed_round(which: int) -> Doctor:
+    def doctor(evidence: Evidence) -> Evidence:
+        rounds = list(evidence.prediction.rounds)
+        rounds[which] = replace(rounds[which], time=1.2 * rounds[which].time)
+        return replace(evidence, prediction=replace(evidence.prediction, rounds=tuple(rounds)))
+
+    return doctor
+
+
+def broken_conservation(evidence: Evidence) -> Evidence:
+    """The first parameter of every neuron a percent too large at the end."""
+    final = evidence.training.final.clone()
+    final[:, : max(1, final.shape[1] // 3)] *= 1.01
+    return replace(evidence, training=replace(evidence.training, final=final))
+
+
+def turned_phases(evidence: Evidence) -> Evidence:
+    """Every kept state with w shifted by one place: a quarter turn at frequency 1 of 4."""
+    kept = evidence.training.recorder
+    recorder = Recorder(kept.architecture, kept.source, kept.max_rows)
+    p = evidence.training.final.shape[1] // 3
+    recorder.states = [(time, torch.cat([state[:, : 2 * p], state[:, 2 * p :].roll(1, dims=1)], dim=1))
+                       for time, state in kept.states]
+    return replace(evidence, training=replace(evidence.training, recorder=recorder))
+
+
+def other_architecture(change: Callable[[Any], Any]) -> Doctor:
+    return lambda evidence: replace(evidence, architecture=change(evidence.architecture))
+
+
+def with_wrong_spectrum(architecture: QuadraticModadd) -> QuadraticModadd:
+    """The closed form is told a template 0.1% too large."""
+    return QuadraticModadd(replace(architecture.data, spectrum=1.001 * architecture.data.spectrum), architecture.width)
+
+
+def with_two_frequencies(architecture: QuadraticModadd) -> QuadraticModadd:
+    class Impure(QuadraticModadd):
+        def neuron_feature_strengths(self, neurons: Tensor) -> Tensor:
+            return super().neuron_feature_strengths(neurons) + 1e-3
+
+    return Impure(architecture.data, architecture.width)
+
+
+def all_early(source: str) -> Doctor:
+    """Every activation at a hundredth of its time, and the path with it."""
+    name = "predicted" if source == "agf" else "measured"
+
+    def doctor(evidence: Evidence) -> Evidence:
+        path = evidence.training.trajectory
+        faster = replace(evidence.training, trajectory=replace(path, times=0.01 * path.times))
+        events = [replace(event, time=0.01 * event.time) if event.kind == "activation" else event
+                  for event in getattr(evidence, name)]
+        return replace(evidence, **{name: events}, training=faster)
+
+    return doctor
+
+
+def with_turned_spectra(architecture: QuadraticModadd) -> QuadraticModadd:
+    class Turned(QuadraticModadd):
+        def neuron_spectra(self, neurons: Tensor) -> Tensor:
+            return super().neuron_spectra(neurons) * torch.tensor(0.01j).exp()
+
+    return Turned(architecture.data, architecture.width)
+
+
+def with_wrong_utility(architecture: DiagonalLinear) -> DiagonalLinear:
+    class Steeper(DiagonalLinear):
+        def utility_gradient(self, neurons: Tensor, residual: Any, index: Tensor | None = None) -> Tensor:
+            return 1.001 * super().utility_gradient(neurons, residual, index)
+
+    return Steeper(architecture.data)
+
+
+def with_wrong_penalties(architecture: DiagonalLinear) -> DiagonalLinear:
+    class Shifted(DiagonalLinear):
+        def data_arrays(self) -> dict[str, Tensor]:
+            arrays = super().data_arrays()
+            return {**arrays, "lasso/lambda": 1.001 * arrays["lasso/lambda"]}
+
+    return Shifted(architecture.data)
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    problem: str
+    claim: str
+    source: str
+    doctor: Doctor
+
+
+CONTRADICTIONS = [
+    *(Contradiction(problem, "loss_never_rises", "training", rising_loss) for problem in ("modadd", "diagonal")),
+    *(Contradiction("modadd", "feature_order", source, swapped(source)) for source in ("agf", "training")),
+    Contradiction("modadd", "same_order_as_agf", "training", swapped("training")),
+    Contradiction("modadd", "same_order_as_agf", "training", swapped("agf")),
+    *(Contradiction("modadd", f"loss_level_{number}", source, shifted_level(source, number - 1))
+      for number in (1, 2) for source in ("agf", "training")),
+    *(Contradiction("modadd", f"lower_bound_{feature}", source, too_early(source, which))
+      for which, feature in enumerate("12") for source in ("agf", "training")),
+    *(Contradiction("modadd", f"dormant_lower_bound_{feature}", source, all_early(source))
+      for feature in "12" for source in ("agf", "training")),
+    Contradiction("modadd", "maximal_utility", "theory", other_architecture(with_wrong_spectrum)),
+    Contradiction("modadd", "single_frequency", "theory", other_architecture(with_two_frequencies)),
+    Contradiction("modadd", "phases_aligned", "theory", other_architecture(with_turned_spectra)),
+    Contradiction("modadd", "phases_aligned", "training", turned_phases),
+    Contradiction("modadd", "conserved_balance", "training", broken_conservation),
+    Contradiction("modadd", "first_activation_time", "training", mistimed("activation", 0, 1.2)),
+    Contradiction("modadd", "first_activation_time", "training", mistimed("activation", 0, 0.8)),
+    Contradiction("diagonal", "feature_order", "agf", swapped("agf")),
+    Contradiction("diagonal", "feature_order", "training", swapped("training")),
+    Contradiction("diagonal", "same_order_as_agf", "training", swapped("training")),
+    *(Contradiction("diagonal", f"loss_level_{number}", source, shifted_level(source, number - 1))
+      for number in (1, 2, 3) for source in ("agf", "training")),
+    Contradiction("diagonal", "successive_saddles_order", "agf", swapped("agf", "activation")),
+    *(Contradiction("diagonal", f"rescaled_time_{number}", "agf", mistimed_round(number - 1)) for number in (1, 2, 3)),
+    *(Contradiction("diagonal", f"drop_time_{number}", "training", mistimed("acquisition", number - 1, 1.5))
+      for number in (1, 2, 3)),
+    Contradiction("diagonal", "conserved_difference", "training", broken_conservation),
+    Contradiction("diagonal", "maximal_utility", "theory", other_architecture(with_wrong_utility)),
+    Contradiction("diagonal", "lasso_times", "theory", other_architecture(with_wrong_penalties)),
+    Contradiction("diagonal", "lasso_order", "agf", swapped("agf", "activation")),
+]
+
+
+@pytest.mark.parametrize("case", CONTRADICTIONS, ids=lambda case: f"{case.problem}-{case.claim}-{case.source}")
+def test_claim_fails_on_contradicting_evidence(case: Contradiction, request: pytest.FixtureRequest) -> None:
+    good: Evidence = request.getfixturevalue(f"{case.problem}_evidence")
+    assert not verdicts(case.doctor(good))[case.claim, case.source]
+
+
+@ON_EITHER
+def test_good_run_confirms_every_claim(evidence: Evidence) -> None:
+    assert [key for key, holds in verdicts(evidence).items() if not holds] == []
+
+
+@ON_EITHER
+def test_every_claim_has_a_contradiction(evidence: Evidence, request: pytest.FixtureRequest) -> None:
+    problem = "modadd" if isinstance(evidence.architecture, QuadraticModadd) else "diagonal"
+    refutable = {(case.claim, case.source) for case in CONTRADICTIONS if case.problem == problem}
+    assert set(verdicts(evidence)) == refutable
+
+
+@ON_EITHER
+def test_rows_are_those_of_the_table(evidence: Evidence) -> None:
+    rows = check_claims(evidence)
+    assert all(list(row) == CLAIMS_SCHEMA.names for row in rows)
+    assert all(row["statement"] and row["source"] in ("agf", "training", "theory") for row in rows)
+    assert all(isinstance(row["holds"], bool) for row in rows)
+    for row in rows:
+        if row["tolerance"] is not None:
+            assert math.isfinite(row["expected"])
+            assert math.isfinite(row["measured"])
+
+
+# ---- What a run cannot decide is left out
+
+
+def left_out(evidence: Evidence, *names: str) -> bool:
+    return not any(claim.startswith(names) for claim, _ in verdicts(evidence))
+
+
+@ON_EITHER
+def test_gradient_descent_decides_no_claim_about_flows(evidence: Evidence) -> None:
+    sampled = replace(evidence, is_flow=False)
+    assert left_out(sampled, "loss_never_rises", "conserved", "first_activation")
+    assert not left_out(sampled, "feature_order", "maximal_utility")
+
+
+@ON_EITHER
+def test_without_theory_its_claims_are_left_out(evidence: Evidence) -> None:
+    without = replace(evidence, theory=None)
+    assert left_out(without, "feature_order", "loss_level", "lower_bound")
+    assert not left_out(without, "same_order_as_agf")
+
+
+def test_undecided_order_is_no_claim(modadd_evidence: Evidence) -> None:
+    assert modadd_evidence.theory is not None
+    tied = replace(modadd_evidence, theory=replace(modadd_evidence.theory, undecided="1 and 2 are equally strong"))
+    assert left_out(tied, "feature_order")
+
+
+def stopped_early(evidence: Evidence) -> Evidence:
+    """Training ended at the horizon before the last feature."""
+    last = [event for event in evidence.measured if event.kind == "acquisition"][-1]
+    return replace(evidence, measured=[event for event in evidence.measured if event is not last],
+                   training=replace(evidence.training, status="horizon"))
+
+
+@ON_EITHER
+def test_training_that_stopped_early_decides_no_order(evidence: Evidence) -> None:
+    found = verdicts(stopped_early(evidence))
+    assert ("feature_order", "training") not in found
+    assert ("same_order_as_agf", "training") not in found
+    assert ("feature_order", "agf") in found
+
+
+@ON_EITHER
+def test_training_that_stopped_early_decides_no_level_of_its_last_feature(evidence: Evidence) -> None:
+    early = stopped_early(evidence)
+    reached = sum(event.kind == "acquisition" for event in early.measured)
+    levels = [claim for claim, source in verdicts(early) if claim.startswith("loss_level") and source == "training"]
+    assert levels == [f"loss_level_{number}" for number in range(1, reached)]
+
+
+def test_converged_training_without_a_feature_contradicts_the_order(modadd_evidence: Evidence) -> None:
+    """It reached zero loss, so that the feature that is missing was owed."""
+    early = stopped_early(modadd_evidence)
+    converged = replace(early, training=replace(early.training, status="converged"))
+    found = verdicts(converged)
+    assert not found["feature_order", "training"]
+    assert not found["same_order_as_agf", "training"]
+
+
+def test_incomplete_prediction_decides_no_order(modadd_evidence: Evidence) -> None:
+    incomplete = replace(modadd_evidence, prediction=replace(modadd_evidence.prediction, complete=False))
+    assert left_out(incomplete, "same_order_as_agf")
+
+
+def test_features_that_agf_finds_at_one_time_have_no_order(modadd_evidence: Evidence) -> None:
+    moment = modadd_evidence.acquisitions("agf")[0].time
+    together = [replace(event, time=moment) if event.kind == "acquisition" else event
+                for event in modadd_evidence.predicted]
+    for evidence in (modadd_evidence, swapped("training")(modadd_evidence)):
+        assert verdicts(replace(evidence, predicted=together))["same_order_as_agf", "training"]
+
+
+@pytest.mark.parametrize("source", ["agf", "training"])
+def test_levels_of_another_order_are_those_of_what_is_left(modadd_evidence: Evidence, source: str) -> None:
+    """With the weaker frequency learned first, four fifths of the loss should be left; the run left one fifth."""
+    rows = [row for row in check_claims(swapped(source)(modadd_evidence))
+            if row["claim"] == "loss_level_1" and row["source"] == source]
+    assert [(row["expected"], row["holds"]) for row in rows] == [(pytest.approx(4.0), False)]
+
+
+def test_unresolved_level_is_left_out(modadd_evidence: Evidence) -> None:
+    events = changed(modadd_evidence.measured, "acquisition", lambda event: replace(event, loss_after=math.nan))
+    found = verdicts(replace(modadd_evidence, measured=events))
+    assert ("loss_level_1", "training") not in found
+    assert ("loss_level_2", "training") in found
+
+
+def test_events_that_training_has_not_reached_are_left_out(
+    modadd_evidence: Evidence, diagonal_evidence: Evidence,
+) -> None:
+    for evidence in (modadd_evidence, diagonal_evidence):
+        rows = [{**row, "time_training": math.nan} for row in evidence.comparison]
+        assert left_out(replace(evidence, comparison=rows), "first_activation", "drop_time")
+
+
+def test_without_activations_there_are_no_phases_to_check(modadd_evidence: Evidence) -> None:
+    acquired = [event for event in modadd_evidence.measured if event.kind == "acquisition"]
+    found = verdicts(replace(modadd_evidence, measured=acquired))
+    assert ("phases_aligned", "training") not in found
+
+
+def test_times_are_no_claim_where_the_order_is_another(diagonal_evidence: Evidence) -> None:
+    assert left_out(swapped("agf", "activation")(diagonal_evidence), "rescaled_time")
+
+
+def test_fewer_rounds_are_compared_with_as_many_saddles(diagonal_evidence: Evidence) -> None:
+    prediction = diagonal_evidence.prediction
+    first = next(event for event in diagonal_evidence.predicted if event.kind == "activation")
+    short = replace(diagonal_evidence, predicted=[first], prediction=replace(prediction, rounds=prediction.rounds[:1]))
+    claims = diagonal_linear.agf_is_successive_saddles(short)
+    assert [(claim.claim, claim.holds) for claim in claims] == [
+        ("successive_saddles_order", True), ("rescaled_time_1", True)]
+
+
+def test_a_closed_form_cannot_decide_the_theorem_it_is_built_on(diagonal_evidence: Evidence) -> None:
+    prediction = replace(diagonal_evidence.prediction, method="closed_form")
+    assert diagonal_linear.agf_is_successive_saddles(replace(diagonal_evidence, prediction=prediction)) == []
+
+
+# ---- Parts
+
+
+@pytest.mark.parametrize(("expected", "measured", "tolerance", "scale", "holds"), [
+    (2.0, 2.019, 0.01, None, True), (2.0, 2.021, 0.01, None, False), (-2.0, -1.981, 0.01, None, True),
+    (0.0, 0.5e-3, 1e-3, 1.0, True), (0.0, 2e-3, 1e-3, 1.0, False), (0.0, 1e-9, 1e-3, None, False),
+    (1.0, math.nan, 0.5, None, False),
+])
+def test_close(expected: float, measured: float, tolerance: float, scale: float | None, holds: bool) -> None:
+    claim = close("name", "agf", "statement", expected, measured, tolerance, scale)
+    assert claim == Claim("name", "agf", "statement", expected, claim.measured, tolerance, holds)
+
+
+def test_each_architecture_has_its_own_claims(modadd_evidence: Evidence) -> None:
+    class Unknown(QuadraticModadd):
+        name = "another_network"
+        claims = ()
+
+    architecture = modadd_evidence.architecture
+    assert isinstance(architecture, QuadraticModadd)
+    other = replace(modadd_evidence, architecture=Unknown(architecture.data, architecture.width))
+    own = {claim.claim for check in quadratic_modadd.CLAIMS for claim in check(modadd_evidence)}
+    shared = {claim.claim for check in general.CLAIMS for claim in check(modadd_evidence)}
+    assert {claim for claim, _ in verdicts(other)} == shared
+    assert {claim for claim, _ in verdicts(modadd_evidence)} == own | shared
+
+
+@pytest.mark.parametrize(("p", "frequencies", "amplitudes"), [
+    (4, (1, 2), (4.0, 2.0)), (6, (1, 3), (3.0, 2.9)), (7, (2,), (3.0,)),
+])
+def test_maximizer_is_found_at_the_nyquist_frequency_too(
+    p: int, frequencies: tuple[int, ...], amplitudes: tuple[float, ...], modadd_evidence: Evidence,
+) -> None:
+    network = small_modadd(p, frequencies, amplitudes, 2)
+    claims = quadratic_modadd.utility_maximizer(replace(modadd_evidence, architecture=network.architecture))
+    assert [claim.holds for claim in claims] == [True, True, True]
+    assert np.isfinite([float(claim.measured) for claim in claims]).all()

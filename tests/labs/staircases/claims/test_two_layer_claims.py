@@ -1,0 +1,120 @@
+"""Claims about two-layer networks hold on good runs, fail on evidence against them, and are left out elsewhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+
+from agfrun.labs.staircases.claims.claim import Claim, Evidence
+from agfrun.labs.staircases.claims.two_layer import CLAIMS
+from agfrun.labs.staircases.events.event import Event
+from agfrun.labs.staircases.networks.two_layer.network import MonomialConfig, ReluConfig
+from agfrun.labs.staircases.networks.two_layer.orthogonal_inputs import OrthogonalInputsConfig
+from agfrun.labs.staircases.run.pipeline import run
+from agfrun.study.schema import InitConfig, RunConfig
+
+Doctor = Callable[[Evidence], Evidence]
+
+
+def evidence_of(config: RunConfig) -> Evidence:
+    result = run(config)
+    return Evidence(
+        architecture=result.problem.architecture, initial=result.problem.initial, log_init_scale=config.init.log_scale,
+        threshold=config.agf.threshold, prediction=result.prediction, training=result.training, is_flow=True,
+        theory=result.theory, predicted=result.events["agf"], measured=result.events["training"],
+        comparison=result.comparison)
+
+
+def claims_of(evidence: Evidence) -> dict[tuple[str, str], Claim]:
+    return {(claim.claim, claim.source): claim for check in CLAIMS for claim in check(evidence)}
+
+
+@pytest.fixture(scope="module")
+def relu() -> Evidence:
+    return evidence_of(RunConfig(model=ReluConfig(width=8), data=OrthogonalInputsConfig(targets=[1.0, -0.6]),
+                                 init=InitConfig(scale=1e-6), device="cpu"))
+
+
+@pytest.fixture(scope="module")
+def cubic() -> Evidence:
+    """z^2, of homogeneity degree 3."""
+    return evidence_of(RunConfig(model=MonomialConfig(width=6), data=OrthogonalInputsConfig(targets=[1.0, -0.6]),
+                                 device="cpu"))
+
+
+@pytest.mark.parametrize("name", ["relu", "cubic"])
+def test_good_runs_confirm_every_claim(name: str, request: pytest.FixtureRequest) -> None:
+    found = claims_of(request.getfixturevalue(name))
+    assert [claim for claim in found.values() if not claim.holds] == []
+    expected = {("conserved_balance", "training"), ("first_activation_bound", "agf"),
+                ("first_activation_time", "training")}
+    exact = {("exact_time_1", "agf"), ("exact_time_2", "agf")}
+    assert set(found) == (expected | exact if name == "relu" else expected)
+
+
+def with_first_activation(source: str, factor: float) -> Doctor:
+    name = "predicted" if source == "agf" else "measured"
+
+    def changed(events: Sequence[Event]) -> list[Event]:
+        first = min(event.time for event in events if event.kind == "activation")
+        return [replace(event, time=factor * event.time) if event.time == first else event for event in events]
+
+    return lambda evidence: replace(evidence, **{name: changed(getattr(evidence, name))})
+
+
+def grown_outputs(evidence: Evidence) -> Evidence:
+    """Output weights 5% off at the end."""
+    final = evidence.training.final.clone()
+    final[:, -1] *= 1.05
+    return replace(evidence, training=replace(evidence.training, final=final))
+
+
+def late_second_round(evidence: Evidence) -> Evidence:
+    rounds = evidence.prediction.rounds
+    late = replace(rounds[1], time=1.002 * rounds[1].time)
+    return replace(evidence, prediction=replace(evidence.prediction, rounds=(rounds[0], late)))
+
+
+def three_rounds(evidence: Evidence, effect: float = 0.02) -> Evidence:
+    """One round more, in which the loss falls by a part of its initial value."""
+    assert evidence.theory is not None
+    rounds = evidence.prediction.rounds
+    further = replace(rounds[-1], loss=evidence.theory.events[-1].loss_after - effect * evidence.theory.initial_loss)
+    return replace(evidence, prediction=replace(evidence.prediction, rounds=(*rounds, further)))
+
+
+@pytest.mark.parametrize(("doctor", "claim"), [
+    (grown_outputs, ("conserved_balance", "training")),
+    (with_first_activation("agf", 0.3), ("first_activation_bound", "agf")),
+    (with_first_activation("training", 0.5), ("first_activation_time", "training")),
+    (late_second_round, ("exact_time_2", "agf")),
+    (three_rounds, ("exact_rounds", "agf")),
+])
+def test_contradicting_evidence_fails(doctor: Doctor, claim: tuple[str, str], relu: Evidence) -> None:
+    found = claims_of(doctor(relu))
+    assert not found[claim].holds
+    # Nothing else but what the same number decides.
+    others = {key for key, value in found.items() if not value.holds} - {claim}
+    assert others <= {("first_activation_time", "training")}
+
+
+def test_what_cannot_be_decided_is_left_out(relu: Evidence) -> None:
+    assert not {name for name, source in claims_of(replace(relu, is_flow=False)) if source == "training"}
+    stopped = replace(relu, prediction=replace(relu.prediction, rounds=relu.prediction.rounds[:1]))
+    assert {name for name, _ in claims_of(stopped) if name.startswith("exact")} == {"exact_time_1"}
+    assert all(claim.holds for claim in claims_of(three_rounds(relu, effect=0.005)).values())
+    silent = replace(relu, measured=[], predicted=[])
+    assert not {"first_activation_bound", "first_activation_time"} & {name for name, _ in claims_of(silent)}
+    timed = replace(relu, prediction=replace(relu.prediction, cost_phase="timed"))
+    assert not {name for name, _ in claims_of(timed) if name.startswith("exact")}
+    large = replace(relu, threshold=1e-9)  # all neurons start above it
+    assert not {"first_activation_bound", "first_activation_time"} & {name for name, _ in claims_of(large)}
+
+
+def test_neurons_too_small_for_floats_have_no_norm_to_start_from(relu: Evidence) -> None:
+    tiny = claims_of(replace(relu, initial=0 * relu.initial, log_init_scale=-math.inf))
+    assert tiny["conserved_balance", "training"].holds
+    assert not {"first_activation_bound", "first_activation_time"} & {name for name, _ in tiny}

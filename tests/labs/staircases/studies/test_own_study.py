@@ -1,0 +1,62 @@
+"""docs/add_a_study.md: its example is run as the page says."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+REPOSITORY = Path(__file__).resolve().parents[4]
+PAGE = (REPOSITORY / "docs" / "add_a_study.md").read_text(encoding="utf-8")
+TINY = ["model=diagonal_linear", "init=gaussian", "init.scale=1e-6", "plot_formats=[png]"]
+
+
+def agfrun(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "agfrun", *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=False,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)}, timeout=120)
+
+
+def command_of_the_page() -> list[str]:
+    (line,) = [line for line in PAGE.splitlines() if line.startswith("agfrun ")]
+    return shlex.split(line)[1:]
+
+
+def test_the_example_runs_and_is_redrawn(tmp_path: Path) -> None:
+    done = agfrun(*command_of_the_page(), *TINY, f"hydra.run.dir={tmp_path}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "orders found: 1" in done.stdout
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "config.yaml", "times.csv", "claims.csv", "plots", "manifest.json", "report.html", "done.json"}
+    times = pd.read_csv(tmp_path / "times.csv")
+    assert times["seed"].unique().tolist() == [0, 1]
+    assert (times["time_agf"] / times["time_training"]).between(0.5, 2).all()
+    assert pd.read_csv(tmp_path / "claims.csv")["holds"].all()
+    assert json.loads((tmp_path / "done.json").read_text())["orders"] == 1
+    drawn = tmp_path / "plots" / "seed_spread.png"
+    drawn.unlink()
+    again = agfrun("--import", "docs/examples/seed_spread.py", "plot", str(tmp_path), "--formats", "png")
+    assert (again.returncode, again.stderr) == (0, "")
+    assert drawn.exists()
+
+
+def test_its_keys_are_checked() -> None:
+    refused = agfrun(*command_of_the_page(), "study.seeds=1")
+    assert refused.returncode == 2
+    assert refused.stderr == "agfrun: error: study.seeds=1 is not allowed: must be an integer of at least 2\n"
+
+
+def test_the_page_shows_the_file_as_it_is() -> None:
+    shown = [line.strip() for block in PAGE.split("```python")[1:] for line in block.split("```")[0].splitlines()]
+    source = (REPOSITORY / "docs" / "examples" / "seed_spread.py").read_text(encoding="utf-8")
+    code = [line.split("  #")[0].rstrip() for line in shown]
+    code = [line for line in code if line and line != "..." and not line.startswith(("def ", "return "))]
+    assert len(code) > 10
+    assert [line for line in code if line not in source] == []
+    configuration = (REPOSITORY / "docs/examples/configs/study/seed_spread.yaml").read_text(encoding="utf-8")
+    assert configuration in PAGE

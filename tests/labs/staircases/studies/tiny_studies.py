@@ -1,0 +1,63 @@
+"""Configurations of studies that take a moment, and what a test does around them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from agfrun.files.tables import read_any_table
+from agfrun.labs.staircases.networks.diagonal_linear.data import RotatedRegressionConfig
+from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinearConfig
+from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAdditionConfig
+from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModaddConfig
+from agfrun.labs.staircases.run import pipeline
+from agfrun.study.schema import AgfConfig, GradientFlowConfig, InitConfig, RunConfig, StudyConfig
+
+OF_EVERY_STUDY = {"config.yaml", "claims.csv", "manifest.json", "report.html", "done.json", "plots"}
+
+
+def diagonal_config(study: StudyConfig, **changes: Any) -> RunConfig:
+    """The paper's two coefficients."""
+    config = RunConfig(model=DiagonalLinearConfig(), data=RotatedRegressionConfig(), study=study,
+                       init=InitConfig("deterministic", 1e-4), device="cpu", plot_formats=["png"])
+    return dataclasses.replace(config, **changes)
+
+
+def modadd_config(study: StudyConfig, **changes: Any) -> RunConfig:
+    """Four neurons on one frequency of p = 5, stopped early."""
+    config = RunConfig(
+        model=QuadraticModaddConfig(width=4), data=ModularAdditionConfig(p=5, frequencies=[1], amplitudes=[5.0]),
+        study=study, train=GradientFlowConfig(tolerance=1e-5), agf=AgfConfig(max_events=2, cost_tolerance=1e-2),
+        device="cpu", plot_formats=["png"])
+    return dataclasses.replace(config, **changes)
+
+
+def execute(config: RunConfig, folder: Path | None) -> Any:
+    return config.study.execute(config, output_dir=folder, progress=False, command=["agfrun"])
+
+
+def read(folder: Path, name: str) -> pd.DataFrame:
+    return read_any_table(folder / f"{name}.csv")
+
+
+def interrupt_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pipeline works `count` times and is then interrupted."""
+    replace_run(monkeypatch, count, KeyboardInterrupt())
+
+
+def replace_run(monkeypatch: pytest.MonkeyPatch, count: int, error: BaseException) -> None:
+    """The pipeline works `count` times and then raises."""
+    run: Callable[..., Any] = pipeline.run
+    calls = iter(range(count))
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        if next(calls, None) is None:
+            raise error
+        return run(*arguments, **options)
+
+    monkeypatch.setattr(pipeline, "run", counted)

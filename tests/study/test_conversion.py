@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import pickle
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agfrun.study import registry
+from agfrun.study.conversion import from_mapping, unknown_key
+from agfrun.study.errors import ConfigError
+from agfrun.study.schema import GradientDescentConfig, RunConfig
+
+MODEL_NAMES = f"choose one of {', '.join(registry.models())}"
+
+
+def mapping(**changes: Any) -> dict[str, Any]:
+    """The defaults as nested plain values; `init__scale=1` sets values["init"]["scale"]."""
+    values = dataclasses.asdict(RunConfig())
+    for path, value in changes.items():
+        *groups, key = path.split("__")
+        target = values
+        for group in groups:
+            target = target[group]
+        target[key] = value
+    return values
+
+
+def test_a_saved_configuration_comes_back_equal() -> None:
+    config = RunConfig(train=GradientDescentConfig(max_steps=100, momentum=0.9), seed=4)
+    assert from_mapping(json.loads(json.dumps(dataclasses.asdict(config)))) == config
+
+
+def test_the_given_values_are_not_changed() -> None:
+    values = mapping(data__amplitudes=[10, 5, 2])
+    before = copy.deepcopy(values)
+    from_mapping(values)
+    assert values == before
+
+
+def test_numbers_are_converted_only_without_loss() -> None:
+    config = from_mapping(mapping(data__amplitudes=[10, 5, 2], data__p=31.0, agf__max_events=1e2))
+    data = config.data
+    assert data.amplitudes == [10.0, 5.0, 2.0]  # type: ignore[attr-defined]
+    assert all(type(amplitude) is float for amplitude in data.amplitudes)  # type: ignore[attr-defined]
+    assert (data.p, type(data.p)) == (31, int)  # type: ignore[attr-defined]
+    assert (config.agf.max_events, type(config.agf.max_events)) == (100, int)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "allowed"),
+    [
+        ("seed", True, "must be an integer"),
+        ("seed", 1.5, "must be an integer"),
+        ("seed", float("nan"), "must be an integer"),
+        ("seed", float("inf"), "must be an integer"),
+        ("seed", None, "must be an integer"),
+        ("data__p", "20", "must be an integer"),
+        ("init__scale", False, "must be a number"),
+        ("init__scale", "small", "must be a number"),
+        ("init__scale", 10**400, "must be a number"),
+        ("train__horizon", "long", "must be a number, or null"),
+        ("plots", 1, "must be true or false"),
+        ("plots", "yes", "must be true or false"),
+        ("dtype", None, "must be a word"),
+        ("dtype", 64, "choose one of float64, float32"),
+        ("data__frequencies", 3, "must be a list of integers such as [1,3,5]"),
+        ("data__frequencies", [1, 3.5, 5], "must be a list of integers such as [1,3,5]"),
+        ("data__amplitudes", [10, "5", 2], "must be a list of numbers such as [10,5,2.5]"),
+        ("init", 3, "must be a group of keys: {key: value, ...}"),
+        ("model__name", "diagonal", f"{MODEL_NAMES}; did you mean diagonal_linear?"),
+        ("model__name", ["diagonal_linear"], MODEL_NAMES),
+    ],
+)
+def test_wrong_types_are_refused(path: str, value: Any, allowed: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        from_mapping(mapping(**{path: value}))
+    assert caught.value.key == path.replace("__", ".")
+    assert caught.value.allowed == allowed
+
+
+@pytest.mark.parametrize("group", ["model", "data", "init", "train"])
+def test_a_missing_group_or_name_is_refused(group: str) -> None:
+    values = mapping()
+    del values[group]["name"]
+    with pytest.raises(ConfigError, match=rf"^{group}\.name=null .*choose one of "):
+        from_mapping(values)
+    del values[group]
+    with pytest.raises(ConfigError, match=rf"^{group}=null .*choose one of "):
+        from_mapping(values)
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("init.scal", "did you mean init.scale?"),
+        ("train.momentm", "did you mean train.momentum?"),
+        ("scale", "did you mean init.scale?"),
+        ("learning_rate", "did you mean train.learning_rate?"),
+        ("modle", "did you mean model?"),
+        ("trian.momentum", "did you mean train.momentum?"),
+        ("data.scale", "did you mean init.scale?"),
+        ("init.foo", "init has the keys name, scale, log10_scale"),
+        ("optimizer", "agfrun --cfg job shows the keys"),
+        ("hydra.runn", "agfrun --cfg hydra shows the keys"),
+        ("train.momentum", "it belongs to train=gradient_descent"),
+        ("data.frequencies", "it belongs to data=modular_addition"),
+        ("train.loss_normalization", "it belongs to train=gradient_descent"),
+    ],
+)
+def test_an_unknown_key_says_where_to_look(key: str, hint: str) -> None:
+    error = unknown_key(key, 1)
+    assert str(error).startswith(f"{key}=1 is not allowed: ")
+    assert error.allowed.endswith(hint)
+
+
+def test_a_key_of_another_choice_is_refused_by_conversion() -> None:
+    with pytest.raises(ConfigError, match=r"^train\.momentum=0\.9 .*belongs to train=gradient_descent$"):
+        from_mapping(mapping(train__momentum=0.9))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+PATHS = [f"{group}__{key}" for group, value in mapping().items() if isinstance(value, dict) for key in value]
+
+
+@given(path=st.sampled_from([*mapping(), *PATHS]), value=JSON)
+def test_any_value_is_either_accepted_or_refused_by_key(path: str, value: Any) -> None:
+    outcome = outcome_of(mapping(**{path: value}))
+    if isinstance(outcome, ConfigError):
+        groups = {path.split("__")[0], "data"}  # the data must fit the model
+        assert outcome.key.split(".")[0] in groups
+        assert "\n" not in str(outcome)
+
+
+def outcome_of(values: dict[str, Any]) -> RunConfig | ConfigError:
+    try:
+        return from_mapping(values)
+    except ConfigError as error:
+        return error
+
+
+def test_errors_survive_the_way_between_processes() -> None:
+    error = ConfigError("data.p", 1, "must be an integer of at least 2")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
