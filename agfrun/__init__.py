@@ -18,29 +18,27 @@ if TYPE_CHECKING:
     from agfrun.configuration.composition import load_config
     from agfrun.labs.staircases.agf.alternation import AlternationOptions
     from agfrun.labs.staircases.agf.predict import predict
+    from agfrun.labs.staircases.config import RunConfig
     from agfrun.labs.staircases.dynamics.gradient_descent import train_by_gradient_descent
     from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
-    from agfrun.labs.staircases.ensemble.run import EnsembleResult, run_ensemble
-    from agfrun.labs.staircases.run.pipeline import Result, run
+    from agfrun.labs.staircases.run.pipeline import run
     from agfrun.labs.staircases.run.problem import build_problem
-    from agfrun.study.schema import RunConfig
+    from agfrun.labs.staircases.run.result import Result
 
 _HOME = {
     "AlternationOptions": "agfrun.labs.staircases.agf.alternation",
-    "EnsembleResult": "agfrun.labs.staircases.ensemble.run",
-    "Result": "agfrun.labs.staircases.run.pipeline",
+    "Result": "agfrun.labs.staircases.run.result",
     "RunConfig": "agfrun.study.schema",
     "build_problem": "agfrun.labs.staircases.run.problem",
     "load_config": "agfrun.configuration.composition",
     "predict": "agfrun.labs.staircases.agf.predict",
     "run": "agfrun.labs.staircases.run.pipeline",
-    "run_ensemble": "agfrun.labs.staircases.ensemble.run",
     "train_by_gradient_descent": "agfrun.labs.staircases.dynamics.gradient_descent",
     "train_by_gradient_flow": "agfrun.labs.staircases.dynamics.gradient_flow",
 }
 
-__all__ = ["AlternationOptions", "EnsembleResult", "Result", "RunConfig", "__version__", "build_problem",
-           "load_config", "predict", "run", "run_ensemble", "train_by_gradient_descent", "train_by_gradient_flow"]
+__all__ = ["AlternationOptions", "Result", "RunConfig", "__version__", "build_problem",
+           "load_config", "predict", "run", "train_by_gradient_descent", "train_by_gradient_flow"]
 
 
 def __getattr__(name: str) -> Any:

@@ -23,7 +23,8 @@ from agfrun.labs.staircases.agf.predict import predict
 from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
 from agfrun.labs.staircases.events.detect import detect_events
 from agfrun.labs.staircases.run.comparison import compare
-from agfrun.labs.staircases.run.pipeline import HORIZON_FACTOR, predicted_events
+from agfrun.labs.staircases.run.pipeline import HORIZON_FACTOR
+from agfrun.labs.staircases.run.result import predicted_events
 from agfrun.labs.staircases.run.problem import build_problem
 
 VARIANTS = {

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinearConfig
-from agfrun.study.registry import register_model
+from agfrun.study.registry import register
 
 
-@register_model
+@register("model")
 @dataclass
 class HostileConfig(DiagonalLinearConfig):
     name: str = "hostile"

@@ -13,8 +13,8 @@ from agfrun.labs.staircases.networks.diagonal_linear.data import RotatedRegressi
 from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinearConfig
 from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAdditionConfig
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModaddConfig
-from agfrun.labs.staircases.run.pipeline import Result
-from agfrun.study.schema import AgfConfig, GradientDescentConfig, GradientFlowConfig, InitConfig, RunConfig
+from agfrun.labs.staircases.run.result import Result
+from agfrun.labs.staircases.config import AgfConfig, GradientDescentConfig, GradientFlowConfig, InitConfig, RunConfig
 
 COLUMNS = {
     "loss.csv": "source,time,step,loss",

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from agfrun.study.schema import PLOT_FORMATS
+from agfrun.study.settings import PLOT_FORMATS
 from agfrun.study.termination import heed_termination
 
 # Other numbers of threads, machines and versions of libraries round differently.
@@ -34,7 +34,7 @@ def plot(arguments: Sequence[str]) -> int:
 def report(arguments: Sequence[str]) -> int:
     """`agfrun report RUN_DIR ...`: write the page of a folder anew, or one page of several."""
     parser = argparse.ArgumentParser(
-        prog="agfrun report", description="Write report.html of a run, ensemble, study or sweep from its saved files; "
+        prog="agfrun report", description="Write report.html of a run or a sweep from its saved files; "
         "of several folders, one page that compares them.")
     parser.add_argument("run_dirs", metavar="RUN_DIR", type=Path, nargs="+", help="folder of a run or of a sweep")
     parser.add_argument("--output", metavar="FILE", type=Path,
@@ -76,7 +76,8 @@ def resume(arguments: Sequence[str]) -> int:
     parser.add_argument("run_dirs", metavar="RUN_DIR", type=Path, nargs="+", help="folder of a run")
     options = parser.parse_intermixed_args(arguments)
 
-    from agfrun.runner.resumption import finished_status, resume_run
+    from agfrun.files.saved_run import finished_status
+    from agfrun.runner.resumption import resume_run
 
     heed_termination()
     for run_dir in options.run_dirs:

@@ -15,8 +15,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from agfrun.cli.commands import COMMANDS
 from agfrun.configuration.composition import from_composed
-from agfrun.configuration.hydra_folders import first_given
+from agfrun.configuration.hydra_folders import first_given, run_name
 from agfrun.files.folders import CHECKPOINTS_FOLDER
+from agfrun.runner.execution import execute
 from agfrun.study.config_tree import config_directory
 from agfrun.study.errors import AgfrunError, ConfigError, OutputError, UsageError
 from agfrun.study.registry import import_module, named_modules
@@ -32,6 +33,7 @@ CLAIMS = ("study=claims", "hydra.run.dir=outputs/claims/${now:%Y-%m-%d_%H-%M-%S-
 # Hydra 1.4 warns users of what only this program's authors can change.
 warnings.filterwarnings("ignore", message=r"[\s\S]*deprecated", module=r"hydra\.|agfrun\.")
 OmegaConf.register_new_resolver("agfrun.first", first_given, replace=True)
+OmegaConf.register_new_resolver("agfrun.run_name", run_name, replace=True)
 
 
 def entry_point() -> NoReturn:
@@ -156,7 +158,7 @@ def _run(composed: DictConfig, folder: Path, overrides: Sequence[str]) -> None:
 
     check_installed(config.tracking)
     try:
-        result = config.study.execute(
+        result = execute(
             config,
             output_dir=folder,
             progress=None,

@@ -8,23 +8,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from agfrun.study.config_tree import config_directory
-from agfrun.study.conversion import GROUPS, from_mapping
+from agfrun.study.config_tree import config_directory, slot_groups
+from agfrun.study.conversion import from_mapping
 from agfrun.study.errors import AgfrunError, ConfigError
-from agfrun.study.schema import RunConfig
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
-def load_config(overrides: Sequence[str] = ()) -> RunConfig:
+def load_config(overrides: Sequence[str] = ()) -> Any:
     """Compose the shipped configuration, as the command line does.
 
     Args:
         overrides: as on the command line, for instance `["model=diagonal_linear", "init.scale=1e-8"]`.
 
     Returns:
-        The validated configuration, ready for `agfrun.labs.staircases.run.pipeline`.
+        The validated settings of the study that is chosen, ready for `agfrun.execute`.
 
     Raises:
         UsageError: an override cannot be understood, or (ConfigError) its key or value is not allowed.
@@ -33,7 +32,7 @@ def load_config(overrides: Sequence[str] = ()) -> RunConfig:
 
 
 def compose_varied(common: Sequence[str], varied: Sequence[Sequence[str]],
-                   config_dirs: Sequence[str] = ()) -> list[RunConfig | AgfrunError]:
+                   config_dirs: Sequence[str] = ()) -> list[Any]:
     """The configurations of many runs that have most in common: `load_config([*common, *more])` for each `more`.
 
     Composition takes a tenth of a second; that of plain values on top of it takes a hundredth of that.
@@ -55,7 +54,7 @@ def compose_varied(common: Sequence[str], varied: Sequence[Sequence[str]],
         base = _compose([*common, *search])
     except AgfrunError as error:
         return [error] * len(varied)
-    made: list[RunConfig | AgfrunError] = []
+    made: list[Any] = []
     for more in varied:
         composed = base.copy()
         try:
@@ -100,7 +99,7 @@ def _parsed(overrides: Sequence[str]) -> list[tuple[str, Any]]:
         raise explain(error, overrides) from error
 
 
-def from_composed(composed: DictConfig, overrides: Sequence[str] = ()) -> RunConfig:
+def from_composed(composed: DictConfig, overrides: Sequence[str] = ()) -> Any:
     """Resolve what Hydra composed and convert it to the validated, typed configuration.
 
     Args:
@@ -116,7 +115,7 @@ def from_composed(composed: DictConfig, overrides: Sequence[str] = ()) -> RunCon
     from agfrun.configuration.hydra_errors import explain, values_by_key
 
     written = values_by_key(overrides)
-    for group in GROUPS:
+    for group in slot_groups():
         if (key := f"{group}.name") in written:
             raise ConfigError(key, written[key], f"it comes with the group; write {group}=NAME")
     try:

@@ -30,7 +30,7 @@ TARGETS = frozenset({
     *(f"hydra_plugins.agfrun_launcher.launcher.{name}" for name in (
         "AgfrunSweeper", "LocalLauncher", "SerialLauncher", "SlurmLauncher", "RayLauncher")),
 })
-RESOLVERS = frozenset({"now", "agfrun.first"})
+RESOLVERS = frozenset({"now", "agfrun.first", "agfrun.run_name"})
 LOG_HANDLERS = frozenset({"logging.StreamHandler", "logging.NullHandler"})
 FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.output_subdir", "tracking.folder",
            "tracking.uri")

@@ -16,6 +16,9 @@ _UNKNOWN_KEY = re.compile(r"Could not override '([^']+)'")
 _NOISE = re.compile(
     r"See https://hydra\.cc.*|Config search path:[\s\S]*|\n\s*(full_key|object_type|reference_type)[:=].*"
 )
+_EXPERIMENTS_STUDY = re.compile(r"override /study: (\w+)")
+# What configs/config.yaml chooses where nothing is said.
+DEFAULT_STUDY = "compare"
 _NO_WORD = "Config group override must be"
 _AMBIGUOUS = re.compile(r"Ambiguous value for argument '([^=']+)=(.*)'")
 
@@ -73,9 +76,20 @@ def _unknown_key(key: str, overrides: Sequence[str]) -> ConfigError:
     # A value {KEY: ...} has keys; the choice of a group, study=width beside study.widhts=[6], has none.
     around = [written for written in values if key.startswith(f"{written}.") and values[written].startswith("{")]
     if not starting + around:
-        return unknown_key(key, None)
+        return unknown_key(key, None, _study(overrides))
     written = (starting + around)[0]
-    return unknown_key(max(written, key, key=len), values[written])
+    return unknown_key(max(written, key, key=len), values[written], _study(overrides))
+
+
+def _study(overrides: Sequence[str]) -> str:
+    """The study that overrides ask for, be it through an experiment; the default one if none does."""
+    values = values_by_key(overrides)
+    if "study" in values:
+        return values["study"]
+    experiment = config_directory() / "experiment" / f"{values.get('experiment', '')}.yaml"
+    if experiment.is_file() and (found := _EXPERIMENTS_STUDY.search(experiment.read_text(encoding="utf-8"))):
+        return found[1]
+    return DEFAULT_STUDY
 
 
 def _unknown_choice(error: MissingConfigException) -> UsageError:

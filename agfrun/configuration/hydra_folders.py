@@ -8,13 +8,22 @@ from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 
 def first_given(*values: object) -> object:
     """The first of the values that is not null: the resolver `agfrun.first` of configurations."""
     return next((value for value in values if value is not None), None)
+
+
+def run_name(*, _root_: Any) -> str:
+    """Name of the model of a configuration, of its study where it has none: the resolver `agfrun.run_name`."""
+    for group in ("model", "study"):
+        chosen = OmegaConf.select(_root_, f"{group}.name")
+        if isinstance(chosen, str):
+            return chosen
+    return "run"
 
 
 class RemoveEmptyFolders(Callback):

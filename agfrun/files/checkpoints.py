@@ -22,10 +22,10 @@ import safetensors.numpy
 import torch
 
 from agfrun.files.folders import CHECKPOINTS_FOLDER
+from agfrun.files.training_state import TrainingState
 from agfrun.files.writing import write_safetensors
-from agfrun.labs.staircases.dynamics.training_state import TrainingState
 from agfrun.study.errors import CheckpointError, OutputError
-from agfrun.study.schema import CheckpointConfig
+from agfrun.study.settings import CheckpointConfig
 
 FORMAT = "agfrun training state 1"
 # Writing may take this share of the time of a run at most, whatever `checkpoint.seconds` asks for.
@@ -35,7 +35,7 @@ Arrays = Mapping[str, npt.NDArray[np.generic]]
 
 
 class CheckpointFolder:
-    """The checkpoints of one run; implements `agfrun.labs.staircases.dynamics.training_state.Checkpoints`.
+    """The checkpoints of one run; implements `agfrun.files.training_state.Checkpoints`.
 
     Args:
         run_dir: folder of the run.

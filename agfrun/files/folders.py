@@ -1,4 +1,4 @@
-"""Names of folders and of the file that tells a finished run. Imports no Hydra."""
+"""Names of the files and folders of a run. Imports no Hydra."""
 
 from __future__ import annotations
 
@@ -6,8 +6,15 @@ import hashlib
 import re
 
 LONGEST_NAME = 120
+# Of run folders, written into config.yaml. Folders without one are of the versions before 2.
+FORMAT = 2
 # What every run writes last.
 DONE_FILE = "done.json"
+CONFIG_FILE = "config.yaml"
+LABELS_FILE = "labels.json"
+PARAMETERS_FILE = "parameters.safetensors"
+MANIFEST_FILE = "manifest.json"
+REPORT_FILE = "report.html"
 PLOTS_FOLDER = "plots"
 CHECKPOINTS_FOLDER = "checkpoints"
 

@@ -1,37 +1,49 @@
-"""The files of a run folder, written atomically in the order in which they become known."""
+"""The folder of a run, written atomically in the order in which things become known; one process at a time."""
 
 from __future__ import annotations
 
 import dataclasses
-import sys
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
 import yaml
 
-from agfrun.files import tables
-from agfrun.files.folders import CHECKPOINTS_FOLDER, DONE_FILE, PLOTS_FOLDER
+from agfrun.files.folders import (
+    CHECKPOINTS_FOLDER,
+    CONFIG_FILE,
+    DONE_FILE,
+    FORMAT,
+    LABELS_FILE,
+    MANIFEST_FILE,
+    PARAMETERS_FILE,
+    PLOTS_FOLDER,
+    REPORT_FILE,
+)
+from agfrun.files.json_files import read_json
 from agfrun.files.locking import FolderLock
-from agfrun.files.saved_run import CONFIG_FILE, LABELS_FILE, PARAMETERS_FILE
+from agfrun.files.saved_run import read_config, study_name
+from agfrun.files.steps import STEPS_FILE, StepLog
+from agfrun.files.tables import conforming, rows_table
 from agfrun.files.writing import remove_temporaries, write_csv, write_json, write_safetensors, write_text
-from agfrun.labs.staircases.dynamics.trajectory import Trajectory
-from agfrun.labs.staircases.events.event import Event
-from agfrun.labs.staircases.report.ensemble_tables import MEMBERS
-from agfrun.labs.staircases.wording import Wording
+from agfrun.study import registry
+from agfrun.study.claim import CLAIMS, Claim
 from agfrun.study.errors import OutputError
-from agfrun.study.schema import RunConfig, saved_values
+from agfrun.study.settings import RunSettings, config_hash, saved_values
+from agfrun.study.table import Schema
 
-MANIFEST_FILE = "manifest.json"
-REPORT_FILE = "report.html"
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from agfrun.files.checkpoints import CheckpointFolder
+
 LOCK_FILE = ".lock"
 
 
 @contextmanager
-def opened(folder: Path | str | None, overwrite: bool = False, resume: bool = False) -> Iterator[RunFiles | None]:
+def opened(config: RunSettings, folder: Path | str | None, resume: bool = False) -> Iterator[RunFiles | None]:
     """The files of a run within this context; None for a run that writes none.
 
     Raises:
@@ -40,7 +52,7 @@ def opened(folder: Path | str | None, overwrite: bool = False, resume: bool = Fa
     if folder is None:
         yield None
         return
-    files = RunFiles(Path(folder), overwrite, resume)
+    files = RunFiles(config, Path(folder), resume)
     try:
         yield files
     finally:
@@ -50,17 +62,26 @@ def opened(folder: Path | str | None, overwrite: bool = False, resume: bool = Fa
 class RunFiles:
     """A run folder, which nobody else writes into before `close`.
 
+    Nothing of the run is written before the first call of `save`, so that a configuration that is refused late leaves
+    nothing behind.
+
     Args:
-        overwrite: whether it may hold a run, which is cleared away.
+        config: of the run.
+        folder: may hold a run if `overwrite` is on, which is cleared away then.
         resume: whether it is the folder of a run to go on with.
 
     Raises:
         OutputError: the folder cannot be made, holds a run although it must not, or another process holds it.
     """
 
-    def __init__(self, folder: Path, overwrite: bool = False, resume: bool = False) -> None:
-        self.folder = folder
-        keep = not overwrite and not resume
+    def __init__(self, config: RunSettings, folder: Path, resume: bool = False) -> None:
+        self.config, self.folder = config, folder
+        self.schemas: dict[str, Schema] = {schema.name: schema for schema in config.study.tables}
+        self.begun = False
+        self._resume = resume
+        self._checkpoints: CheckpointFolder | None = None
+        self._steps: StepLog | None = None
+        keep = not config.overwrite and not resume
         self._refuse_if(keep and self.is_there())  # said before the folder is found to be read-only, or taken
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -90,78 +111,92 @@ class RunFiles:
             raise OutputError(f"{self.folder} already holds a run; choose another folder with hydra.run.dir=DIR, or "
                               "pass overwrite=true")
 
-    def begin(self, config: RunConfig) -> None:
+    def begin(self) -> None:
         """Write the resolved configuration, after clearing away the files of a run that is overwritten."""
-        old = [schema.file for schema in (*tables.SCHEMAS, MEMBERS)] + [f"{name}.csv" for name in config.study.tables]
         self.folder.mkdir(parents=True, exist_ok=True)
-        for name in (*old, PARAMETERS_FILE, LABELS_FILE, MANIFEST_FILE, REPORT_FILE):
+        for name in (*self._written(), PARAMETERS_FILE, LABELS_FILE, MANIFEST_FILE, REPORT_FILE):
             (self.folder / name).unlink(missing_ok=True)
-        self._write(write_text, CONFIG_FILE, yaml.safe_dump(saved_values(config), sort_keys=False))
+        if not self.begun and not self._resume:
+            self.clear_checkpoints()  # those of a run that is overwritten
+        self._write(write_text, CONFIG_FILE, yaml.safe_dump({"format": FORMAT, **saved_values(self.config)},
+                                                            sort_keys=False))
+        self.begun = True
 
-    def write_labels(self, wording: Wording, homogeneity_degree: int) -> None:
-        """Write how features are called, for the figures."""
-        self._write(write_json, LABELS_FILE, dataclasses.asdict(wording) | {"homogeneity_degree": homogeneity_degree})
+    def _written(self) -> list[str]:
+        """The tables and figures that a run which is overwritten, of whatever study, says it has written."""
+        try:
+            written = read_json(self.folder / MANIFEST_FILE).get("files", [])
+            config = read_config(self.folder) if self.is_there() else {}
+            kind = registry.study_type(study_name(config)) if config else None
+        except OutputError:  # what cannot be read is nobody's
+            written, kind = [], None
+        tables = [*(kind.tables if kind is not None else ()), *self.schemas.values(), CLAIMS]  # type: ignore[attr-defined]
+        named = [name for name in written if isinstance(name, str) and _is_plain(name)]
+        return list(dict.fromkeys([*(schema.file for schema in tables), *named]))
 
-    def write_table(self, name: str, table: pd.DataFrame) -> None:
-        """Write a study's own table, NAME.csv."""
-        self._write(write_csv, f"{name}.csv", table)
+    def save(self, tables: Mapping[str, pd.DataFrame], words: Mapping[str, Any]) -> None:
+        """Write tables that the study declares, and words for labels.json, as they are now.
 
-    def write_paths(self, trajectories: Sequence[Trajectory], events: Mapping[str, Sequence[Event]]) -> None:
-        """Write loss, features, neurons and events."""
-        self._write(write_csv, tables.LOSS.file, tables.loss_table(trajectories))
-        self._write(write_csv, tables.FEATURES.file, tables.features_table(
-            [path for path in trajectories if np.isfinite(path.features).any()]))
-        if any(path.observables for path in trajectories):
-            self._write(write_csv, tables.OBSERVABLES.file, tables.observables_table(trajectories))
-        self._write(write_csv, tables.NEURONS.file, tables.neurons_table(trajectories))
-        self._write(write_csv, tables.EVENTS.file, tables.events_table(events))
+        Raises:
+            OutputError: they cannot be written.
+            ValueError: the study declares no such table, or a table has other columns.
+        """
+        if not self.begun:
+            self.begin()
+        if words:
+            self._write(write_json, LABELS_FILE, words)
+        for name in tables:
+            if name not in self.schemas:
+                raise ValueError(f"study={self.config.study.name} declares no table {name}")
+            self._write(write_csv, f"{name}.csv", conforming(tables[name], self.schemas[name]))
 
-    def write_endings(self, endings: Sequence[Mapping[str, Any]]) -> None:
-        """Write how training and the prediction ended."""
-        self._write(write_csv, tables.ENDINGS.file, tables.rows_table(tables.ENDINGS, endings))
-
-    def write_comparison(self, comparison: Sequence[Mapping[str, Any]]) -> None:
-        """Write the comparison."""
-        self._write(write_csv, tables.COMPARISON.file, tables.rows_table(tables.COMPARISON, comparison))
-
-    def write_claims(self, claims: Sequence[Mapping[str, Any]]) -> None:
+    def write_claims(self, claims: Sequence[Claim]) -> None:
         """Write the claims."""
-        self._write(write_csv, tables.CLAIMS.file, tables.rows_table(tables.CLAIMS, claims))
+        rows = [dataclasses.asdict(claim) for claim in claims]
+        self._write(write_csv, CLAIMS.file, rows_table(CLAIMS, rows))
 
-    def write_parameters(self, arrays: dict[str, np.ndarray]) -> None:
-        """Write neurons as safetensors."""
-        self._write(write_safetensors, PARAMETERS_FILE, arrays, {"format": "agfrun neurons (H, D)"})
+    def write_arrays(self, arrays: Mapping[str, Any]) -> None:
+        """Write arrays as safetensors, if there are any."""
+        if arrays:
+            self._write(write_safetensors, PARAMETERS_FILE, arrays, {"format": "agfrun arrays"})
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Write provenance."""
         self._write(write_json, MANIFEST_FILE, manifest)
 
-    def plot(self, formats: Sequence[str]) -> list[Path]:
-        """Draw the figures from the files written so far."""
-        from agfrun.report.redraw import redraw  # Matplotlib, which a run without figures need not load
-
-        return redraw(self.folder, formats)
-
-    def report(self) -> Path | None:
-        """Write report.html from the files written so far.
-
-        A page that cannot be made is not worth a run: it is left out, and a line on standard error says why.
-        """
-        try:
-            from agfrun.report.html.report import write_report  # Matplotlib and templates, as in `plot`
-
-            return write_report(self.folder)
-        except Exception as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            print(f"agfrun: warning: no report was written for {self.folder}: {reason}", file=sys.stderr)
-            return None
-
     def finish(self, done: Mapping[str, Any]) -> None:
         """Write the done-marker, last."""
         self._write(write_json, DONE_FILE, done)
+
+    def clear_checkpoints(self) -> None:
+        """Remove all that an interrupted run would go on from."""
+        self._steps = None
+        with suppress(OSError):
+            shutil.rmtree(self.folder / CHECKPOINTS_FOLDER)
+
+    def checkpoints(self) -> CheckpointFolder:
+        """Where states of a training under way are kept."""
+        if self._checkpoints is None:
+            from agfrun.files.checkpoints import CheckpointFolder  # torch, which most studies without a training lack
+
+            self._checkpoints = CheckpointFolder(self.folder, self.config.checkpoint, config_hash(self.config))
+        return self._checkpoints
+
+    def steps(self) -> StepLog:
+        """What is remembered of the run's steps."""
+        if self._steps is None:
+            self._steps = StepLog(self.folder / CHECKPOINTS_FOLDER / STEPS_FILE, config_hash(self.config), self._resume)
+        return self._steps
 
     def _write(self, writer: Any, name: str, *content: Any) -> None:
         try:
             writer(self.folder / name, *content)
         except OSError as error:
             raise OutputError(f"cannot write {self.folder / name}: {error.strerror or error}") from error
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a name leads to a table in the folder or a figure in its `plots`, and nowhere else."""
+    path = PurePath(name)
+    return (path.suffix == ".csv" and path.name == name) or (
+        path.suffix in (".png", ".pdf") and path == PurePath(PLOTS_FOLDER) / path.name)

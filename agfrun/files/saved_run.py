@@ -1,88 +1,82 @@
-"""A run's folder read back: its configuration, tables and arrays, for figures and whoever else looks at it."""
+"""A run's folder read back: its configuration, tables and arrays, for figures, pages and whoever else looks at it."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy.typing as npt
-import pandas as pd
-import safetensors
-import safetensors.numpy
 import yaml
 
-from agfrun.files import tables
-from agfrun.files.tables import Schema, empty_table, read_table
-from agfrun.labs.staircases.wording import Wording
+from agfrun.files.folders import (
+    CONFIG_FILE,
+    DONE_FILE,
+    FORMAT,
+    LABELS_FILE,
+    MANIFEST_FILE,
+    PARAMETERS_FILE,
+)
+from agfrun.files.json_files import read_json
+from agfrun.study import registry
+from agfrun.study.claim import CLAIMS
 from agfrun.study.errors import OutputError
+from agfrun.study.study import Saved, Study
 
-CONFIG_FILE = "config.yaml"
-LABELS_FILE = "labels.json"
-PARAMETERS_FILE = "parameters.safetensors"
-
-Arrays = dict[str, npt.NDArray[Any]]
+# What folders of the first format held where they did not say so.
+FIRST_STUDY = "compare"
 
 
-@dataclass(frozen=True)
-class SavedRun:
-    """What a run of the study `compare` has left; tables and arrays that are not there are empty.
+def read_run(run_dir: Path) -> tuple[Study, Saved]:
+    """Read the folder of a run of any study.
 
-    Attributes:
-        folder: where it lies.
-        wording: how features are called.
-        homogeneity_degree: of a neuron in its parameters, None if unknown.
-        threshold: norm at which a neuron became active.
-        loss, features, observables, neurons, events, endings, comparison: its tables, see `agfrun.files.tables`.
-        arrays: neurons and data arrays by name.
-    """
-
-    folder: Path
-    wording: Wording
-    homogeneity_degree: int | None
-    threshold: float
-    loss: pd.DataFrame
-    features: pd.DataFrame
-    observables: pd.DataFrame
-    neurons: pd.DataFrame
-    events: pd.DataFrame
-    endings: pd.DataFrame
-    comparison: pd.DataFrame
-    arrays: Arrays
-
-
-def read_run(run_dir: Path) -> SavedRun:
-    """Read a run's folder.
+    Returns:
+        The study as it was configured, and what it saved; a table or file that is not there is absent or empty.
 
     Raises:
-        OutputError: the folder is no run, or one of its files is damaged.
+        OutputError: the folder is no run, its study is not known here, or one of its files is damaged.
     """
     config = read_config(run_dir)
-    if not (run_dir / tables.LOSS.file).is_file():
-        raise OutputError(f"{run_dir} is not the folder of a run: it has no {tables.LOSS.file}")
-    wording, homogeneity_degree = read_labels(run_dir / LABELS_FILE)
-    return SavedRun(
-        folder=run_dir,
-        wording=wording,
-        homogeneity_degree=homogeneity_degree,
-        threshold=float(config_value(config, "agf", "threshold", default=1.0)),
-        loss=read_table(run_dir / tables.LOSS.file, tables.LOSS),
-        features=_read_if_there(run_dir, tables.FEATURES),
-        observables=_read_if_there(run_dir, tables.OBSERVABLES),
-        neurons=_read_if_there(run_dir, tables.NEURONS),
-        events=_read_if_there(run_dir, tables.EVENTS),
-        endings=_read_if_there(run_dir, tables.ENDINGS),
-        comparison=_read_if_there(run_dir, tables.COMPARISON),
-        arrays=_read_arrays(run_dir / PARAMETERS_FILE),
-    )
+    study = study_of(run_dir, config)
+    from agfrun.files.tables import read_table  # pandas, which reading the configuration alone does not need
+
+    schemas = [schema for schema in (*study.tables, CLAIMS) if (run_dir / schema.file).is_file()]
+    return study, Saved(
+        folder=run_dir, config=config,
+        tables={schema.name: read_table(run_dir / schema.file, schema) for schema in schemas},
+        arrays=_read_arrays(run_dir / PARAMETERS_FILE), words=read_json(run_dir / LABELS_FILE),
+        manifest=read_json(run_dir / MANIFEST_FILE), done=read_json(run_dir / DONE_FILE))
+
+
+def study_of(run_dir: Path, config: Mapping[str, Any]) -> Study:
+    """The study of a folder, with the settings that it was configured with.
+
+    Raises:
+        OutputError: the study is not known here.
+    """
+    name = study_name(config)
+    kind = registry.study_type(name)
+    if kind is None:
+        raise OutputError(f"{run_dir} is a run of the study {name}, which is not known here; name its module with "
+                          "--import")
+    known = {field.name for field in dataclasses.fields(kind)}
+    values = config.get("study")
+    made = kind(**{key: value for key, value in values.items() if key in known} if isinstance(values, dict) else {})
+    assert isinstance(made, Study)
+    return made
+
+
+def study_name(config: Mapping[str, Any]) -> str:
+    """Name of the study of a configuration that was read back."""
+    return str(config_value(config, "study", "name", FIRST_STUDY))
 
 
 def read_config(run_dir: Path) -> dict[str, Any]:
     """The configuration of a run of any study, as plain values.
 
     Raises:
-        OutputError: the folder is no run, or its configuration cannot be read.
+        OutputError: the folder is no run, its configuration cannot be read, or its format is none of this version's.
     """
     path = run_dir / CONFIG_FILE
     if not path.is_file():
@@ -93,35 +87,48 @@ def read_config(run_dir: Path) -> dict[str, Any]:
         raise OutputError(f"cannot read {path}: {' '.join(str(error).split())}") from error
     if not isinstance(config, dict):
         raise OutputError(f"cannot read {path}: it holds no configuration")
+    return of_this_format(run_dir, config)
+
+
+def of_this_format(run_dir: Path, config: dict[str, Any]) -> dict[str, Any]:
+    """A saved configuration without what this version has no more, and without its format number.
+
+    Raises:
+        OutputError: this version does not read the folder; the message says which does, or what to do instead.
+    """
+    number = config.pop("format", 1)
+    if not isinstance(number, int) or not 1 <= number <= FORMAT:
+        raise OutputError(f"{run_dir} has the format {number}; this version of agfrun reads formats up to {FORMAT}, a "
+                          "newer one may read it")
+    if number == 1:
+        ensemble = config.pop("ensemble", None) or {}
+        if ensemble.get("seeds", 1) != 1 or ensemble.get("scales") is not None:
+            raise OutputError(f"{run_dir} is an ensemble of agfrun 0.1 (format 1), which this version does not read; "
+                              "agfrun -m seed=... makes the same runs as a sweep")
     return config
 
 
-def config_value(config: dict[str, Any], group: str, key: str, default: object) -> Any:
+def config_value(config: Mapping[str, Any], group: str, key: str, default: object) -> Any:
     """One value of a configuration that was read back, or a default."""
     values = config.get(group)
     return values.get(key, default) if isinstance(values, dict) else default
 
 
-def read_labels(path: Path) -> tuple[Wording, int | None]:
-    """How features are called, and the homogeneity degree; defaults where an older run does not say."""
-    if not path.exists():
-        return Wording(), None
+def finished_status(run_dir: Path) -> str | None:
+    """The status in done.json; None if there is no such file, or it is damaged."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        degree = values.pop("homogeneity_degree")
-        return Wording(**values), degree
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise OutputError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+        done = json.loads((run_dir / DONE_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return str(done.get("status")) if isinstance(done, dict) else None
 
 
-def _read_if_there(run_dir: Path, schema: Schema) -> pd.DataFrame:
-    path = run_dir / schema.file
-    return read_table(path, schema) if path.exists() else empty_table(schema)
-
-
-def _read_arrays(path: Path) -> Arrays:
+def _read_arrays(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
+    import safetensors  # compiled, and most studies save no arrays
+    import safetensors.numpy
+
     try:
         return safetensors.numpy.load_file(path)
     except (OSError, safetensors.SafetensorError) as error:

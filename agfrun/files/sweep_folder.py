@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from agfrun.files.folders import DONE_FILE
+from agfrun.files.json_files import read_object, write_object
 from agfrun.files.locking import FolderLock
 from agfrun.files.sweep_jobs import Batch, Job
 from agfrun.study.errors import OutputError
@@ -103,7 +103,7 @@ class SweepFolder:
         """One batch."""
         batch = read_object(self.hidden / "batches" / f"{number:06d}.json")
         jobs = tuple(Job(tuple(job["overrides"]), str(job["folder"])) for job in batch["jobs"])
-        return Batch(jobs, bool(batch["together"]), tuple(batch["imports"]), tuple(batch["config_dirs"]))
+        return Batch(jobs, tuple(map(str, batch["together"])), tuple(batch["imports"]), tuple(batch["config_dirs"]))
 
     def log_file(self, number: int) -> Path:
         """Where a batch's process says what it begins and ends."""
@@ -142,25 +142,3 @@ def record_failure(folder: Path, overrides: Sequence[str], reason: str, **more: 
     folder.mkdir(parents=True, exist_ok=True)
     write_object(folder / FAILED_FILE,
                  {"status": "failed", "reason": " ".join(reason.split()), "overrides": list(overrides), **more})
-
-
-def read_object(path: Path) -> dict[str, Any]:
-    """An object of a JSON file.
-
-    Raises:
-        OutputError: the file cannot be read or holds something else.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise OutputError(f"cannot read {path}: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise OutputError(f"cannot read {path}: it holds no object")
-    return content
-
-
-def write_object(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file atomically."""
-    from agfrun.files.writing import write_text  # pandas and NumPy, which the plan of a sweep does not need yet
-
-    write_text(path, json.dumps(content, allow_nan=False) + "\n")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from agfrun.files.folders import folder_name
-from agfrun.study.schema import NOT_IN_HASH
+from agfrun.study.settings import NOT_IN_HASH
 
-# Keys that only change numbers a network starts from: jobs that differ in these alone can be trained together.
-VECTORIZED_KEYS = ("seed", "init.scale", "init.log10_scale")
 SWEEP = "sweep"
 # A process of its own for each job costs its start; four batches a worker keep all of them busy to the end.
 BATCHES_PER_WORKER = 4
@@ -36,13 +34,13 @@ class Batch:
 
     Attributes:
         jobs: in order.
-        together: whether those that differ in `VECTORIZED_KEYS` alone are trained together.
+        together: keys that only change numbers: jobs that differ in these alone are done together; none: one by one.
         imports: modules named with `--import`.
         config_dirs: folders named with `--config-dir`.
     """
 
     jobs: tuple[Job, ...]
-    together: bool = True
+    together: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
     config_dirs: tuple[str, ...] = ()
 
@@ -81,29 +79,25 @@ def swept_keys(jobs: Sequence[Job]) -> list[str]:
     return [key for key in keys if len({table.get(key) for table in tables}) > 1]
 
 
-def without_vectorized(job: Job) -> tuple[str, ...]:
-    """What jobs that can be trained together have in common."""
-    return tuple(override for override in job.overrides if not is_vectorized(override))
+def in_common(job: Job, together: Collection[str]) -> tuple[str, ...]:
+    """What jobs that can be done together have in common: their overrides but for those of some keys."""
+    return tuple(override for override in job.overrides if override.partition("=")[0] not in together)
 
 
-def is_vectorized(override: str) -> bool:
-    """Whether an override changes only numbers that a network starts from."""
-    return override.partition("=")[0] in VECTORIZED_KEYS
-
-
-def batches_of(jobs: Sequence[Job], batch_size: int, workers: int | None, together: bool, **shared: Any) -> list[Batch]:
+def batches_of(jobs: Sequence[Job], batch_size: int, workers: int | None, together: tuple[str, ...],
+               **shared: Any) -> list[Batch]:
     """Share jobs out, so that every worker has something to do.
 
     Args:
-        jobs: in order; those that can be trained together go into one batch.
+        jobs: in order; those that can be done together go into one batch.
         batch_size: most jobs of a batch.
         workers: processes at once, None if there is no telling.
-        together: train together what can be.
+        together: keys that only change numbers; jobs that differ in these alone are done together.
         shared: further fields of every batch.
     """
     groups: dict[tuple[str, ...], list[Job]] = {}
     for job in jobs:
-        groups.setdefault(without_vectorized(job) if together else job.overrides, []).append(job)
+        groups.setdefault(in_common(job, together), []).append(job)
     pieces = -(-(workers or 1) // max(1, len(groups)))
     batches = []
     for group in groups.values():

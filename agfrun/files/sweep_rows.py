@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,17 +10,16 @@ from typing import Any
 
 import pandas as pd
 
-from agfrun.files.folders import DONE_FILE
-from agfrun.files.saved_run import CONFIG_FILE
-from agfrun.files.sweep_folder import FAILED_FILE, SAME_FILE, SweepFolder, read_object
+from agfrun.files.folders import CONFIG_FILE, DONE_FILE
+from agfrun.files.json_files import read_object
+from agfrun.files.sweep_folder import FAILED_FILE, SAME_FILE, SweepFolder
 from agfrun.files.sweep_jobs import Job, values
 from agfrun.study.errors import OutputError
 
 MISSING, UNFINISHED, FAILED = "missing", "unfinished", "failed"
-ENDED = ("converged", "horizon", "finished")
 LEADING = ("run", "status", "reason")
-VERDICT = ("order_agrees", "predicted_acquisitions", "measured_acquisitions", "in_predicted_order",
-           "worst_time_error", "worst_level_error", "claims_hold", "claims", "wall_seconds", "config_hash")
+# Of done.json: told of every run, after the numbers of its study.
+COMMON = ("claims_hold", "claims", "claims_undecided", "wall_seconds", "study", "config_hash")
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class State:
         folder: where its files lie; another job's, if that has the same configuration.
         status: `missing` (not begun), `unfinished` (begun: under way, or killed), `failed`, or that of the run.
         reason: why it ended so.
-        numbers: the verdict in its `done.json`.
+        numbers: what its `done.json` says.
     """
 
     job: Job
@@ -67,37 +67,36 @@ def _state(sweep: SweepFolder, job: Job) -> State:
 
 
 def runs_table(found: Sequence[State], keys: Sequence[str]) -> pd.DataFrame:
-    """The table `runs.csv`: folder, status, reason, every override, the numbers of the verdict."""
-    further = dict.fromkeys(key for state in found for key in state.numbers)
-    names = [*VERDICT, *(key for key in further if key not in (*VERDICT, *LEADING))]
+    """The table `runs.csv`: folder, every override, status, reason, the numbers of the studies."""
+    known = dict.fromkeys(key for state in found for key in state.numbers if key not in LEADING)
+    names = [*(key for key in known if key not in COMMON), *(key for key in COMMON if key in known)]
+    columns = {key: column_of(key) for key in keys}
     rows = []
     for state in found:
         given = values(state.job)
         rows.append({"run": state.job.folder, "status": state.status, "reason": state.reason}
-                    | {column_of(key): plain_value(given.get(key)) for key in keys}
-                    | {"order_agrees": order_agrees(state.numbers)} | dict(state.numbers)
-                    | {"status": state.status, "reason": state.reason})
-    columns = ["run", *(column_of(key) for key in keys), "status", "reason", *names]
-    table = pd.DataFrame(rows, columns=columns)
-    for name in names:  # counts stay whole where some runs have none
-        if all(isinstance(row.get(name), int) for row in rows if row.get(name) is not None):
-            table[name] = table[name].astype("boolean" if name == "order_agrees" else "Int64")
+                    | {columns[key]: plain_value(given.get(key)) for key in keys}
+                    | {name: _cell(state.numbers.get(name)) for name in names})
+    table = pd.DataFrame(rows, columns=["run", *columns.values(), "status", "reason", *names])
+    for name in names:  # counts stay whole, and flags flags, where some runs have none
+        present = [row[name] for row in rows if row[name] is not None]
+        if present and all(isinstance(value, bool) for value in present):
+            table[name] = table[name].astype("boolean")
+        elif present and all(isinstance(value, int) and not isinstance(value, bool) for value in present):
+            table[name] = table[name].astype("Int64")
     return table
 
 
+def _cell(value: Any) -> Any:
+    """A number or word as it is, anything else as JSON."""
+    return value if value is None or isinstance(value, str | int | float) else json.dumps(value)
+
+
 def column_of(key: str) -> str:
-    """The column of an override; one that the verdict has a column for too is told from that."""
-    return f"override.{key}" if key in (*LEADING, *VERDICT) else key
+    """The column of an override; one that another column is called by too is told from that."""
+    return f"override.{key}" if key in (*LEADING, *COMMON) else key
 
 
 def plain_value(text: str | None) -> str | None:
     """The value of an override for a table: numbers as they are, words without their quotes."""
     return None if text is None else text.strip("'\"")
-
-
-def order_agrees(numbers: Mapping[str, Any]) -> bool | None:
-    """Whether a single run learned everything in the predicted order; None for anything but a single run."""
-    predicted, in_order = numbers.get("predicted_acquisitions"), numbers.get("in_predicted_order")
-    if not predicted or in_order is None:
-        return None
-    return bool(in_order == predicted)

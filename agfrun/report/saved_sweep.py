@@ -2,59 +2,86 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from agfrun.files.saved_run import LABELS_FILE, read_labels
+from agfrun.files.folders import LABELS_FILE
+from agfrun.files.json_files import read_json
+from agfrun.files.saved_run import FIRST_STUDY, read_config, study_of
 from agfrun.files.sweep_folder import SweepFolder
 from agfrun.files.sweep_jobs import swept_keys
-from agfrun.files.sweep_rows import ENDED, column_of
+from agfrun.files.sweep_rows import column_of
 from agfrun.files.tables import read_any_table
+from agfrun.study.study import Study
+from agfrun.study.table import Schema
 
 SEED = "seed"
-SCALES = ("init.scale", "init.log10_scale")
+RUNS_FILE = "runs.csv"
 
 
 @dataclass(frozen=True)
 class SavedSweep:
-    """What the figures of a sweep need.
+    """The runs of one study in a sweep, for its figures.
 
     Attributes:
+        folder: of the sweep.
+        study: what was done, as the first of them was configured.
         runs: the table `runs.csv`; those that have ended only, each swept key as numbers where all values are.
-        comparison: the table `comparison.csv`, with the same keys; empty if there is none.
-        keys: swept keys but the seed, in order: a figure averages over seeds.
-        homogeneity_degree: of a neuron in its parameters, None if unknown.
+        keys: swept keys but the seed, in order: a figure shows bands over seeds.
+        tables: the gathered tables by name, with the swept keys in leading columns.
+        words: what the first run says in labels.json.
     """
 
+    folder: Path
+    study: Study
     runs: pd.DataFrame
-    comparison: pd.DataFrame
     keys: tuple[str, ...]
-    homogeneity_degree: int | None
+    tables: Mapping[str, pd.DataFrame]
+    words: Mapping[str, Any]
 
     @property
-    def scale_key(self) -> str | None:
-        """The key of the initialization scale, if that is swept."""
-        return next((key for key in self.keys if key in SCALES), None)
+    def varied(self) -> list[str]:
+        """The keys that have more than one value among the ended runs."""
+        return [key for key in self.keys if key in self.runs and len(ordered_values(self.runs[key])) > 1]
+
+    def name_of(self, key: str) -> str:
+        """A key as an axis calls it."""
+        return self.study.key_names.get(key, key)
 
 
-def read_sweep(folder: Path) -> SavedSweep:
-    """Read the gathered tables of a sweep.
+def read_sweeps(folder: Path) -> list[SavedSweep]:
+    """Read the gathered tables of a sweep: for each study that its runs are of, those runs that have ended.
 
     Raises:
-        OutputError: a table is missing or damaged.
+        OutputError: a table is missing or damaged, or a study is not known here.
     """
     jobs = SweepFolder(folder).read_plan()
     keys = tuple(column_of(key) for key in swept_keys(jobs) if key != SEED)
-    runs = read_any_table(folder / "runs.csv")
-    comparison = folder / "comparison.csv"
-    runs = runs[runs["status"].isin(ENDED)]
-    degree = next((read_labels(folder / run / LABELS_FILE)[1] for run in runs["run"]
-                   if (folder / run / LABELS_FILE).exists()), None)
-    return SavedSweep(runs, read_any_table(comparison) if comparison.exists() else pd.DataFrame(), keys, degree)
+    runs = read_any_table(folder / RUNS_FILE)
+    runs = runs[runs["config_hash"].notna()] if "config_hash" in runs else runs.head(0)
+    names = runs["study"].fillna(FIRST_STUDY) if "study" in runs else pd.Series(FIRST_STUDY, index=runs.index)
+    return [_of_study(folder, runs[names == name], keys) for name in dict.fromkeys(names)]
+
+
+def _of_study(folder: Path, runs: pd.DataFrame, keys: tuple[str, ...]) -> SavedSweep:
+    first = folder / str(runs["run"].iloc[0])
+    study = study_of(first, read_config(first))
+    runs = runs[runs["status"].isin(study.ended)]
+    tables = {schema.name: read_any_table(folder / gathered_file(study.name, schema)) for schema in study.tables
+              if schema.in_sweeps != "none" and (folder / gathered_file(study.name, schema)).is_file()}
+    words = next((words for run in runs["run"].head(3) if (words := read_json(folder / str(run) / LABELS_FILE))), {})
+    return SavedSweep(folder, study, runs, keys, tables, words)
+
+
+def gathered_file(study: str, schema: Schema) -> str:
+    """Name of the file that gathers a table of a study; one that is called as the sweep's own is told from that."""
+    return f"{study}_{schema.file}" if schema.file == RUNS_FILE else schema.file
 
 
 def ordered_values(column: pd.Series) -> list[object]:

@@ -1,78 +1,147 @@
-"""Around every study but the default one: its folder, its tables as they come, figures, provenance."""
+"""The one sequence of every run: open the folder, do the study, write, draw, report, mark as done."""
 
 from __future__ import annotations
 
-import dataclasses
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
-
+from agfrun.files.folders import CHECKPOINTS_FOLDER
 from agfrun.files.run_files import RunFiles, opened
 from agfrun.runner.provenance import provenance
-from agfrun.study.schema import RunConfig, StudyConfig, config_hash
+from agfrun.study.bench import Bench
+from agfrun.study.claim import CLAIMS, claim_counts
+from agfrun.study.errors import OutputError, first_line
+from agfrun.study.settings import config_hash, validate
 from agfrun.study.study import StudyResult
-from agfrun.study.validation import validate
+
+INTERRUPTED = "interrupted"
 
 
-@dataclass(frozen=True)
-class FinishedStudy:
-    """A finished study and its folder, or None."""
+def execute(config: Any, *, output_dir: Path | str | None = None, progress: bool | None = None,
+            command: Sequence[str] | None = None, resume: bool = False) -> StudyResult:
+    """Do what a configuration says, and write everything to `output_dir` (None: nowhere).
 
-    result: StudyResult
-    folder: Path | None
-
-    def summary(self) -> str:
-        """The study's own text, its claims, and where the files are."""
-        failing = [claim.claim for claim in self.result.claims if not claim.holds]
-        verdict = "none fails" if not failing else f"{len(failing)} fail: {', '.join(failing)}"
-        lines = [self.result.text] if self.result.text else []
-        if self.result.claims:
-            lines.append(f"claims: {len(self.result.claims) - len(failing)} hold, {verdict}")
-        return "\n".join([*lines, *([f"written to {self.folder}"] if self.folder else [])])
-
-
-def execute_study(
-    study: StudyConfig, config: RunConfig, output_dir: Path | str | None, progress: bool | None,
-    command: Sequence[str] | None,
-) -> FinishedStudy:
-    """Do a study and write config.yaml, its tables, claims.csv, plots/, manifest.json, report.html, last done.json.
+    Args:
+        config: settings of the study in it; validated here, so that every later stage may rely on it.
+        progress: show a bar; None decides by whether standard error is a terminal.
+        command: command line for the manifest.
+        resume: go on with the run in `output_dir`, from what it has left there.
 
     Raises:
         ConfigError: a value is not allowed.
-        OutputError: the folder cannot be written, or holds a finished run and `overwrite` is off.
+        OutputError: `output_dir` cannot be written, another process is writing into it, or it holds a run and
+            neither `overwrite` nor `resume` is on.
+        AgfrunError: what the study ended with; what there is is written.
+        KeyboardInterrupt: interrupted; what is finished is written.
     """
     validate(config)
-    with opened(output_dir, config.overwrite) as files:
-        return _study(study, config, files, progress, command)
+    with opened_run(config, output_dir, progress, command, resume) as run:
+        result: StudyResult = config.study.run(config, run.bench)
+        run.finish(result)
+    if result.failure is not None:
+        raise result.failure
+    return result
 
 
-def _study(study: StudyConfig, config: RunConfig, files: RunFiles | None, progress: bool | None,
-           command: Sequence[str] | None) -> FinishedStudy:
-    started = time.perf_counter()
+@contextmanager
+def opened_run(config: Any, output_dir: Path | str | None = None, progress: bool | None = None,
+               command: Sequence[str] | None = None, resume: bool = False) -> Iterator[OpenRun]:
+    """A run whose folder is held within this context; see `execute` for the arguments.
 
-    def save(tables: Mapping[str, pd.DataFrame]) -> None:
+    Raises:
+        OutputError: see `execute`.
+    """
+    with opened(config, output_dir, resume) as files:
+        yield OpenRun(config, files, progress, command, resume)
+
+
+class OpenRun:
+    """A run under way.
+
+    Attributes:
+        config: its configuration.
+        bench: what its study works at.
+    """
+
+    def __init__(self, config: Any, files: RunFiles | None, progress: bool | None, command: Sequence[str] | None,
+                 resume: bool) -> None:
+        self.config, self._files, self._command = config, files, command
+        self.bench = Bench(files, progress=progress, resume=resume)
+
+    def finish(self, result: StudyResult) -> None:
+        """Write what came of the run, `done.json` last; nothing where it has no folder.
+
+        Raises:
+            OutputError: something cannot be written; the message says how to go on, where that is possible.
+        """
+        clock, files = self.bench.clock, self._files
         if files is not None:
-            for name, table in tables.items():
-                files.write_table(name, table)
+            if files.begun and not files.is_there():
+                print(f"agfrun: warning: {files.folder} has vanished; it is made anew", file=sys.stderr)
+                files.begin()
+            with _saying_how_to_go_on(files.folder):
+                self._write(files, result)
+            result.folder = files.folder
+            if result.status != INTERRUPTED:
+                files.clear_checkpoints()
+        result.wall_seconds = clock.seconds
 
-    if files is not None:
-        files.begin(config)
-    result = study.study(config, save, progress)
-    if files is not None:
-        save(result.tables)
-        rows = [dataclasses.asdict(claim) for claim in result.claims]
-        files.write_claims(rows)
+    def _write(self, files: RunFiles, result: StudyResult) -> None:
+        config, clock = self.config, self.bench.clock
+        with clock.stage("write"):
+            files.save(result.tables, result.words)
+            files.write_claims(result.claims)
+            files.write_arrays(result.arrays)
+        figures: list[Path] = []
         if config.plots:
-            files.plot(config.plot_formats)
-        seconds = time.perf_counter() - started
-        files.write_manifest(provenance(config, command) | {
-            "summary": result.text, "wall_seconds": {"study": seconds}})
+            with clock.stage("plot"):
+                figures = _drawn(files.folder, config.plot_formats)
+        files.write_manifest({
+            **provenance(config, self._command), **result.provenance, "summary": result.text,
+            "wall_seconds": clock.seconds,
+            "files": [*(f"{name}.csv" for name in result.tables), CLAIMS.file,
+                      *(path.relative_to(files.folder).as_posix() for path in figures)]})
         if config.report:
-            files.report()
+            with clock.stage("report"):
+                _report(files.folder)
         files.finish({
-            "status": "finished", "config_hash": config_hash(config), **result.verdict,
-            "claims_hold": sum(row["holds"] for row in rows), "claims": len(rows), "wall_seconds": seconds})
-    return FinishedStudy(result, files.folder if files is not None else None)
+            "status": result.status, **({"reason": result.reason} if result.reason else {}),
+            "study": config.study.name, "config_hash": config_hash(config), **result.numbers,
+            **claim_counts(result.claims), "wall_seconds": sum(clock.seconds.values())})
+
+def _drawn(folder: Path, formats: Sequence[str]) -> list[Path]:
+    """Draw the figures from the files written so far. One that cannot be drawn is not worth a run."""
+    from agfrun.report.redraw import redraw  # Matplotlib, which a run without figures need not load
+
+    try:
+        return redraw(folder, formats)
+    except OutputError:
+        raise
+    except Exception as error:
+        print(f"agfrun: warning: the figures of {folder} could not be drawn: {first_line(error)}; agfrun plot {folder} "
+              "draws them", file=sys.stderr)
+        return []
+
+
+def _report(folder: Path) -> None:
+    """Write report.html from the files written so far. A page that cannot be made is not worth a run."""
+    try:
+        from agfrun.report.html.report import write_report  # templates and charts, as in `_drawn`
+
+        write_report(folder)
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        print(f"agfrun: warning: no report was written for {folder}: {reason}", file=sys.stderr)
+
+
+@contextmanager
+def _saying_how_to_go_on(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OutputError as error:
+        if not (folder / CHECKPOINTS_FOLDER).is_dir():
+            raise
+        raise OutputError(f"{error}; once that is mended, agfrun resume {folder} goes on from where it was") from error

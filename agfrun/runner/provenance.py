@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.metadata
 import platform
 import subprocess
@@ -11,49 +10,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from agfrun.labs.staircases.agf.prediction import Prediction
-from agfrun.labs.staircases.dynamics.result import TrainingResult
-from agfrun.labs.staircases.run.problem import Problem
-from agfrun.study.schema import RunConfig, config_hash, saved_values
+from agfrun.files.folders import FORMAT
+from agfrun.study.settings import RunSettings, config_hash, saved_values
 from agfrun.version import __version__
 
 PACKAGES = ("torch", "numpy", "scipy", "pandas", "matplotlib", "hydra-core", "omegaconf", "safetensors")
 
 
-def manifest(config: RunConfig, problem: Problem, prediction: Prediction, training: TrainingResult,
-             horizon: float, wall_seconds: dict[str, float], command: Sequence[str] | None) -> dict[str, Any]:
-    """Everything that is needed to judge and repeat a run, ready for JSON."""
-    coordinates = problem.architecture.flow_coordinates(problem.initial, None, problem.log_scale)
-    return {
-        **provenance(config, command),
-        "device": str(problem.architecture.device),
-        "dtype": str(problem.architecture.dtype).removeprefix("torch."),
-        "clock": {
-            "unit": "gradient-flow time of L = E 1/2 ||y - f||^2",
-            "horizon": horizon,
-            **training.clock,
-        },
-        "coordinates": type(coordinates).__name__,
-        "neurons_held_as": "direction and log norm" if problem.log_scale else "parameters",
-        "wall_seconds": wall_seconds,
-        "training": {"status": training.status, "reason": training.reason,
-                     **dataclasses.asdict(training.statistics)},
-        "agf": {
-            "method": prediction.method, "cost_phase": prediction.cost_phase, "reason": prediction.reason,
-            "rounds": [dataclasses.asdict(stage) for stage in prediction.rounds],
-            **dataclasses.asdict(prediction.statistics),
-        },
-    }
-
-
-def provenance(config: RunConfig, command: Sequence[str] | None) -> dict[str, Any]:
+def provenance(config: RunSettings, command: Sequence[str] | None) -> dict[str, Any]:
     """What ran, where and with which versions."""
     return {
         "agfrun": __version__,
+        "format": FORMAT,
         "git_revision": git_revision(),
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
         "platform": platform.platform(),
         "command": list(command if command is not None else sys.argv),
+        "study": config.study.name,
         "config_hash": config_hash(config),
         "seed": config.seed,
         "config": saved_values(config),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -14,15 +13,15 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_float_dtype
 
-from agfrun.files.folders import DONE_FILE
-from agfrun.files.run_files import MANIFEST_FILE
-from agfrun.files.saved_run import read_config
+from agfrun.files.folders import DONE_FILE, MANIFEST_FILE
+from agfrun.files.json_files import read_object
+from agfrun.files.saved_run import finished_status, of_this_format, read_config
 from agfrun.files.tables import read_any_table
+from agfrun.runner.execution import execute
 from agfrun.runner.provenance import provenance
-from agfrun.runner.resumption import finished_status
 from agfrun.study.conversion import from_mapping
 from agfrun.study.errors import OutputError
-from agfrun.study.schema import RunConfig, config_hash
+from agfrun.study.settings import config_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,13 +93,18 @@ def rerun(run_dir: Path, output_dir: Path | None = None, progress: bool | None =
     if finished_status(run_dir) == "interrupted":
         raise OutputError(f"{run_dir} holds no finished run: it was interrupted")
     manifest = read_manifest(run_dir)
-    config = _without_decoration(from_mapping(manifest.get("config") or read_config(run_dir)))
+    saved = manifest.get("config")
+    values = read_config(run_dir)
+    if isinstance(saved, dict):
+        values = of_this_format(run_dir, {"format": manifest.get("format", 1), **saved})
+    config = _without_decoration(from_mapping(values))
     expected = manifest.get("config_hash")
-    if expected != config_hash(config):
+    # The hash of the first format was of keys that are no more.
+    if "format" in manifest and expected != config_hash(config):
         raise OutputError(f"{run_dir / MANIFEST_FILE} does not fit the configuration beside it (hash {expected}, not "
                           f"{config_hash(config)})")
     with _folder(output_dir) as folder:
-        config.study.execute(config, output_dir=folder, progress=progress, command=["agfrun", "rerun", str(run_dir)])
+        execute(config, output_dir=folder, progress=progress, command=["agfrun", "rerun", str(run_dir)])
         names = sorted({path.name for path in run_dir.glob("*.csv")} | {path.name for path in folder.glob("*.csv")})
         differences = [found for name in names for found in differences_of(run_dir / name, folder / name)]
     return Rerun(names, differences, _changed(manifest, provenance(config, [])))
@@ -112,14 +116,7 @@ def read_manifest(run_dir: Path) -> dict[str, Any]:
     Raises:
         OutputError: there is none, or it is damaged.
     """
-    path = run_dir / MANIFEST_FILE
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise OutputError(f"cannot read {path}: {' '.join(str(error).split())}") from error
-    if not isinstance(manifest, dict):
-        raise OutputError(f"cannot read {path}: it holds no manifest")
-    return manifest
+    return read_object(run_dir / MANIFEST_FILE)
 
 
 def differences_of(before: Path, now: Path) -> list[Difference]:
@@ -150,7 +147,7 @@ def _difference(table: str, one: pd.Series[Any], other: pd.Series[Any]) -> Diffe
     return Difference(table, column, f"numbers differ by up to {size:.2g} of the largest", size)
 
 
-def _without_decoration(config: RunConfig) -> RunConfig:
+def _without_decoration(config: Any) -> Any:
     config.plots = config.report = config.overwrite = False
     return config
 

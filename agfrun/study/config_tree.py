@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from pathlib import Path
 
 import yaml
+
+# Of every shipped choice the first line: which laboratory it belongs to, and what it is.
+_FIRST_LINE = re.compile(r"# (?:(\w+): )?")
+# Groups that are Hydra's own, or presets over several groups.
+_NO_SLOTS = ("hydra", "experiment")
 
 
 def config_directory() -> Path:
@@ -17,8 +24,24 @@ def config_directory() -> Path:
 def shipped_keys(group: str) -> dict[str, list[str]]:
     """The keys of each shipped choice of a group, by name in alphabetical order.
 
-    Every file of the groups `model`, `data` and `study` names all keys of its choice.
+    Every file of a group whose choices are registered names all keys of its choice.
     """
     files = sorted((config_directory() / group).glob("*.yaml"))
     return {file.stem: [key for key in yaml.safe_load(file.read_text(encoding="utf-8")) if key != "defaults"]
             for file in files}
+
+
+def slot_groups() -> list[str]:
+    """The groups of the tree of which one choice is made by name."""
+    return sorted(path.name for path in config_directory().iterdir() if path.is_dir() and path.name not in _NO_SLOTS)
+
+
+@functools.cache
+def shipped_choices(group: str) -> dict[str, str]:
+    """The shipped choices of a group by name, with the laboratory that each belongs to; empty: to any."""
+    found = {}
+    for file in sorted((config_directory() / group).glob("*.yaml")):
+        with open(file, encoding="utf-8") as lines:
+            first = _FIRST_LINE.match(next(lines, ""))
+        found[file.stem] = (first[1] or "") if first else ""
+    return found

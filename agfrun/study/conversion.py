@@ -1,4 +1,7 @@
-"""Strict conversion of plain values to the typed configuration: every key known, every type right."""
+"""Strict conversion of plain values to the typed configuration: every key known, every type right.
+
+Which keys there are the chosen study says, by its settings type.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,13 @@ from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from agfrun.study import registry
-from agfrun.study.config_tree import shipped_keys
+from agfrun.study.config_tree import shipped_choices, shipped_keys, slot_groups
 from agfrun.study.errors import ConfigError, closest, did_you_mean
-from agfrun.study.schema import TRAINERS, InitConfig, RunConfig
-from agfrun.study.validation import validate
+from agfrun.study.settings import RunSettings, validate
+from agfrun.study.study import Choice, Study
 
 Part = TypeVar("Part")
 
-# The groups of which one choice is made by `name`.
-GROUPS = ("model", "data", "init", "train", "study")
 _DESCRIPTIONS = {
     int: "an integer",
     float: "a number",
@@ -26,19 +27,24 @@ _DESCRIPTIONS = {
     list[int]: "a list of integers such as [1,3,5]",
     list[float]: "a list of numbers such as [10,5,2.5]",
     list[str]: "a list of words such as [png,pdf]",
+    list[list[int]]: "a list of lists of integers such as [[2,2],[2,3]]",
     dict[str, Any]: "a mapping {key: value, ...}",
 }
 
 
-def from_mapping(values: Mapping[str, Any]) -> RunConfig:
-    """Convert nested plain values (as in a run's config.yaml) to the validated, typed configuration.
+def from_mapping(values: Mapping[str, Any]) -> Any:
+    """Convert nested plain values (as in a run's config.yaml) to the validated, typed configuration of their study.
 
     Integers are accepted for floats, and whole floats (`1e5`) for integers; nothing else is converted.
+
+    Returns:
+        The settings of the study: an instance of its `settings` type.
 
     Raises:
         ConfigError: names the first key that is unknown or whose value is not allowed.
     """
-    return validate(_build(RunConfig, values, ""))
+    study = chosen_study(values)
+    return validate(_build(study.settings, values, "", str(values["study"]["name"])))
 
 
 def from_plain(kind: type[Part], values: Any, prefix: str) -> Part:
@@ -47,22 +53,14 @@ def from_plain(kind: type[Part], values: Any, prefix: str) -> Part:
     Raises:
         ConfigError: names the first key, after `prefix`, that is unknown or whose value has the wrong type.
     """
-    made: Part = _build(kind, values, f"{prefix}.")
+    made: Part = _build(kind, values, f"{prefix}.", "")
     return made
 
 
-def choices(group: str) -> Mapping[str, type]:
-    """The dataclass of each choice of one of `GROUPS`, by name."""
-    if group == "model":
-        return registry.models()
-    if group == "data":
-        return registry.data_sets()
-    if group == "study":
-        return registry.studies()
-    if group == "init":
-        known = (name for model in registry.models().values() for name in model.initializations)
-        return dict.fromkeys(sorted(set(known)), InitConfig)
-    return TRAINERS
+def slots_of(settings: type) -> dict[str, type]:
+    """The slots of a settings type by name, with what their choices derive from."""
+    return {name: kind for name, kind in field_types(settings).items()
+            if isinstance(kind, type) and issubclass(kind, Choice)}
 
 
 def field_types(kind: type) -> dict[str, Any]:
@@ -71,94 +69,145 @@ def field_types(kind: type) -> dict[str, Any]:
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
 
 
-def unknown_key(key: str, value: object) -> ConfigError:
-    """The error for a key that the configuration does not have: where it belongs, or the closest key."""
-    having = known_keys().get(key)
+def unknown_key(key: str, value: object, study: str = "") -> ConfigError:
+    """The error for a key that the configuration does not have.
+
+    It says which choice of the key's group has it, that the study has no such group, or which key is the closest.
+
+    Args:
+        key, value: as they were written.
+        study: name of the chosen study; empty where it is not known.
+    """
+    kind = registry.study_type(study) if study else None
+    settings = kind.settings if kind is not None else RunSettings  # type: ignore[attr-defined]
+    known = known_keys(settings, study)
+    having = known.get(key)
+    group, _, last = key.partition(".")
     if having:
-        group = key.partition(".")[0]
         return ConfigError(key, value, f"it belongs to {' and '.join(f'{group}={name}' for name in having)}")
-    hint = did_you_mean(_closest_key(key)) or _where_to_look(key.partition(".")[0])
+    if group not in known and (group in slot_groups() or last):
+        return ConfigError(key, value, _not_of_study(group, study, known))
+    hint = did_you_mean(_closest_key(key, known)) or _where_to_look(group, known)
     return ConfigError(key, value, f"there is no such key{hint}")
 
 
+def _not_of_study(group: str, study: str, known: Mapping[str, Any]) -> str:
+    groups = ", ".join(key for key in known if "." not in key)
+    near = did_you_mean(closest(group, [key for key in known if "." not in key]))
+    return f"study={study} has no {group}; it has {groups}{near}" if study else f"there is no such key{near}"
+
+
 @functools.cache
-def known_keys() -> dict[str, list[str]]:
-    """Every dotted key, with the choices of its group that have it where not all of them do."""
+def known_keys(settings: type, study: str) -> dict[str, list[str]]:
+    """Every dotted key of a settings type, with the choices of its group that have it where not all of them do."""
     known: dict[str, list[str]] = {}
-    for group, kind in field_types(RunConfig).items():
+    for group, kind in field_types(settings).items():
         known[group] = []
         if not dataclasses.is_dataclass(kind):
             continue
-        fields = _fields_by_choice(group, kind)  # type: ignore[arg-type]
+        fields = _fields_by_choice(group, kind, study)  # type: ignore[arg-type]
         for field in [field for choice in fields.values() for field in choice]:
             having = [name for name, choice in fields.items() if field in choice]
             known[f"{group}.{field}"] = having if len(having) < len(fields) else []
     return known
 
 
-def _fields_by_choice(group: str, kind: type) -> dict[str, list[str]]:
-    """The keys of each choice of a group; those of the built-in networks without importing them, and so torch."""
-    if group in registry.GROUPS:
-        outside = {name: list(field_types(choice)) for name, choice in registry.imported(group).items()}
-        return dict(sorted({**outside, **shipped_keys(group)}.items()))
-    if group == "init":
-        return {"": list(field_types(InitConfig))}
-    of_group = TRAINERS if group == "train" else {"": kind}
-    return {name: list(field_types(choice)) for name, choice in of_group.items()}
+def _fields_by_choice(group: str, kind: type, study: str) -> dict[str, list[str]]:
+    """The keys of each choice of a group; those of shipped choices from their files, without importing them."""
+    if not issubclass(kind, Choice):
+        return {"": list(field_types(kind))}
+    found = {name: list(field_types(choice)) for name, choice in registry.registered(group).items()
+             if issubclass(choice, kind)}
+    shipped = shipped_keys(group)
+    if group == registry.STUDY:
+        return dict(sorted({**found, **shipped}.items()))
+    allowed = suiting(group, study)
+    return dict(sorted({**found, **{name: keys for name, keys in shipped.items() if name in allowed}}.items()))
 
 
-def _closest_key(key: str) -> str | None:
+def suiting(group: str, study: str) -> list[str]:
+    """The shipped choices of a group that belong to the laboratory of a study, from the files' first lines alone."""
+    kind = registry.study_type(study) if study else None
+    laboratory = registry.laboratory_of(kind.settings.__module__) if kind is not None else ""  # type: ignore[attr-defined]
+    return [name for name, of in shipped_choices(group).items() if of == laboratory or not of]
+
+
+def _closest_key(key: str, known: Mapping[str, Any]) -> str | None:
     """The closest key of the same group, else the closest of all, in full or by its last part."""
     group, _, last = key.rpartition(".")
-    same_group = _keys_of(group)
+    same_group = _keys_of(group, known)
     if name := closest(last, same_group):
         return f"{group}.{name}"
-    everywhere = {known.rpartition(".")[2]: known for known in reversed(known_keys())}
+    everywhere = {name.rpartition(".")[2]: name for name in reversed(list(known))}
     if (name := closest(last, everywhere)) and "." in everywhere[name]:
         return everywhere[name]
-    return None if same_group else closest(key, known_keys())
+    return None if same_group else closest(key, known)
 
 
-def _where_to_look(group: str) -> str:
-    if keys := _keys_of(group):
+def _where_to_look(group: str, known: Mapping[str, Any]) -> str:
+    if keys := _keys_of(group, known):
         return f"; {group} has the keys {', '.join(keys)}"
     return f"; agfrun --cfg {'hydra' if group == 'hydra' else 'job'} shows the keys"
 
 
-def _keys_of(group: str) -> list[str]:
-    return [known.rpartition(".")[2] for known in known_keys() if group and known.startswith(f"{group}.")]
+def _keys_of(group: str, known: Mapping[str, Any]) -> list[str]:
+    return [name.rpartition(".")[2] for name in known if group and name.startswith(f"{group}.")]
 
 
-def _build(kind: type, values: Mapping[str, Any], prefix: str = "") -> Any:
+def chosen_study(values: Any) -> type[Study]:
+    """The study that a configuration names.
+
+    Raises:
+        ConfigError: it names none, or one that there is not.
+    """
+    chosen = values.get("study")
+    if not isinstance(chosen, Mapping):
+        raise ConfigError("study", chosen, f"choose one of {', '.join(_shipped_studies())}")
+    name = chosen.get("name")
+    kind = registry.study_type(name) if isinstance(name, str) else None
+    if kind is None:
+        known = sorted({*_shipped_studies(), *registry.registered(registry.STUDY)})
+        raise ConfigError("study.name", name, f"choose one of {', '.join(known)}{did_you_mean(closest(name, known))}")
+    return kind
+
+
+def _shipped_studies() -> list[str]:
+    return sorted(shipped_choices(registry.STUDY))
+
+
+def _build(kind: type, values: Mapping[str, Any], prefix: str, study: str) -> Any:
     """The dataclass `kind` from plain values, every key known and every type right."""
     types = field_types(kind)
     for key, value in values.items():
         if key not in types:
-            raise unknown_key(f"{prefix}{key}", value)
-    for key in GROUPS if kind is RunConfig else ():
-        if key not in values:
-            raise ConfigError(key, None, f"choose one of {', '.join(choices(key))}")
-    return kind(**{key: _convert(f"{prefix}{key}", value, types[key]) for key, value in values.items()})
+            raise unknown_key(f"{prefix}{key}", value, study)
+    for slot, base in slots_of(kind).items():
+        if slot not in values:
+            raise ConfigError(slot, None, f"choose one of {', '.join(registry.choices(slot, base))}")
+    return kind(**{key: _convert(f"{prefix}{key}", value, types[key], study) for key, value in values.items()})
 
 
-def _convert(key: str, value: Any, kind: Any) -> Any:
+def _convert(key: str, value: Any, kind: Any, study: str) -> Any:
     if dataclasses.is_dataclass(kind):
         if not isinstance(value, Mapping):
             raise ConfigError(key, value, "must be a group of keys: {key: value, ...}")
-        choice = _choice(key, value.get("name")) if key in GROUPS else kind
-        return _build(choice, value, f"{key}.")  # type: ignore[arg-type]
+        assert isinstance(kind, type)
+        choice = _choice(key, value.get("name"), kind, study) if issubclass(kind, Choice) else kind
+        return _build(choice, value, f"{key}.", study)
     try:
         return _plain(value, kind)
     except (TypeError, ValueError, OverflowError):
         raise ConfigError(key, value, f"must be {_describe(kind)}") from None
 
 
-def _choice(group: str, name: Any) -> type:
-    """The dataclass of the group's choice called `name`."""
-    known = choices(group)
+def _choice(slot: str, name: Any, base: type, study: str) -> type:
+    """The dataclass of the slot's choice called `name`."""
+    if slot == registry.STUDY:
+        return chosen_study({slot: {"name": name}})
+    known = registry.choices(slot, base)
     if not isinstance(name, str) or name not in known:
         hint = did_you_mean(closest(name, known))
-        raise ConfigError(f"{group}.name", name, f"choose one of {', '.join(known)}{hint}")
+        raise ConfigError(f"{slot}.name", name, f"choose one of {', '.join(known)} with study={study}{hint}")
     return known[name]
 
 

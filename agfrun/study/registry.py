@@ -1,8 +1,10 @@
-"""The networks, data sets and studies that can be chosen, by name.
+"""What can be chosen by name: for every slot of the settings (study, model, data, train, init, ...) its choices.
 
-Every module of a laboratory's networks and studies registers what it defines, and so does a module from outside: one that the user names with `--import`, or one that an installed package
-declares as an entry point of the group `agfrun.plugins`. Nothing else is ever imported; a configuration
-chooses among what is registered and cannot name code.
+A class is registered for a slot where it is defined: within a laboratory, or in a module from outside that the user
+names with `--import` or that an installed package declares as an entry point of the group `agfrun.plugins`. Nothing
+else is ever imported, and no more than is asked for: a study NAME of a laboratory lies in `labs/LAB/studies/NAME.py`,
+and the other choices of a laboratory in the packages that its `CHOICES` names. A configuration chooses among what is
+registered and cannot name code.
 """
 
 from __future__ import annotations
@@ -14,87 +16,95 @@ import importlib.metadata
 import importlib.util
 import pkgutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
+from agfrun.study.config_tree import config_directory
 from agfrun.study.errors import UsageError
 
-if TYPE_CHECKING:
-    from agfrun.study.schema import DataConfig, ModelConfig, StudyConfig
-
-    Model = TypeVar("Model", bound=type[ModelConfig])
-    Data = TypeVar("Data", bound=type[DataConfig])
-    Study = TypeVar("Study", bound=type[StudyConfig])
-
-GROUPS = ("model", "data", "study")
-BUILT_IN = ("agfrun.labs.staircases.networks", "agfrun.labs.staircases.studies")
+STUDY = "study"
 PLUGINS = "agfrun.plugins"
+LABS = "agfrun.labs"
+_PACKAGE = "agfrun."
 
-_MODELS: dict[str, type[ModelConfig]] = {}
-_DATA: dict[str, type[DataConfig]] = {}
-_STUDIES: dict[str, type[StudyConfig]] = {}
+Kind = TypeVar("Kind", bound=type)
+
+_CHOICES: dict[str, dict[str, type]] = {}
 _NAMED: list[str] = []
 
 
-def register_model(config: Model) -> Model:
-    """Class decorator: make a network's configuration known under its default `name`.
+def register(slot: str, *names: str) -> Callable[[Kind], Kind]:
+    """Class decorator: make a dataclass known as a choice of a slot.
+
+    Args:
+        slot: name of the slot, such as `model`, `data` or `study`: a field of the settings of a study.
+        names: under which it can be chosen; by default that of its field `name`.
 
     Raises:
-        ValueError: another network has this name.
+        ValueError: another class has a name, or there is none.
     """
-    _add(_MODELS, config)
-    return config
+    def add(kind: Kind) -> Kind:
+        check = getattr(kind, "check_declaration", None)
+        if check is not None:
+            check()
+        for name in names or (_default_name(kind),):
+            _add(slot, name, kind)
+        return kind
+
+    return add
 
 
-def register_data(config: Data) -> Data:
-    """Class decorator: make a data set's configuration known under its default `name`.
+def choices(slot: str, base: type = object) -> Mapping[str, type]:
+    """The registered choices of a slot that are of a type, by name in alphabetical order.
 
-    Raises:
-        ValueError: another data set has this name.
+    Args:
+        slot: of the settings.
+        base: what the slot's choices derive from; that type's laboratory is imported first.
     """
-    _add(_DATA, config)
-    return config
-
-
-def register_study(config: Study) -> Study:
-    """Class decorator: make a study's configuration known under its default `name`.
-
-    Raises:
-        ValueError: another study has this name.
-    """
-    _add(_STUDIES, config)
-    return config
-
-
-def models() -> Mapping[str, type[ModelConfig]]:
-    """Configuration of every network by name, in alphabetical order."""
-    _import_all()
-    return dict(sorted(_MODELS.items()))
-
-
-def data_sets() -> Mapping[str, type[DataConfig]]:
-    """Configuration of every data set by name, in alphabetical order."""
-    _import_all()
-    return dict(sorted(_DATA.items()))
-
-
-def studies() -> Mapping[str, type[StudyConfig]]:
-    """Configuration of every study by name, in alphabetical order."""
-    _import_all()
-    return dict(sorted(_STUDIES.items()))
-
-
-def imported(group: str) -> Mapping[str, type]:
-    """What one of `GROUPS` has so far: everything from outside, the built-in only as far as something imported it."""
+    import_choices(base)
     _import_plugins()
-    found: dict[str, Mapping[str, type]] = {"model": _MODELS, "data": _DATA, "study": _STUDIES}
-    return dict(found[group])
+    found = _CHOICES.get(slot, {})
+    return {name: found[name] for name in sorted(found) if issubclass(found[name], base)}
+
+
+def registered(slot: str) -> Mapping[str, type]:
+    """What was registered for a slot so far: everything from outside, the built-in as far as something imported it."""
+    _import_plugins()
+    return dict(_CHOICES.get(slot, {}))
+
+
+def study_type(name: str) -> type | None:
+    """The study of a name; imports its own module alone, if it is built in. None: there is none."""
+    for module in _study_modules(name):
+        importlib.import_module(module)
+    if name not in _CHOICES.get(STUDY, {}):
+        _import_plugins()
+    return _CHOICES.get(STUDY, {}).get(name)
+
+
+def studies() -> Mapping[str, type]:
+    """Every study by name; imports the module of each."""
+    for module in _study_modules("*"):
+        importlib.import_module(module)
+    return choices(STUDY)
+
+
+def laboratory_of(module: str) -> str:
+    """Name of the laboratory that a module belongs to; empty for the shared part and for what is from outside."""
+    parts = module.split(".")
+    return parts[2] if module.startswith(f"{LABS}.") else ""
+
+
+def import_choices(base: type) -> None:
+    """Import what the laboratory of a type offers for its slots."""
+    if name := laboratory_of(base.__module__):
+        _import_laboratory(name)
 
 
 def import_module(source: str) -> ModuleType:
-    """Import a module that registers networks or data sets: a file ending in `.py`, or a module's name.
+    """Import a module that registers something: a file ending in `.py`, or a module's name.
 
     Raises:
         UsageError: there is no such file or module, or it cannot be imported.
@@ -136,16 +146,19 @@ def _import_file(path: Path) -> ModuleType:
     return module
 
 
-def _import_all() -> None:
-    _import_built_in()
-    _import_plugins()
+def _study_modules(name: str) -> Iterator[str]:
+    labs = Path(importlib.import_module(LABS).__path__[0])
+    for path in sorted(labs.glob(f"*/studies/{name}.py")):
+        if path.stem != "__init__":
+            yield f"{LABS}.{path.parent.parent.name}.studies.{path.stem}"
 
 
 @functools.cache
-def _import_built_in() -> None:
-    for package_name in BUILT_IN:
-        package = importlib.import_module(package_name)
-        for module in pkgutil.walk_packages(package.__path__, f"{package_name}."):
+def _import_laboratory(name: str) -> None:
+    laboratory = importlib.import_module(f"{LABS}.{name}")
+    for part in laboratory.CHOICES:
+        package = importlib.import_module(f"{LABS}.{name}.{part}")
+        for module in pkgutil.walk_packages(getattr(package, "__path__", ()), f"{package.__name__}."):
             importlib.import_module(module.name)
 
 
@@ -159,12 +172,21 @@ def _import_plugins() -> None:
                              f"{type(error).__name__}: {' '.join(str(error).split())}") from error
 
 
-def _add(known: dict[str, type], config: type) -> None:
-    """Register under the default `name`; a module that is imported anew replaces what it had registered."""
-    name = {entry.name: entry.default for entry in dataclasses.fields(config)}["name"]
+def _default_name(kind: type) -> str:
+    fields = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
+    name = {entry.name: entry.default for entry in fields}.get("name")
     if not isinstance(name, str):
-        raise ValueError(f"{config.__qualname__} has no default for its field `name`")
+        raise ValueError(f"{kind.__qualname__} has no default for its field `name`; is it a dataclass?")
+    return name
+
+
+def _add(slot: str, name: str, kind: type) -> None:
+    """A module that is imported anew replaces what it had registered."""
+    known = _CHOICES.setdefault(slot, {})
     other = known.get(name)
-    if other is not None and (other.__module__, other.__qualname__) != (config.__module__, config.__qualname__):
+    if other is not None and (other.__module__, other.__qualname__) != (kind.__module__, kind.__qualname__):
         raise ValueError(f"{name} is already registered by {other.__module__}")
-    known[name] = config
+    # What is built in may not have been imported yet; its configuration is there all the same.
+    if not kind.__module__.startswith(_PACKAGE) and (config_directory() / slot / f"{name}.yaml").is_file():
+        raise ValueError(f"{name} is already registered by agfrun: choose another name")
+    known[name] = kind

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import fcntl
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,21 +15,23 @@ from pathlib import Path
 import pandas as pd
 
 from agfrun.files.folders import DONE_FILE
-from agfrun.files.sweep_folder import SweepFolder, read_object, write_object
+from agfrun.files.json_files import read_object, write_object
+from agfrun.files.saved_run import FIRST_STUDY
+from agfrun.files.sweep_folder import SweepFolder
 from agfrun.files.sweep_jobs import Job, swept_keys, values
 from agfrun.files.sweep_rows import State, column_of, plain_value, runs_table, states
 from agfrun.files.writing import write_csv
-from agfrun.study.errors import OutputError
+from agfrun.report.saved_sweep import RUNS_FILE, gathered_file
+from agfrun.study import registry
+from agfrun.study.claim import CLAIMS
+from agfrun.study.errors import OutputError, first_line
 from agfrun.sweep.parquet import write_parquet
 from agfrun.sweep.stacking import Source, Stacked, from_json, stack
 
-RUNS_FILE = "runs.csv"
-LOSS_FILE = "loss.csv"
-STACKED = ("events.csv", "comparison.csv", "claims.csv", "members.csv", LOSS_FILE)
 STATE_FILE = "gathered.json"
 LOCK_FILE = "gather.lock"
-# Rows of the loss of all runs together; each run keeps its full table, and FEWEST_ROWS here at least.
-MOST_LOSS_ROWS = 2_000_000
+# Rows of a thinned table of all runs together; each run keeps its full table, and FEWEST_ROWS here at least.
+MOST_ROWS = 2_000_000
 FEWEST_ROWS = 200
 
 
@@ -74,16 +77,54 @@ def gather(folder: Path, formats: Sequence[str] = ("png", "pdf"), report: bool =
         runs = runs_table(found, keys)
         write_csv(sweep.path / RUNS_FILE, runs)
         files = [sweep.path / RUNS_FILE, *_stack_all(sweep, jobs, found)]
-        files += write_parquet(sweep.path / LOSS_FILE, parquet)
+        files += [made for path in files for made in _as_parquet(path, parquet)]
         if formats and any(state.is_done for state in found):
-            from agfrun.report.redraw import redraw  # Matplotlib, which the tables do not need
-
-            files += redraw(sweep.path, formats)
+            files += _drawn(sweep.path, formats)
         if report:
-            from agfrun.report.html.sweep_page import write_sweep_page
-
-            files.append(write_sweep_page(sweep.path))
+            files += _reported(sweep.path)
     return Gathered(sweep.path, runs, files)
+
+
+def _as_parquet(path: Path, asked: bool | None) -> list[Path]:
+    return [] if path.name in (RUNS_FILE, CLAIMS.file) else write_parquet(path, asked)
+
+
+def _drawn(folder: Path, formats: Sequence[str]) -> list[Path]:
+    """The figures; one that cannot be drawn is not worth the tables."""
+    from agfrun.report.redraw import redraw  # Matplotlib, which the tables do not need
+
+    try:
+        return redraw(folder, formats)
+    except OutputError:
+        raise
+    except Exception as error:
+        print(f"agfrun: warning: the figures of {folder} could not be drawn: {first_line(error)}", file=sys.stderr)
+        return []
+
+
+def _reported(folder: Path) -> list[Path]:
+    """The page; see `_drawn`."""
+    from agfrun.report.html.sweep_page import write_sweep_page  # templates and charts
+
+    try:
+        return [write_sweep_page(folder)]
+    except OutputError:
+        raise
+    except Exception as error:
+        print(f"agfrun: warning: no page was written for {folder}: {first_line(error)}", file=sys.stderr)
+        return []
+
+
+def _gathered(found: Sequence[State]) -> dict[str, tuple[str, bool]]:
+    """The tables to gather: by name of the file in the sweep's folder that in a run's, and whether it is thinned."""
+    names = dict.fromkeys(str(state.numbers.get("study", FIRST_STUDY)) for state in found if state.is_done)
+    tables = {CLAIMS.file: (CLAIMS.file, False)}
+    for name in names:
+        kind = registry.study_type(name)
+        for schema in kind.tables if kind is not None else ():  # type: ignore[attr-defined]
+            if schema.in_sweeps != "none":
+                tables[gathered_file(name, schema)] = (schema.file, schema.in_sweeps == "thinned")
+    return tables
 
 
 def _stack_all(sweep: SweepFolder, jobs: Sequence[Job], found: Sequence[State]) -> list[Path]:
@@ -91,15 +132,15 @@ def _stack_all(sweep: SweepFolder, jobs: Sequence[Job], found: Sequence[State]) 
     sources = [_source(state, keys) for state in found if state.is_done]
     state_file = sweep.hidden / STATE_FILE
     before = _noted(state_file)
-    most = max(FEWEST_ROWS, MOST_LOSS_ROWS // max(1, len(jobs)))
+    most = max(FEWEST_ROWS, MOST_ROWS // max(1, len(jobs)))
     written = []
-    for name in STACKED:
+    for name, (table, thinned) in _gathered(found).items():
         path = sweep.path / name
-        before[name] = stack(path, ["run", *map(column_of, keys)], sources, before.get(name, Stacked()),
-                             most if name == LOSS_FILE else None)
+        before[name] = stack(path, table, ["run", *map(column_of, keys)], sources, before.get(name, Stacked()),
+                             most if thinned else None)
         if before[name].columns:
             written.append(path)
-        write_object(state_file, {table: dataclasses.asdict(stacked) for table, stacked in before.items()})
+        write_object(state_file, {file: dataclasses.asdict(stacked) for file, stacked in before.items()})
     return written
 
 

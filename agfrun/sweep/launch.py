@@ -12,10 +12,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from agfrun.files.folders import DONE_FILE
-from agfrun.files.sweep_folder import FAILED_FILE, SAME_FILE, SweepFolder, read_object, record_failure
+from agfrun.files.json_files import read_object
+from agfrun.files.sweep_folder import FAILED_FILE, SAME_FILE, SweepFolder, record_failure
 from agfrun.files.sweep_jobs import Batch, Job, batches_of, job_of, jobs_of
 from agfrun.study.errors import AgfrunError, OutputError
-from agfrun.study.schema import SweepConfig
+from agfrun.study.settings import SweepConfig
 from agfrun.sweep.engines.engine import Engine
 from agfrun.sweep.log import FAILED, Progress, read_log
 
@@ -30,10 +31,12 @@ class Origin:
     Attributes:
         imports: modules named with `--import`.
         config_dirs: folders named with `--config-dir`.
+        together: keys of the study that only change numbers; jobs that differ in these alone are done together.
     """
 
     imports: tuple[str, ...] = ()
     config_dirs: tuple[str, ...] = ()
+    together: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,8 @@ def launch(overrides: Sequence[Sequence[str]], folder: Path, settings: SweepConf
     with sweep.claimed():
         jobs = _planned(sweep, jobs_of(overrides), settings)
         sweep.write_finished()
-        batches = batches_of(jobs, settings.batch_size, engine.workers, settings.together, imports=origin.imports,
+        together = origin.together if settings.together else ()
+        batches = batches_of(jobs, settings.batch_size, engine.workers, together, imports=origin.imports,
                              config_dirs=origin.config_dirs)
         _announce(sweep, jobs, batches, engine)
         with _Watch(sweep, len(jobs), progress) as watch:
@@ -156,11 +160,11 @@ def _remains(sweep: SweepFolder, number: int, batch: Batch, reason: str, warn: C
     if alone:
         warn(f"agfrun: warning: {len(alone)} runs that were trained together are tried again one by one: "
              f"{reason or EARLY_END}")
-    batches = [_part(batch, [place], together=False) for place in alone]
+    batches = [_part(batch, [place], together=()) for place in alone]
     return batches + ([_part(batch, rest, batch.together)] if rest else [])
 
 
-def _part(batch: Batch, places: Sequence[int], together: bool) -> Batch:
+def _part(batch: Batch, places: Sequence[int], together: tuple[str, ...]) -> Batch:
     return Batch(tuple(batch.jobs[place] for place in places), together, batch.imports, batch.config_dirs)
 
 
@@ -237,8 +241,8 @@ class _Watch:
         new = [place for place in now.ended if place not in followed.seen.ended]
         if now.together and not self._told:
             self._told = True
-            self.warn("sweep: runs that differ in seed and init.scale alone are trained together, as one tensor "
-                      f"program ({now.together[0]} of them first); sweep.together=false trains each by itself")
+            self.warn("sweep: runs that differ in what they start from alone are done together "
+                      f"({now.together[0]} of them first); sweep.together=false does each by itself")
         if any(now.ended[place][0] == FAILED for place in new):
             jobs = self._sweep.read_batch(followed.number).jobs
             for place in new:

@@ -10,10 +10,13 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from agfrun.files.sweep_jobs import key_of
+from agfrun.report.saved_sweep import read_sweeps
 from agfrun.study.config_tree import config_directory
-from agfrun.study.conversion import from_plain
+from agfrun.study.conversion import chosen_study, from_plain
+from agfrun.study.errors import AgfrunError
 from agfrun.study.registry import named_modules
-from agfrun.study.schema import SweepConfig, TrackingConfig
+from agfrun.study.settings import SweepConfig, TrackingConfig
+from agfrun.study.study import Study
 from agfrun.study.termination import exit_status, heed_termination
 from agfrun.sweep.engines.engine import Engine
 from agfrun.sweep.launch import Origin, Outcome, check_folder, gathering, launch
@@ -52,6 +55,7 @@ def launch_multirun(overrides: Sequence[Sequence[str]], config: DictConfig, engi
     """Run the jobs of a multirun, gather their tables and say what came of them."""
     folder, settings = folder_of(config), settings_of(config)
     formats = list(config.plot_formats) if config.plots else []
+    engine.preload = study_of(config).preload
     heed_termination()
     try:
         with gathering(folder, formats, bool(config.report), settings.parquet):
@@ -59,8 +63,18 @@ def launch_multirun(overrides: Sequence[Sequence[str]], config: DictConfig, engi
     except KeyboardInterrupt as interruption:
         print(f"\nagfrun: interrupted; continue with: agfrun -m sweep.resume={folder}", file=sys.stderr)
         raise SweepFailed(exit_status(interruption)) from None
-    print(f"{outcome.summary()}\nwritten to {folder}", flush=True)
+    told = _told_of_runs(folder)
+    print(f"{outcome.summary()}\n{told}written to {folder}", flush=True)
     return outcome
+
+
+def _told_of_runs(folder: Path) -> str:
+    """What the study says of the ended runs; nothing where they cannot be read."""
+    try:
+        lines = [sweep.study.sweep_text(sweep.runs) for sweep in read_sweeps(folder) if len(sweep.runs)]
+    except (AgfrunError, OSError):
+        return ""
+    return "".join(f"{line}\n" for line in lines if line)
 
 
 def covering(jobs: Sequence[Sequence[str]]) -> Iterator[Sequence[str]]:
@@ -83,9 +97,18 @@ def plain(settings: Any) -> Any:
     return OmegaConf.to_container(settings, resolve=True) if OmegaConf.is_config(settings) else settings
 
 
+def study_of(config: DictConfig) -> type[Study]:
+    """The study that the sweep's base configuration names.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    return chosen_study(OmegaConf.to_container(config, resolve=False))
+
+
 def _origin(config: DictConfig) -> Origin:
     sources = config.hydra.runtime.config_sources
     named = [str(Path(source.path).absolute()) for source in sources
              if source.provider == "command-line" and source.schema == "file"]
-    return Origin(tuple(named_modules()), tuple(named))
+    return Origin(tuple(named_modules()), tuple(named), study_of(config).together_keys)
 

@@ -53,12 +53,13 @@ class Stacked:
     marks: dict[str, str] = field(default_factory=dict)
 
 
-def stack(path: Path, leading: Sequence[str], sources: Sequence[Source], before: Stacked,
+def stack(path: Path, name: str, leading: Sequence[str], sources: Sequence[Source], before: Stacked,
           most_rows: int | None = None) -> Stacked:
-    """Write the table of this name of all runs, `path`.
+    """Write one table of all runs to `path`.
 
     Args:
-        path: the file to write; the runs' tables have the same name.
+        path: the file to write.
+        name: of the runs' files.
         leading: names of the leading columns.
         sources: runs that are finished.
         before: what the file holds already; runs in it that are as they were are copied.
@@ -76,9 +77,9 @@ def stack(path: Path, leading: Sequence[str], sources: Sequence[Source], before:
     new = [source for source in sources if not (kept and source.run in before.marks)]
     if kept and not new:
         return before
-    columns = _columns(path.name, new, before.columns if kept else [])
+    columns = _columns(name, new, before.columns if kept else [])
     if kept and columns != before.columns:
-        return stack(path, leading, sources, Stacked(), most_rows)
+        return stack(path, name, leading, sources, Stacked(), most_rows)
     if not columns:
         return Stacked(list(leading), [], -1, {})
     with replacing(path) as file:
@@ -88,7 +89,7 @@ def stack(path: Path, leading: Sequence[str], sources: Sequence[Source], before:
         else:
             file.write(_line([*leading, *columns]))
         for source in new:
-            _append(file, source, path.name, columns, most_rows)
+            _append(file, source, name, columns, most_rows)
         size = file.tell()
     return Stacked(list(leading), columns, size, marks)
 

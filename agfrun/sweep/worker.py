@@ -10,25 +10,24 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from agfrun.configuration.composition import compose_varied
-from agfrun.files.folders import DONE_FILE
-from agfrun.files.saved_run import CONFIG_FILE
-from agfrun.files.sweep_folder import (
-    FAILED_FILE,
-    SAME_FILE,
-    SweepFolder,
-    finished_hash,
-    record_failure,
-    write_object,
-)
-from agfrun.files.sweep_jobs import Batch, is_vectorized, key_of, without_vectorized
+from agfrun.files.folders import CONFIG_FILE, DONE_FILE
+from agfrun.files.json_files import write_object
+from agfrun.files.sweep_folder import FAILED_FILE, SAME_FILE, SweepFolder, finished_hash, record_failure
+from agfrun.files.sweep_jobs import Batch, in_common, key_of
+from agfrun.runner.execution import execute, opened_run
 from agfrun.study.errors import AgfrunError
 from agfrun.study.registry import import_module
-from agfrun.study.schema import DEFAULT_STUDY, RunConfig, config_hash
+from agfrun.study.settings import config_hash
+from agfrun.study.study import Study
 from agfrun.sweep.log import FAILED, FINISHED, BatchLog
 from agfrun.tracking import track
+
+SEED = "seed"
 
 
 def run_batch(folder: str, number: int) -> None:
@@ -54,6 +53,8 @@ class Worker:
     def __init__(self, sweep: SweepFolder, batch: Batch, log: BatchLog) -> None:
         self.sweep, self.batch, self.log = sweep, batch, log
         self.finished = sweep.read_finished()
+        # Composition of plain values that differ is cheap: a seed is one whatever the study.
+        self.keys = batch.together or (SEED,)
 
     def run(self) -> None:
         """Run all jobs, those with common settings after one another."""
@@ -61,26 +62,27 @@ class Worker:
             import_module(source)
         groups: dict[tuple[str, ...], list[int]] = {}
         for number, job in enumerate(self.batch.jobs):
-            groups.setdefault(without_vectorized(job), []).append(number)
+            groups.setdefault(in_common(job, self.keys), []).append(number)
         for common, numbers in groups.items():
             self._run_group(common, numbers)
 
     def _run_group(self, common: Sequence[str], numbers: Sequence[int]) -> None:
-        varied = [[text for text in self.batch.jobs[number].overrides if is_vectorized(text)] for number in numbers]
+        varied = [[text for text in self.batch.jobs[number].overrides if text.partition("=")[0] in self.keys]
+                  for number in numbers]
         composed = compose_varied(common, varied, self.batch.config_dirs)
-        waiting: dict[int, RunConfig] = {}
+        waiting: dict[int, Any] = {}
         for number, config in zip(numbers, composed, strict=True):
             if isinstance(config, AgfrunError):
                 self._fail(number, config)
             elif not self._is_finished(number, config):
                 waiting[number] = self._prepared(number, config)
-        if self.batch.together and len(waiting) > 1 and all(map(_is_single_run, waiting.values())):
+        if self.batch.together and len(waiting) > 1:
             waiting = self._run_together(waiting)
         for number, config in waiting.items():
             self.log.begin([number])
             self._run_alone(number, config)
 
-    def _prepared(self, number: int, config: RunConfig) -> RunConfig:
+    def _prepared(self, number: int, config: Any) -> Any:
         """The configuration to run. Figures and pages of single runs are made where they are asked for by name."""
         asked = set(map(key_of, self.batch.jobs[number].overrides))
         # What is left of a run that failed or was killed makes no run of the folder.
@@ -88,7 +90,7 @@ class Worker:
         return dataclasses.replace(config, plots=config.plots and "plots" in asked,
                                    report=config.report and "report" in asked)
 
-    def _is_finished(self, number: int, config: RunConfig) -> bool:
+    def _is_finished(self, number: int, config: Any) -> bool:
         """Whether there is nothing to do: here or elsewhere in the sweep lies a finished run of this configuration."""
         folder, wanted = self._folder(number), config_hash(config)
         if config.overwrite:
@@ -109,11 +111,11 @@ class Worker:
             return True
         return False
 
-    def _run_alone(self, number: int, config: RunConfig) -> None:
+    def _run_alone(self, number: int, config: Any) -> None:
         folder, started = self._folder(number), time.perf_counter()
         (folder / FAILED_FILE).unlink(missing_ok=True)
         try:
-            config.study.execute(config, output_dir=folder, progress=False, command=self._command(number))
+            execute(config, output_dir=folder, progress=False, command=self._command(number))
         except Exception as error:
             if not (folder / DONE_FILE).exists():  # one that diverged has left a result
                 self._fail(number, error, config_hash=config_hash(config), seconds=time.perf_counter() - started)
@@ -121,33 +123,37 @@ class Worker:
                 return
         self._end(number, config)
 
-    def _run_together(self, waiting: dict[int, RunConfig]) -> dict[int, RunConfig]:
-        """Train jobs together; return those that are to be tried alone, because all of them failed."""
-        from agfrun.labs.staircases.ensemble.together import Part, run_together
-
-        numbers = list(waiting)
+    def _run_together(self, waiting: dict[int, Any]) -> dict[int, Any]:
+        """Do jobs together, if their study can; return those that are left to be tried one by one."""
+        numbers, configs = list(waiting), list(waiting.values())
+        study = configs[0].study
+        if type(study).run_together is Study.run_together:
+            return waiting
         for number in numbers:
             (self._folder(number) / FAILED_FILE).unlink(missing_ok=True)
         self.log.begin(numbers)
         self.log.say_together(len(numbers))
-        parts = [Part(config, self._folder(number), self._command(number)) for number, config in waiting.items()]
+        told: set[int] = set()
 
         def ended(place: int, failure: str) -> None:
+            number = numbers[place]
+            told.add(number)
             if failure:
-                self._fail(numbers[place], failure)
-                track(parts[place].folder, parts[place].config, self.batch.jobs[numbers[place]].overrides)
+                self._fail(number, failure)
+                track(self._folder(number), configs[place], self.batch.jobs[number].overrides)
             else:
-                self._end(numbers[place], parts[place].config)
+                self._end(number, configs[place])
 
         try:
-            run_together(parts, ended)
-        except Exception:
-            return {number: config for number, config in waiting.items()
-                    if finished_hash(self._folder(number)) != config_hash(config)
-                    and not (self._folder(number) / FAILED_FILE).exists()}
-        return {}
+            with ExitStack() as opening:
+                parts = [opening.enter_context(opened_run(config, self._folder(number), False, self._command(number)))
+                         for number, config in waiting.items()]
+                done = study.run_together(parts, ended)
+        except Exception:  # whose failure it is shows when they are tried one by one
+            done = False
+        return {} if done else {number: config for number, config in waiting.items() if number not in told}
 
-    def _end(self, number: int, config: RunConfig) -> None:
+    def _end(self, number: int, config: Any) -> None:
         self.log.end(number, FINISHED)
         track(self._folder(number), config, self.batch.jobs[number].overrides)
 
@@ -170,10 +176,6 @@ class Worker:
     def _command(self, number: int) -> list[str]:
         return ["agfrun", *(f"--import={source}" for source in self.batch.imports),
                 *self.batch.jobs[number].overrides]
-
-
-def _is_single_run(config: RunConfig) -> bool:
-    return config.study.name == DEFAULT_STUDY and not config.ensemble.is_asked_for
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from agfrun.study.schema import NOT_IN_HASH, RunConfig, config_hash
-
-COMPARED = ("time_agf", "time_training", "time_ratio", "level_agf", "level_training", "level_error")
+from agfrun.files.folders import CONFIG_FILE, DONE_FILE, MANIFEST_FILE
+from agfrun.files.json_files import read_json
+from agfrun.files.saved_run import read_run
+from agfrun.files.sweep_folder import FAILED_FILE
+from agfrun.files.tables import is_missing
+from agfrun.study.claim import CLAIMS
+from agfrun.study.settings import NOT_IN_HASH, RunSettings, config_hash
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Record:
         parameters: the configuration by dotted key.
         tags: status, reason, configuration hash, git revision, overrides, folder.
         metrics: the numbers of `done.json`.
-        series: loss and time by row, events and their comparison by number, claims (1 holds, 0 fails).
+        series: what the study says of its curves and events, claims (1 holds, 0 fails).
     """
 
     name: str
@@ -47,13 +49,13 @@ class Record:
     series: Sequence[Point]
 
 
-def read_record(folder: Path, config: RunConfig, overrides: Sequence[str]) -> Record:
+def read_record(folder: Path, config: RunSettings, overrides: Sequence[str]) -> Record:
     """Read a run's folder; files that are not there are left out.
 
     Raises:
-        ValueError: a file is no JSON or no table.
+        OutputError: a file is damaged.
     """
-    done, failed, manifest = (_object(folder / name) for name in ("done.json", "failed.json", "manifest.json"))
+    done, failed, manifest = (read_json(folder / name) for name in (DONE_FILE, FAILED_FILE, MANIFEST_FILE))
     ended = failed or done
     status = str(ended.get("status", "unfinished"))
     told = {"status": status, "reason": ended.get("reason"), "config_hash": config_hash(config),
@@ -66,7 +68,7 @@ def read_record(folder: Path, config: RunConfig, overrides: Sequence[str]) -> Re
                   list(_series(folder)))
 
 
-def parameters_of(config: RunConfig) -> dict[str, str]:
+def parameters_of(config: RunSettings) -> dict[str, str]:
     """The keys that decide a run's numbers, dotted, with their values as one writes them on the command line."""
     values = {key: value for key, value in dataclasses.asdict(config).items() if key not in NOT_IN_HASH}
     return dict(_flattened(values, ""))
@@ -80,50 +82,18 @@ def _flattened(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, st
             yield prefix + key, value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
 
 
-def _object(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    content = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} holds no object")
-    return content
-
-
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _series(folder: Path) -> Iterator[Point]:
-    yield from _losses(_table(folder / "loss.csv", ("source", "time", "loss")))
-    for row in _rows(folder / "comparison.csv", ("event", *COMPARED)):
-        yield from _points("", int(row["event"]), {name: row[name] for name in COMPARED})
-    for row in _rows(folder / "events.csv", ("source", "event", "kind", "time")):
-        yield from _points("events/", int(row["event"]), {f"{row['source']}/{row['kind']}": row["time"]})
-    for row in _rows(folder / "claims.csv", ("claim", "source", "holds")):
-        yield from _points("claims/", 0, {f"{row['source']}/{row['claim']}": int(str(row["holds"]) == "True")})
-
-
-def _losses(table: pd.DataFrame) -> Iterator[Point]:
-    """Training's curve as `loss` and `time`; the others' with their source before it."""
-    for source, rows in table.groupby("source", sort=False):
-        prefix = "" if source == "training" else f"{source}/"
-        for step, (time, loss) in enumerate(zip(rows["time"], rows["loss"], strict=True)):
-            yield from _points(prefix, step, {"time": time, "loss": loss})
-
-
-def _points(prefix: str, step: int, values: Mapping[str, Any]) -> Iterator[Point]:
-    for name, value in values.items():
-        if math.isfinite(float(value)):
-            yield Point(prefix + name, step, float(value))
-
-
-def _rows(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = _table(path, columns).to_dict("records")
-    return rows
-
-
-def _table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """The table, if it is that of one run; empty where it is missing or of many members."""
-    table = pd.read_csv(path) if path.exists() else pd.DataFrame()
-    single = set(columns) <= set(table.columns) and not {"member", "seed"} & set(table.columns)
-    return table[list(columns)] if single else pd.DataFrame(columns=list(columns))
+    """What the study says of its curves and events, and the claims; nothing of a folder that holds no run."""
+    if not (folder / CONFIG_FILE).is_file():
+        return
+    study, saved = read_run(folder)
+    if saved.tables:
+        yield from (Point(*point) for point in study.series(saved))
+    claims = saved.tables.get(CLAIMS.name)
+    for row in claims.to_dict("records") if claims is not None else ():
+        if not is_missing(row["holds"]):
+            yield Point(f"claims/{row['source']}/{row['claim']}", 0, float(bool(row["holds"])))

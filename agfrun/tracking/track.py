@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from agfrun.study.errors import ConfigError
-from agfrun.study.schema import RunConfig, TrackingConfig
+from agfrun.study.settings import RunSettings, TrackingConfig
 
 # Long enough for MLflow to make a new SQLite store on a busy machine; a run never waits for longer.
 LIMIT_SECONDS = 60.0
@@ -32,7 +32,7 @@ def check_installed(settings: TrackingConfig) -> None:
                           f"pip install 'agfrun[{settings.name}]'")
 
 
-def track(folder: Path, config: RunConfig, overrides: Sequence[str]) -> None:
+def track(folder: Path, config: RunSettings, overrides: Sequence[str]) -> None:
     """Record the run in `folder` with the configured tracker; to be called when it has ended, well or not.
 
     Only the folder's files are read. A tracker that is down, refuses or takes longer than `LIMIT_SECONDS` costs one
@@ -55,7 +55,7 @@ def track(folder: Path, config: RunConfig, overrides: Sequence[str]) -> None:
         _warn(settings, f"{type(problem).__name__}: {' '.join(lines[0].split()) if lines else ''}")
 
 
-def _write(folder: Path, config: RunConfig, overrides: Sequence[str]) -> None:
+def _write(folder: Path, config: RunSettings, overrides: Sequence[str]) -> None:
     from agfrun.tracking.record import read_record
 
     record, settings = read_record(folder, config, overrides), config.tracking

@@ -8,8 +8,8 @@ from torch import Tensor
 from agfrun.labs.staircases.networks.two_layer.sample_network import SampleNetwork
 from agfrun.labs.staircases.networks.two_layer.samples import Samples
 from agfrun.study.checks import require
-from agfrun.study.registry import register_model
-from agfrun.study.schema import ModelConfig
+from agfrun.study.registry import register
+from agfrun.labs.staircases.config import ModelConfig
 
 
 class Bilinear(SampleNetwork):
@@ -23,7 +23,7 @@ class Bilinear(SampleNetwork):
         return parameters["a"] * (parameters["w"] @ x) * (parameters["g"] @ x)
 
 
-@register_model
+@register("model")
 @dataclass
 class BilinearConfig(ModelConfig):
     name: str = "bilinear"

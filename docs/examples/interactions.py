@@ -8,11 +8,11 @@ import torch
 
 from agfrun.labs.staircases.networks.two_layer.samples import Samples, samples
 from agfrun.study.checks import require
-from agfrun.study.registry import register_data
-from agfrun.study.schema import DataConfig
+from agfrun.study.registry import register
+from agfrun.labs.staircases.config import DataConfig
 
 
-@register_data
+@register("data")
 @dataclass
 class InteractionsConfig(DataConfig):
     name: str = "interactions"

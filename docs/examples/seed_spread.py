@@ -7,18 +7,19 @@ from typing import ClassVar
 import pandas as pd
 from matplotlib.figure import Figure
 
-from agfrun.labs.staircases.claims.claim import Claim
+from agfrun.study.claim import Claim
 from agfrun.labs.staircases.run.pipeline import run
 from agfrun.labs.staircases.studies.compare import CompareConfig
 from agfrun.study.checks import require
-from agfrun.study.registry import register_study
-from agfrun.study.schema import RunConfig, StudyConfig
+from agfrun.study.registry import register
+from agfrun.labs.staircases.config import RunConfig
+from agfrun.study.study import Study
 from agfrun.study.study import StudyResult
 
 
-@register_study
+@register("study")
 @dataclass
-class SeedSpreadConfig(StudyConfig):
+class SeedSpreadConfig(Study):
     name: str = "seed_spread"
     seeds: int = 3
 

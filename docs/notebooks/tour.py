@@ -153,8 +153,8 @@ claims.groupby(["claim", "holds"]).size()
 from agfrun.labs.staircases.networks.two_layer.sample_network import SampleNetwork
 from agfrun.labs.staircases.networks.two_layer.samples import Samples
 from agfrun.labs.staircases.networks.two_layer.teacher_student import TeacherStudentConfig
-from agfrun.study.registry import register_model
-from agfrun.study.schema import InitConfig, ModelConfig
+from agfrun.study.registry import register
+from agfrun.labs.staircases.config import InitConfig, ModelConfig
 
 
 class Bilinear(SampleNetwork):
@@ -168,7 +168,7 @@ class Bilinear(SampleNetwork):
         return parameters["a"] * (parameters["w"] @ x) * (parameters["g"] @ x)
 
 
-@register_model
+@register("model")
 @dataclass
 class BilinearConfig(ModelConfig):
     name: str = "tour_bilinear"

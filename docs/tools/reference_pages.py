@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from agfrun.files.tables import SCHEMAS, Column, ColumnKind
+from agfrun.files.tables import SCHEMAS
+from agfrun.study.table import Column, ColumnKind
 from agfrun.labs.staircases.report.ensemble_tables import LEADING, MEMBERS
 from agfrun.study import registry
 from agfrun.study.config_tree import config_directory

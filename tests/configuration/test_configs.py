@@ -13,7 +13,7 @@ from agfrun.study.config_tree import config_directory, shipped_keys
 from agfrun.study.conversion import GROUPS as CHOICE_GROUPS
 from agfrun.study.conversion import choices, field_types
 from agfrun.study.errors import ConfigError, UsageError
-from agfrun.study.schema import AgfConfig, GradientDescentConfig, InitConfig, RunConfig
+from agfrun.labs.staircases.config import AgfConfig, GradientDescentConfig, InitConfig, RunConfig
 
 CONFIGS = config_directory()
 DIAGONAL = "model=diagonal_linear"

@@ -15,7 +15,7 @@ import pytest
 from pages import REPOSITORY, Command, blocks, commands
 
 from agfrun.configuration.composition import load_config
-from agfrun.study.schema import RunConfig
+from agfrun.labs.staircases.config import RunConfig
 
 # What is not run here, by its first words, and why.
 NOT_RUN = {

@@ -14,9 +14,10 @@ from tiny_runs import COLUMNS, FILES, ON_EITHER, diagonal_config, folder_of, rea
 
 import agfrun
 from agfrun.files.tables import LOSS, read_table
-from agfrun.labs.staircases.run.pipeline import Result, run
+from agfrun.labs.staircases.run.result import Result
+from agfrun.labs.staircases.run.pipeline import run
 from agfrun.study.conversion import from_mapping
-from agfrun.study.schema import config_hash
+from agfrun.study.settings import config_hash
 
 
 @ON_EITHER

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from agfrun.study.conversion import GROUPS, choices, field_types, from_mapping
 from agfrun.study.errors import ConfigError
 from agfrun.study.memory import available_memory
-from agfrun.study.schema import RunConfig, config_hash, saved_values
-from agfrun.study.validation import validate
+from agfrun.labs.staircases.config import RunConfig
+from agfrun.study.settings import config_hash, saved_values
+from agfrun.study.settings import validate
 
 EXAMPLES = 300
 NUMBERS = st.one_of(

@@ -31,11 +31,12 @@ from agfrun.labs.staircases.ensemble.run import run_ensemble
 from agfrun.labs.staircases.events.event import Event
 from agfrun.labs.staircases.run.advice import with_advice
 from agfrun.labs.staircases.run.comparison import match_events
-from agfrun.labs.staircases.run.pipeline import Result, prepare
+from agfrun.labs.staircases.run.result import Result
+from agfrun.labs.staircases.run.pipeline import prepare
 from agfrun.labs.staircases.run.pipeline import run as run_once
 from agfrun.labs.staircases.run.training import train
 from agfrun.study.errors import AgfrunError, ConfigError, DivergenceError, StalledError
-from agfrun.study.schema import EnsembleConfig, GradientDescentConfig, GradientFlowConfig, InitConfig
+from agfrun.labs.staircases.config import EnsembleConfig, GradientDescentConfig, GradientFlowConfig, InitConfig
 
 
 def start(network: ExplicitNetwork, scale: float) -> torch.Tensor:

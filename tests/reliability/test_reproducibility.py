@@ -17,7 +17,7 @@ from tiny_runs import modadd_config
 from agfrun.cli.main import main
 from agfrun.labs.staircases.run import pipeline, training
 from agfrun.runner.rerun import differences_of, rerun
-from agfrun.study.schema import GradientDescentConfig
+from agfrun.labs.staircases.config import GradientDescentConfig
 
 SHORT = {"descent": [*DESCENT, "train.max_steps=500"], "flow": [*FLOW, "train.horizon=200"],
          "ensemble": [*FLOW, "train.horizon=50", "ensemble.seeds=3"],

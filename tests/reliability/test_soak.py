@@ -15,7 +15,7 @@ from hostile_network import environment
 from tiny_runs import modadd_config
 
 from agfrun.labs.staircases.run.pipeline import run
-from agfrun.study.schema import AgfConfig, GradientFlowConfig
+from agfrun.labs.staircases.config import AgfConfig, GradientFlowConfig
 
 MEGABYTE = 2**20
 

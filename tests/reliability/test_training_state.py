@@ -16,13 +16,13 @@ from agfrun.files.checkpoints import read_state, write_state
 from agfrun.labs.staircases.dynamics.gradient_descent import train_by_gradient_descent
 from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
 from agfrun.labs.staircases.dynamics.result import TrainingResult
-from agfrun.labs.staircases.dynamics.training_state import TrainingState
+from agfrun.files.training_state import TrainingState
 from agfrun.labs.staircases.dynamics.unrolled_heavy_ball import Steps
 from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAdditionConfig
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModaddConfig
 from agfrun.labs.staircases.run.problem import Problem, build_problem
 from agfrun.study.errors import CheckpointError
-from agfrun.study.schema import RunConfig
+from agfrun.labs.staircases.config import RunConfig
 
 
 class EveryFew:

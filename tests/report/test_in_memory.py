@@ -7,7 +7,7 @@ from tiny_runs import ON_EITHER
 
 from agfrun.files.tables import SCHEMAS
 from agfrun.files.writing import write_csv
-from agfrun.labs.staircases.run.pipeline import Result
+from agfrun.labs.staircases.run.result import Result
 from agfrun.report.figures.style import render
 from agfrun.report.redraw import redraw
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from agfrun.study import registry
 from agfrun.study.conversion import from_mapping, unknown_key
 from agfrun.study.errors import ConfigError
-from agfrun.study.schema import GradientDescentConfig, RunConfig
+from agfrun.labs.staircases.config import GradientDescentConfig, RunConfig
 
 MODEL_NAMES = f"choose one of {', '.join(registry.models())}"
 

@@ -9,14 +9,15 @@ import pytest
 
 from agfrun.study import registry
 from agfrun.study.errors import UsageError
-from agfrun.study.schema import DataConfig, ModelConfig, StudyConfig
+from agfrun.labs.staircases.config import DataConfig, ModelConfig
+from agfrun.study.study import Study
 
 OWN = """
 from dataclasses import dataclass
-from agfrun.study.registry import register_model
-from agfrun.study.schema import ModelConfig
+from agfrun.study.registry import register
+from agfrun.labs.staircases.config import ModelConfig
 
-@register_model
+@register("model")
 @dataclass
 class OwnConfig(ModelConfig):
     name: str = "{name}"
@@ -37,7 +38,7 @@ def registrations_are_undone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def test_every_registered_name_is_its_configurations_default() -> None:
     for known, base in ((registry.models(), ModelConfig), (registry.data_sets(), DataConfig),
-                        (registry.studies(), StudyConfig)):
+                        (registry.studies(), Study)):
         assert known
         assert list(known) == sorted(known)
         for name, config in known.items():
@@ -96,7 +97,7 @@ def test_a_name_needs_a_default() -> None:
         width: int = 3
 
     with pytest.raises(ValueError, match="has no default for its field `name`"):
-        registry.register_model(Nameless)
+        registry.register("model")(Nameless)
 
 
 def test_an_installed_plugin_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

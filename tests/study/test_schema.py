@@ -12,15 +12,9 @@ from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAdditio
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModaddConfig
 from agfrun.labs.staircases.run.problem import build_problem
 from agfrun.study.errors import ConfigError
-from agfrun.study.schema import (
-    AgfConfig,
-    GradientDescentConfig,
-    GradientFlowConfig,
-    InitConfig,
-    RunConfig,
-    config_hash,
-)
-from agfrun.study.validation import validate
+from agfrun.labs.staircases.config import AgfConfig, GradientDescentConfig, GradientFlowConfig, InitConfig, RunConfig
+from agfrun.study.settings import config_hash
+from agfrun.study.settings import validate
 
 
 def diagonal(**changes: Any) -> RunConfig:

@@ -12,7 +12,7 @@ from agfrun.configuration.composition import compose_varied, load_config
 from agfrun.files.sweep_folder import SweepFolder, finished_hash
 from agfrun.files.sweep_jobs import Batch, job_of
 from agfrun.study.errors import AgfrunError
-from agfrun.study.schema import config_hash
+from agfrun.study.settings import config_hash
 from agfrun.sweep.log import FAILED, FINISHED, read_log
 from agfrun.sweep.worker import main, run_batch
 

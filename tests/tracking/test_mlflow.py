@@ -13,7 +13,8 @@ import pytest
 from tiny_runs import diagonal_config, read_json
 
 from agfrun.labs.staircases.run.pipeline import run
-from agfrun.study.schema import RunConfig, TrackingConfig
+from agfrun.labs.staircases.config import RunConfig
+from agfrun.study.settings import TrackingConfig
 from agfrun.tracking import mlflow_store, track
 from agfrun.tracking import track as track_function
 

@@ -14,7 +14,8 @@ from agfrun.cli.main import main
 from agfrun.configuration.composition import load_config
 from agfrun.labs.staircases.run.pipeline import run
 from agfrun.study.errors import ConfigError
-from agfrun.study.schema import RunConfig, TrackingConfig, config_hash
+from agfrun.labs.staircases.config import RunConfig
+from agfrun.study.settings import TrackingConfig, config_hash
 from agfrun.tracking import check_installed, track
 from agfrun.tracking.record import parameters_of, read_record
 

@@ -11,14 +11,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from agfrun.report.saved_sweep import is_logarithmic, is_numeric
 
-_NAMES = {"init.scale": "initialization scale", "init.log10_scale": "log10 of the initialization scale",
-          "model.width": "width", "agf": "AGF", "model": "network"}
 _WORD_INCHES = 0.36
-
-
-def name_of(key: str) -> str:
-    """A key as an axis calls it."""
-    return _NAMES.get(key, key)
 
 
 def places_of(values: list[object]) -> npt.NDArray[np.float64]:
@@ -26,7 +19,7 @@ def places_of(values: list[object]) -> npt.NDArray[np.float64]:
     return np.array(values, dtype=float) if is_numeric(values) else np.arange(len(values), dtype=float)
 
 
-def set_key_axis(axes: Axes, key: str, values: list[object]) -> None:
+def set_key_axis(axes: Axes, label: str, values: list[object]) -> None:
     """Ticks and label of a horizontal axis over a key."""
     places = places_of(values)
     if is_logarithmic(values):
@@ -41,7 +34,7 @@ def set_key_axis(axes: Axes, key: str, values: list[object]) -> None:
     axes.xaxis.set_major_locator(FixedLocator(_apart(axes, places)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda place, _: words.get(place, f"{place:.3g}")))
-    axes.set_xlabel(name_of(key))
+    axes.set_xlabel(label)
 
 
 def _apart(axes: Axes, places: npt.NDArray[np.float64]) -> list[float]:

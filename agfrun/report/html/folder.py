@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from agfrun.files import tables
-from agfrun.files.sweep_folder import read_object
-from agfrun.labs.staircases.report.ensemble_tables import MEMBERS
+from agfrun.files.folders import CONFIG_FILE, DONE_FILE, MANIFEST_FILE, PARAMETERS_FILE
 from agfrun.report.html.chart import Cell, Column, PageTable
 from agfrun.report.html.numbers import seconds, text
-
-_MEANINGS = {schema.file: meaning for schema, meaning in (
-    (tables.LOSS, "loss over time"), (tables.FEATURES, "size of each feature over time"),
-    (tables.OBSERVABLES, "quantities of the whole network over time"),
-    (tables.NEURONS, "norm, accumulated utility and direction of each neuron over time"),
-    (tables.EVENTS, "activations, acquisitions and collapses"), (tables.COMPARISON, "predicted beside measured events"),
-    (tables.CLAIMS, "claims and whether they hold"), (MEMBERS, "one row for each member"))}
+from agfrun.study.claim import CLAIMS
+from agfrun.study.table import Schema
 
 
 @dataclass(frozen=True)
@@ -41,15 +34,6 @@ class Picture:
     description: str
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """An object of a JSON file; empty where there is no such file.
-
-    Raises:
-        OutputError: the file cannot be read or holds something else.
-    """
-    return read_object(path) if path.exists() else {}
-
-
 def picture(path: Path, description: str) -> Picture | None:
     """A PNG as a picture inside the page; None if it is not there."""
     if not path.is_file():
@@ -63,14 +47,15 @@ def is_current(path: Path, source: Path) -> bool:
     return path.is_file() and source.is_file() and path.stat().st_mtime >= source.stat().st_mtime
 
 
-def links(folder: Path) -> list[Link]:
-    """The folder's own files, tables first."""
+def links(folder: Path, schemas: Sequence[Schema]) -> list[Link]:
+    """The folder's own files, tables first; `schemas` say what these hold."""
+    meanings = {schema.file: schema.meaning for schema in (*schemas, CLAIMS)}
     named = [*sorted(folder.glob("*.csv")), *(folder / name for name in
-             ("parameters.safetensors", "config.yaml", "manifest.json", "done.json"))]
+             (PARAMETERS_FILE, CONFIG_FILE, MANIFEST_FILE, DONE_FILE))]
     plots = [*sorted(folder.glob("plots/*.png")), *sorted(folder.glob("plots/*.pdf"))]
     # done.json is written after the page.
-    there = [path for path in named if path.exists() or path.name == "done.json"]
-    return [Link(quote(str(path.relative_to(folder))), str(path.relative_to(folder)), _MEANINGS.get(path.name, ""))
+    there = [path for path in named if path.exists() or path.name == DONE_FILE]
+    return [Link(quote(str(path.relative_to(folder))), str(path.relative_to(folder)), meanings.get(path.name, ""))
             for path in [*there, *plots]]
 
 
@@ -83,7 +68,7 @@ def configuration_table(config: Mapping[str, Any]) -> PageTable:
 def provenance_table(manifest: Mapping[str, Any]) -> PageTable:
     """What ran, with which versions, on which clock, and what it cost."""
     rows = []
-    for key, value in flattened({key: value for key, value in manifest.items() if key != "summary"}):
+    for key, value in flattened({key: value for key, value in manifest.items() if key not in ("summary", "files")}):
         if key == "command" and isinstance(value, list):
             value = " ".join(map(str, value))
         if not key.startswith("agf.rounds"):

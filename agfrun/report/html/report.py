@@ -6,22 +6,18 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from agfrun.files.run_files import REPORT_FILE
-from agfrun.files.saved_run import CONFIG_FILE, config_value, read_config
+from agfrun.files.folders import CONFIG_FILE, REPORT_FILE
+from agfrun.files.saved_run import read_run
 from agfrun.files.sweep_folder import SweepFolder
 from agfrun.files.writing import write_text
-from agfrun.labs.staircases.report.html.ensemble_page import ensemble_page
-from agfrun.labs.staircases.report.html.run_page import run_page
-from agfrun.labs.staircases.report.saved_ensemble import is_ensemble
 from agfrun.report.html.several import Entry, read_entry, several_page
 from agfrun.report.html.study_page import study_page
 from agfrun.report.html.sweep_page import write_sweep_page
 from agfrun.study.errors import OutputError
-from agfrun.study.schema import DEFAULT_STUDY
 
 
 def write_report(run_dir: Path) -> Path:
-    """Write the page of a run, an ensemble, a study or a sweep into its folder.
+    """Write the page of a run of any study, or of a sweep, into its folder.
 
     Returns:
         The page.
@@ -34,12 +30,8 @@ def write_report(run_dir: Path) -> Path:
         return write_sweep_page(run_dir)
     if not (run_dir / CONFIG_FILE).is_file() and sweep_folders(run_dir):
         return _write_page_of_runs(run_dir)
-    config = read_config(run_dir)
-    if str(config_value(config, "study", "name", DEFAULT_STUDY)) != DEFAULT_STUDY:
-        page = study_page(run_dir)
-    else:
-        page = ensemble_page(run_dir) if is_ensemble(config) else run_page(run_dir)
-    write_text(run_dir / REPORT_FILE, page)
+    study, saved = read_run(run_dir)
+    write_text(run_dir / REPORT_FILE, study.page(saved) or study_page(study, saved))
     return run_dir / REPORT_FILE
 
 
@@ -60,7 +52,7 @@ def write_comparison(run_dirs: Sequence[Path], output: Path | None = None) -> Pa
     output = Path(output).absolute() if output is not None else common / REPORT_FILE
     if not output.parent.is_dir():
         raise OutputError(f"cannot write {output}: {output.parent} is no folder")
-    entries = [_renamed(read_entry(folder), common) for folder in folders]
+    entries = [read_entry(folder, os.path.relpath(folder, common)) for folder in folders]
     write_text(output, several_page(entries, f"{len(entries)} runs compared", output.parent))
     return output
 
@@ -80,11 +72,6 @@ def sweep_folders(folder: Path) -> list[Path]:
 
 def _read_whatever(folder: Path) -> Entry:
     try:
-        return read_entry(folder)
+        return read_entry(folder, folder.name)
     except OutputError as error:
         return Entry(folder.name, folder, failure=str(error))
-
-
-def _renamed(entry: Entry, common: Path) -> Entry:
-    """The entry under the name that tells it from the others."""
-    return Entry(os.path.relpath(entry.folder, common), entry.folder, entry.config, entry.run, entry.failure)

@@ -14,6 +14,9 @@ class Engine(Protocol):
     def workers(self) -> int | None:
         """Batches that run at once; None if there is no telling."""
 
+    preload: tuple[str, ...]
+    """Modules that processes may share, if the engine's do."""
+
     def run(self, folder: Path, batches: Sequence[int], ended: Callable[[int, str], None]) -> None:
         """Run each batch of a sweep in a process of its own, by `agfrun.sweep.worker.run_batch(folder, batch)`.
 

@@ -40,6 +40,7 @@ class LocalEngine:
     """
 
     workers: int | None = None
+    preload: tuple[str, ...] = field(default=(), init=False)
     _running: dict[int, tuple[ForkServerProcess, int]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -54,7 +55,7 @@ class LocalEngine:
         for name in THREADS:
             os.environ.setdefault(name, str(threads))
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["agfrun.sweep.engines.preload"])
+        context.set_forkserver_preload(["agfrun.sweep.engines.preload", *self.preload])
         waiting = deque(batches)
         try:
             while waiting or self._running:
@@ -101,11 +102,10 @@ def _work(folder: str, batch: int, threads: int) -> None:
     """In the child, which the server has taught to ignore Ctrl-C."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    import torch
+    from agfrun.sweep.worker import main  # in the server already
 
-    from agfrun.sweep.worker import main
-
-    torch.set_num_threads(threads)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
     sys.exit(main([folder, str(batch)]))
 
 

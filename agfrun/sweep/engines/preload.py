@@ -7,8 +7,4 @@ import signal
 # Ctrl-C reaches the server too, while it imports; the sweep ends its processes itself.
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-import agfrun.labs.staircases.ensemble.together  # noqa: E402, F401
 import agfrun.sweep.worker  # noqa: E402, F401
-from agfrun.study import registry  # noqa: E402
-
-registry.studies()

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from agfrun.files.sweep_folder import read_object
+from agfrun.files.json_files import read_object
 from agfrun.study.checks import require
 from agfrun.study.errors import OutputError, UsageError, first_line
 
@@ -58,6 +58,7 @@ class RayEngine:
     memory_gb: float | None = None
     resources: Mapping[str, float] = field(default_factory=dict)
     local_cpus: int | None = None
+    preload: tuple[str, ...] = field(default=(), init=False)
 
     def __post_init__(self) -> None:
         self._require("address", self.address is None or bool(self.address), "an address, or null")
@@ -151,7 +152,7 @@ def run_batch(folder: str, batch: int) -> None:
     """What a task does in its process; first it says where that is."""
     import ray
 
-    from agfrun.files.sweep_folder import write_object
+    from agfrun.files.json_files import write_object
     from agfrun.sweep import worker
 
     place = _place_file(Path(folder), batch)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
-@dataclass(frozen=True)
+@dataclass
 class SerialEngine:
     """Everything in this process; a job that kills it ends the sweep."""
 
     workers: int = 1
+    preload: tuple[str, ...] = field(default=(), init=False)
 
     def run(self, folder: Path, batches: Sequence[int], ended: Callable[[int, str], None]) -> None:
         """See `Engine`."""

@@ -88,6 +88,7 @@ class SlurmEngine:
     poll_s: float = 15.0
     patience_s: float = 60.0
     _submitted: list[str] = field(default_factory=list, init=False)
+    preload: tuple[str, ...] = field(default=(), init=False)
 
     def __post_init__(self) -> None:
         for name in ("timeout_min", "cpus_per_task", "array_parallelism"):

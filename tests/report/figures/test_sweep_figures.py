@@ -8,7 +8,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from agfrun.labs.staircases.ensemble.statistics import wilson_interval
+from agfrun.study.intervals import wilson_interval
 from agfrun.labs.staircases.report.figures.sweep.agreement import plot_agreement
 from agfrun.labs.staircases.report.figures.sweep.draw import figures_of_sweep
 from agfrun.labs.staircases.report.figures.sweep.drop_times import plot_drop_times

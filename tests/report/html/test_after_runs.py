@@ -8,7 +8,7 @@ import pytest
 from agfrun.cli.main import main
 from agfrun.configuration.composition import load_config
 from agfrun.labs.staircases.run.pipeline import run
-from agfrun.study.schema import config_hash
+from agfrun.study.settings import config_hash
 
 SMALL = ["model=diagonal_linear", "plots=false"]
 

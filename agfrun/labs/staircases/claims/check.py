@@ -1,15 +1,13 @@
-"""All claims that a run can decide."""
+"""All claims about a run, decided as far as the run can decide them."""
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
-
 from agfrun.labs.staircases.claims import general
 from agfrun.labs.staircases.claims.claim import Evidence
+from agfrun.study.claim import Claim
 
 
-def check_claims(evidence: Evidence) -> list[dict[str, Any]]:
-    """Rows of claims.csv. A claim that this run cannot decide is left out."""
+def check_claims(evidence: Evidence) -> list[Claim]:
+    """The claims of every network and of this one. What a run leaves open is undecided, and says why."""
     checks = (*general.CLAIMS, *evidence.architecture.claims)
-    return [dataclasses.asdict(claim) for check in checks for claim in check(evidence)]
+    return [claim for check in checks for claim in check(evidence)]

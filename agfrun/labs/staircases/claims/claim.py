@@ -1,4 +1,4 @@
-"""What a claim sees and what it says."""
+"""What the claims about a run see."""
 
 from __future__ import annotations
 
@@ -49,33 +49,3 @@ class Evidence:
         """Acquisitions predicted (`agf`) or measured (`training`), in order of time."""
         events = self.predicted if source == "agf" else self.measured
         return [event for event in events if event.kind == "acquisition"]
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One checked claim: a row of claims.csv.
-
-    Attributes:
-        claim: short name.
-        source: whose numbers were checked: `training`, `agf` or `theory`.
-        statement: the claim in words, with where the paper makes it.
-        expected, measured: numbers or short texts.
-        tolerance: how far measured may be from expected; None for an exact statement.
-        holds: the verdict.
-    """
-
-    claim: str
-    source: str
-    statement: str
-    expected: float | str
-    measured: float | str
-    tolerance: float | None
-    holds: bool
-
-
-def close(claim: str, source: str, statement: str, expected: float, measured: float, tolerance: float,
-          scale: float | None = None) -> Claim:
-    """A claim that two numbers agree to `tolerance`, relative to `scale` (default: the expected number)."""
-    reference = abs(expected) if scale is None else scale
-    return Claim(claim, source, statement, expected, measured, tolerance,
-                 abs(measured - expected) <= tolerance * reference)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import torch
 
-from agfrun.labs.staircases.claims.claim import Claim, Evidence, close
+from agfrun.labs.staircases.claims.claim import Evidence
 from agfrun.labs.staircases.networks.diagonal_linear.lasso import LassoPath, in_tie_order
 from agfrun.labs.staircases.networks.diagonal_linear.theory import first_collapse, first_selections, limit_saddles
+from agfrun.study.claim import Claim, close
 
 if TYPE_CHECKING:
     from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinear

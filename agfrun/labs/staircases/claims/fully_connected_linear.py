@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 
-from agfrun.labs.staircases.claims.claim import Claim, Evidence, close
+from agfrun.labs.staircases.claims.claim import Evidence
+from agfrun.study.claim import Claim, close
 
 if TYPE_CHECKING:
     from agfrun.labs.staircases.events.event import Event

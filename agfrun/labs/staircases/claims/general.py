@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from agfrun.labs.staircases.claims.claim import Claim, Evidence, close
+from agfrun.labs.staircases.claims.claim import Evidence
 from agfrun.labs.staircases.events.event import Event
+from agfrun.study.claim import Claim, close
 
 LEVEL_TOLERANCE = 0.01
 NEGLIGIBLE_LEVEL = 1e-3

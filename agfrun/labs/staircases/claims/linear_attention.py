@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agfrun.labs.staircases.claims.claim import Claim, Evidence, close
+from agfrun.labs.staircases.claims.claim import Evidence
 from agfrun.labs.staircases.dynamics.trajectory import Trajectory
 from agfrun.labs.staircases.events.event import Event
 from agfrun.labs.staircases.networks.linear_attention.theory import incremental_bounds, maximal_utilities
+from agfrun.study.claim import Claim, close
 
 if TYPE_CHECKING:
     from agfrun.labs.staircases.networks.linear_attention.network import LinearAttention

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agfrun.labs.staircases.claims.claim import Claim, Evidence, close
+from agfrun.labs.staircases.claims.claim import Evidence
 from agfrun.labs.staircases.networks.quadratic_modadd.theory import lower_bounds, maximal_utilities, third_of
+from agfrun.study.claim import Claim, close
 
 if TYPE_CHECKING:
     from agfrun.labs.staircases.events.event import Event

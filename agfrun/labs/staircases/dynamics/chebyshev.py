@@ -15,9 +15,9 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from agfrun.files.training_state import TrainingState
 from agfrun.labs.staircases.dynamics.coordinates import FlowCoordinates
 from agfrun.labs.staircases.dynamics.integrate import Attempt, IntegrationStatistics, Stepper
-from agfrun.labs.staircases.dynamics.training_state import TrainingState
 
 LARGEST_STAGE_COUNT = 400
 

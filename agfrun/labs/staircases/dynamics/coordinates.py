@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from agfrun.files.training_state import TrainingState
 from agfrun.labs.staircases.dynamics.linearization import DenseLinearization, Linearization
-from agfrun.labs.staircases.dynamics.training_state import TrainingState
 
 if TYPE_CHECKING:
     from agfrun.labs.staircases.networks.base import Architecture

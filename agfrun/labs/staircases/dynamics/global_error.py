@@ -17,8 +17,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from agfrun.files.training_state import TrainingState
 from agfrun.labs.staircases.dynamics.linearization import Solver
-from agfrun.labs.staircases.dynamics.training_state import TrainingState
 
 # Decline of the loss over an e-fold of time, as a share of what there was at first, that makes a drop.
 DROP = 0.05

@@ -7,13 +7,13 @@ import math
 
 from torch import Tensor
 
+from agfrun.files.training_state import Checkpoints, TrainingState, restoring
 from agfrun.labs.staircases.dynamics.clock import flow_time_per_step, loss_factor
 from agfrun.labs.staircases.dynamics.gradient_flow import Progress
 from agfrun.labs.staircases.dynamics.heavy_ball import HeavyBall
 from agfrun.labs.staircases.dynamics.integrate import IntegrationStatistics
 from agfrun.labs.staircases.dynamics.recorder import Recorder
 from agfrun.labs.staircases.dynamics.result import TrainingResult
-from agfrun.labs.staircases.dynamics.training_state import Checkpoints, TrainingState, restoring
 from agfrun.labs.staircases.dynamics.unrolled_heavy_ball import Compiler, UnrolledHeavyBall
 from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.study.interruption import Interruption

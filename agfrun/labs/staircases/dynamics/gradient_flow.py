@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from agfrun.files.training_state import Checkpoints, TrainingState, restoring
+from agfrun.labs.staircases.config import LARGEST_FACTORIZED
 from agfrun.labs.staircases.dynamics.chebyshev import RungeKuttaChebyshev
 from agfrun.labs.staircases.dynamics.coordinates import FlowCoordinates
 from agfrun.labs.staircases.dynamics.extrapolation import ExtrapolatedEuler, PartlyStiffCoordinates
@@ -15,12 +17,10 @@ from agfrun.labs.staircases.dynamics.lsoda import LsodaIntegration
 from agfrun.labs.staircases.dynamics.recorder import Recorder
 from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.dynamics.rosenbrock import Rosenbrock
-from agfrun.labs.staircases.dynamics.training_state import Checkpoints, TrainingState, restoring
 from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.study.errors import ConfigError, DivergenceError, StalledError
 from agfrun.study.interruption import Interruption
 
-LARGEST_FACTORIZED = 2500
 FINEST_SAMPLING = 30
 # Points inside a step are recorded once this share of the initial loss is lost over it, or the logarithm of the
 # loss or of time changes by so much; a loss below the smallest share of the initial one counts as that.

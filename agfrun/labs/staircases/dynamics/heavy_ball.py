@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from agfrun.files.training_state import TrainingState
 from agfrun.labs.staircases.dynamics.coordinates import EuclideanCoordinates
-from agfrun.labs.staircases.dynamics.training_state import TrainingState
 from agfrun.labs.staircases.networks.base import Architecture
 
 

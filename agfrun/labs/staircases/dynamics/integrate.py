@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from agfrun.files.training_state import TrainingState
 from agfrun.labs.staircases.dynamics.coordinates import FlowCoordinates
 from agfrun.labs.staircases.dynamics.global_error import GlobalError
 from agfrun.labs.staircases.dynamics.linearization import Solver
-from agfrun.labs.staircases.dynamics.training_state import TrainingState
 from agfrun.study.errors import DivergenceError, StalledError
 
 

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from agfrun.files.training_state import TrainingState
 from agfrun.labs.staircases.dynamics.coordinates import FlowCoordinates
 from agfrun.labs.staircases.dynamics.integrate import IntegrationStatistics, Segment
-from agfrun.labs.staircases.dynamics.training_state import TrainingState
 from agfrun.labs.staircases.dynamics.trajectory import FloatArray
 from agfrun.study.errors import DivergenceError, StalledError
 

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from agfrun.files.training_state import TrainingState
 from agfrun.labs.staircases.dynamics.polar import directions_and_log_norms
-from agfrun.labs.staircases.dynamics.training_state import TrainingState
 from agfrun.labs.staircases.dynamics.trajectory import FloatArray, IntArray, Trajectory
 from agfrun.labs.staircases.networks.base import Architecture
 

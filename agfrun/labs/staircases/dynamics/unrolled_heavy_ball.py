@@ -8,9 +8,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from agfrun.files.training_state import TrainingState
 from agfrun.labs.staircases.dynamics.coordinates import FlowCoordinates
 from agfrun.labs.staircases.dynamics.heavy_ball import HeavyBall
-from agfrun.labs.staircases.dynamics.training_state import TrainingState
 from agfrun.labs.staircases.networks.base import Architecture
 
 # To call compiled code takes as long as dozens of its operations, to compile it longer the more steps it has.

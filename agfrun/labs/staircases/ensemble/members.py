@@ -6,10 +6,11 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from agfrun.labs.staircases.config import RunConfig
 from agfrun.labs.staircases.dynamics.result import TrainingResult
-from agfrun.labs.staircases.run.pipeline import Plan, Result
+from agfrun.labs.staircases.dynamics.statuses import GAVE_UP
+from agfrun.labs.staircases.run.result import Plan, Result
 from agfrun.study.interruption import interruption_of
-from agfrun.study.schema import EnsembleConfig, RunConfig
 
 UNFINISHED = "interrupted"
 FAILED = "failed"
@@ -20,7 +21,7 @@ class Member:
     """One run among many.
 
     Attributes:
-        number: from 0; seeds of the first scale come first.
+        number: from 0.
         config: the single run that it stands for.
         plan, training, result: what is known so far.
         failure: why it failed, in one line; empty where it did not.
@@ -52,6 +53,14 @@ class Member:
         return self.training.reason if self.training is not None else "interrupted before it was trained"
 
     @property
+    def order_agrees(self) -> bool | None:
+        """Whether all predicted acquisitions come in their order; None if there is nothing to compare."""
+        if self.result is None or self.status in GAVE_UP:
+            return None
+        agrees: bool | None = self.result.verdict["order_agrees"]
+        return agrees
+
+    @property
     def steps(self) -> int:
         """Accepted steps of its training."""
         return self.training.statistics.accepted_steps if self.training is not None else 0
@@ -64,13 +73,10 @@ def raise_interruption(members: Sequence[Member]) -> None:
             raise interruption_of(member.reason)
 
 
-def members_of(config: RunConfig) -> list[Member]:
-    """The members that a configuration asks for."""
-    scales = config.ensemble.scales
-    inits = [config.init] if scales is None else [dataclasses.replace(config.init, scale=scale) for scale in scales]
-    cases = [(init, seed) for init in inits for seed in range(config.seed, config.seed + config.ensemble.seeds)]
-    return [Member(number, dataclasses.replace(config, seed=seed, init=init, ensemble=EnsembleConfig(), plots=False))
-            for number, (init, seed) in enumerate(cases)]
+def members_of(config: RunConfig, seeds: int) -> list[Member]:
+    """Members from `seeds` seeds, counted from the configured one."""
+    return [Member(number, dataclasses.replace(config, seed=config.seed + number, plots=False))
+            for number in range(seeds)]
 
 
 def trained(members: Sequence[Member]) -> list[Member]:

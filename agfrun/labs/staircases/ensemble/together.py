@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from agfrun.files.run_files import RunFiles, opened
+from agfrun.files.series import attempt
 from agfrun.labs.staircases.ensemble.members import Member, raise_interruption
 from agfrun.labs.staircases.ensemble.training import batches, train_members
-from agfrun.labs.staircases.networks.base import Architecture
-from agfrun.labs.staircases.run.pipeline import StageClock, judge, prepare, write_prediction, write_result
+from agfrun.labs.staircases.run.pipeline import judged, prepare, save_prediction
 from agfrun.labs.staircases.run.problem import build_architecture
-from agfrun.study.schema import RunConfig
-from agfrun.study.series import attempt
-
-
-@dataclass(frozen=True)
-class Part:
-    """One of the runs.
-
-    Attributes:
-        config: of the run, validated.
-        folder: where its files go.
-        command: that repeats it.
-    """
-
-    config: RunConfig
-    folder: Path
-    command: Sequence[str]
+from agfrun.study.study import Part
 
 
 def run_together(parts: Sequence[Part], ended: Callable[[int, str], None]) -> None:
-    """Run `staircases.run.pipeline.run` for each part, with one training for all of them.
+    """Do the study `compare` for each part, with one training for all of them.
 
     A run agrees with its separate twin to rounding (docs/ensembles.md), and its files are the same.
 
@@ -48,22 +28,12 @@ def run_together(parts: Sequence[Part], ended: Callable[[int, str], None]) -> No
         KeyboardInterrupt: interrupted; the runs that were finished by then are written.
     """
     architecture = build_architecture(parts[0].config)
-    with ExitStack() as opening:
-        _run_together(parts, architecture, opening, ended)
-
-
-def _run_together(parts: Sequence[Part], architecture: Architecture, opening: ExitStack,
-                  ended: Callable[[int, str], None]) -> None:
     members = [Member(place, part.config) for place, part in enumerate(parts)]
-    clocks = [StageClock() for _ in parts]
-    files: list[RunFiles | None] = [None] * len(parts)
 
     def begin(place: int) -> None:
         part, member = parts[place], members[place]
-        files[place] = made = opening.enter_context(opened(part.folder, part.config.overwrite))
-        assert made is not None
-        member.plan = prepare(part.config, architecture, clocks[place])
-        write_prediction(member.plan, made)
+        member.plan = prepare(part.config, architecture, part.bench.clock)
+        save_prediction(member.plan, part.bench)
 
     for place, member in enumerate(members):
         member.failure = attempt(partial(begin, place)).reason
@@ -72,14 +42,12 @@ def _run_together(parts: Sequence[Part], architecture: Architecture, opening: Ex
     programs = {number: program for program in trained_with for number in program["members"]}
 
     def finish(place: int) -> None:
-        member, made, clock = members[place], files[place], clocks[place]
-        if member.plan is None or member.training is None or made is None:
+        part, member = parts[place], members[place]
+        if member.plan is None or member.training is None:
             raise RuntimeError("it was not trained")
-        clock.seconds["train"] = member.shared_seconds
-        with clock.stage("compare"):
-            result = judge(member.plan, member.training)
-        result.wall_seconds = clock.seconds
-        write_result(result, made, parts[place].command, clock, {"trained_together": _together(programs[place])})
+        part.bench.clock.seconds["train"] = member.shared_seconds
+        part.finish(judged(member.plan, member.training, part.bench,
+                           {"trained_together": _together(programs[place])}))
 
     for place, member in enumerate(members):
         if not member.failure:

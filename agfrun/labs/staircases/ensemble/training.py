@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from agfrun.files.series import attempt
+from agfrun.labs.staircases.config import LARGEST_FACTORIZED, GradientDescentConfig, GradientFlowConfig, RunConfig
 from agfrun.labs.staircases.dynamics.clock import flow_time_per_step
 from agfrun.labs.staircases.dynamics.coordinates import EuclideanCoordinates, FlowCoordinates
-from agfrun.labs.staircases.dynamics.gradient_flow import LARGEST_FACTORIZED
 from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.ensemble.flow import EnsembleFlow
 from agfrun.labs.staircases.ensemble.gradient_descent import train_ensemble_by_gradient_descent
@@ -22,10 +23,8 @@ from agfrun.labs.staircases.ensemble.members import Member
 from agfrun.labs.staircases.ensemble.stacked_flow import StackedFlow, stacked_flow
 from agfrun.labs.staircases.ensemble.stacking import NotStackable, structure
 from agfrun.labs.staircases.networks.base import Architecture
-from agfrun.labs.staircases.run.pipeline import Plan
-from agfrun.labs.staircases.run.training import optimizer_steps, train
-from agfrun.study.schema import GradientDescentConfig, GradientFlowConfig, RunConfig
-from agfrun.study.series import attempt
+from agfrun.labs.staircases.run.result import Plan
+from agfrun.labs.staircases.run.training import Watch, optimizer_steps
 
 # Numbers in the Jacobians of a batch (256 MiB in float64); more members make more batches.
 LARGEST_BATCH = 2**25
@@ -179,7 +178,8 @@ def _train_alone(members: Sequence[Member], progress: EnsembleProgress | None) -
     """One after another, until one is interrupted."""
     for place, member in enumerate(members):
         assert member.plan is not None
-        made = attempt(partial(train, member.config, member.plan.problem, member.plan.horizon, progress=False))
+        watch = Watch(member.config.seed, progress=False)
+        made = attempt(partial(member.config.train.run, member.plan.problem, member.plan.horizon, watch))
         member.training, member.failure = made.outcome, made.reason
         member.seconds += made.seconds
         if progress is not None:

@@ -27,9 +27,9 @@ from agfrun.labs.staircases.wording import Wording
 from agfrun.study.errors import ConfigError
 
 if TYPE_CHECKING:
-    from agfrun.labs.staircases.claims.claim import Claim
     from agfrun.labs.staircases.ensemble.flow import EnsembleFlow
     from agfrun.labs.staircases.networks.frozen_utility import FrozenUtility
+    from agfrun.study.claim import Claim
 
 
 class Architecture(ABC):

@@ -3,30 +3,54 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
 
+from agfrun.files.series import Attempt, Tables, attempt, require_some, shown
 from agfrun.files.tables import even_indices
+from agfrun.labs.staircases.config import RunConfig
+from agfrun.labs.staircases.run.single import check_seeds, one_run, seeds_of
+from agfrun.labs.staircases.run.tables import TABLES
+from agfrun.labs.staircases.studies.compare import NUMBERS
 from agfrun.report.html.numbers import percent
-from agfrun.study.schema import RunConfig, StudyConfig
-from agfrun.study.series import Attempt, attempt, check_seeds, one_run, require_some, seeds_of, shown
-from agfrun.study.study import StudyResult
+from agfrun.study.claim import claim_counts
+from agfrun.study.study import Saved, Study, StudyResult
+from agfrun.study.table import Column, Schema
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from agfrun.labs.staircases.paper.figures.cases import PaperTables
-    from agfrun.labs.staircases.run.pipeline import Result
+    from agfrun.labs.staircases.run.result import Result
+    from agfrun.study.bench import Bench
 
-COMMON_TABLES = ("runs", "loss", "events", "comparison")
+LEADING = (Column("case", "text", "which of the figure's networks or settings"),
+           Column("seed", "integer", "seed of the initialization"))
+RUNS = Schema("runs.csv", (
+    *LEADING,
+    Column("status", "text", "how training ended; failed if it did not"),
+    Column("reason", "text", "why"),
+    Column("homogeneity_degree", "integer", "of a neuron in its parameters"),
+    Column("feature_word", "text", "what one feature is"),
+    Column("value_word", "text", "what its size in the output is"),
+    Column("symbol", "text", "its mathematical symbol"),
+    Column("log10_scale", "number", "decimal logarithm of the initialization scale"),
+    Column("threshold", "number", "norm at which a neuron is active"),
+    *(Column(number.name, number.kind, number.meaning) for number in NUMBERS if number.kind != "flag"),
+    Column("claims_hold", "integer", "claims that hold"),
+    Column("claims", "integer", "claims that were checked"),
+    Column("seconds", "number", "wall seconds of the run"),
+), "one row for each run")
+TABLES_OF_RUN = {schema.name: schema.with_leading(LEADING) for schema in TABLES}
+COMMON_TABLES = (RUNS, *(TABLES_OF_RUN[name] for name in ("loss", "events", "comparison")))
 # Moments of a path that are kept: enough for a smooth curve a page wide.
 MOST_MOMENTS = 500
-RUN_COLUMNS = ("case", "seed", "status", "reason", "homogeneity_degree", "feature_word", "value_word", "symbol",
-               "log10_scale", "threshold", "predicted_acquisitions", "measured_acquisitions", "in_predicted_order",
-               "worst_time_error", "worst_level_error", "claims_hold", "claims", "seconds")
+TOLD = ("predicted_acquisitions", "measured_acquisitions", "in_predicted_order", "worst_time_error",
+        "worst_level_error")
 
 
 @dataclass(frozen=True)
@@ -43,12 +67,13 @@ class Case:
 
 
 @dataclass
-class PaperFigureConfig(StudyConfig):
+class PaperFigureConfig(Study):
     """A figure of the paper. `seeds` is the number of initializations of each case."""
 
     seeds: int = 1
 
-    tables: ClassVar[tuple[str, ...]] = COMMON_TABLES
+    settings: ClassVar[type] = RunConfig
+    tables: ClassVar[tuple[Schema, ...]] = COMMON_TABLES
 
     def cases(self, config: RunConfig) -> list[Case]:
         """What the figure shows, in order."""
@@ -63,51 +88,54 @@ class PaperFigureConfig(StudyConfig):
         raise NotImplementedError
 
     def check(self, config: RunConfig) -> None:
-        """See `StudyConfig.check`."""
+        """See `Study.check`."""
         check_seeds(config, self.seeds)
 
-    def study(self, config: RunConfig, save: Callable[[Mapping[str, pd.DataFrame]], None],
-              progress: bool | None) -> StudyResult:
-        """See `StudyConfig.study`."""
-        from agfrun.labs.staircases.run.pipeline import run
-
+    def run(self, config: RunConfig, bench: Bench) -> StudyResult:
+        """See `Study.run`."""
         runs = [(case, seed) for case in self.cases(config) for seed in seeds_of(case.config, self.seeds)]
-        frames: dict[str, list[pd.DataFrame]] = {name: [] for name in self.tables}
-        tables: dict[str, pd.DataFrame] = {}
-        reasons = []
-        for case, seed in shown(runs, progress):
-            configured = one_run(case.config, seed=seed)
-            made: Attempt[Result] = attempt(lambda: run(configured, progress=False))  # noqa: B023 - called at once
-            reasons.append(made.reason)
-            kept = {"runs": pd.DataFrame([_run_row(made)], columns=list(RUN_COLUMNS[2:]))}
-            if made.outcome is not None:
-                first = seed == case.config.seed
-                kept |= {**self._kept(made.outcome), **(self.further_tables(made.outcome) if first else {})}
-            for name, frame in kept.items():
-                frame.insert(0, "case", case.name)
-                frame.insert(1, "seed", seed)
-                frames[name].append(frame)
-            tables = {name: pd.concat(of_name) for name, of_name in frames.items() if of_name}
-            save(tables)
+        tables, reasons = Tables(self.tables), list[str]()
+        for case, seed in shown(runs, bench.progress):
+            made = bench.remember(f"{case.name}, seed {seed}", partial(self._rows, case, seed))
+            reasons.append(made["reason"])
+            for name, rows in made["rows"].items():
+                tables.add(name, [{"case": case.name, "seed": seed, **row} for row in rows])
+            bench.save(tables.frames())
         require_some(reasons)
-        finished = reasons.count("")
-        return StudyResult(tables, [], {"runs": len(runs), "finished_runs": finished},
-                           _text(tables["runs"], finished))
+        finished, frames = reasons.count(""), tables.frames()
+        return StudyResult(frames, [], {"runs": len(runs), "finished_runs": finished}, _text(frames["runs"], finished))
 
-    def figures(self, tables: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, Figure]]:
-        """See `StudyConfig.figures`."""
-        from agfrun.labs.staircases.paper.figures.cases import PaperTables
+    def figures(self, saved: Saved) -> Iterator[tuple[str, Figure]]:
+        """See `Study.figures`."""
+        from agfrun.labs.staircases.paper.figures.cases import PaperTables  # Matplotlib
 
-        if "loss" in tables:
-            yield from self.draw(PaperTables(tables))
+        if "loss" in saved.tables and len(saved.tables["loss"]):
+            yield from self.draw(PaperTables(saved.tables))
+
+    def _rows(self, case: Case, seed: int) -> dict[str, Any]:
+        """The rows that are kept of one run, by table, and why it failed."""
+        from agfrun.labs.staircases.run.pipeline import run  # torch
+
+        made: Attempt[Result] = attempt(lambda: run(one_run(case.config, seed=seed), progress=False))
+        kept = {"runs": pd.DataFrame([_run_row(made)])}
+        if made.outcome is not None:
+            first = seed == case.config.seed
+            kept |= {**self._kept(made.outcome), **(self.further_tables(made.outcome) if first else {})}
+        return {"reason": made.reason, "rows": {name: _records(frame) for name, frame in kept.items()}}
 
     def _kept(self, result: Result) -> dict[str, pd.DataFrame]:
         """The tables of a run that this figure draws from."""
-        from agfrun.labs.staircases.run.in_memory import table_makers
+        from agfrun.labs.staircases.run.result import tables_of  # torch
 
         paths = [path.at_rows(even_indices(len(path.times), MOST_MOMENTS)) for path in result.trajectories]
-        makers = table_makers(result, paths)
-        return {name: make() for name, make in makers.items() if name in self.tables}
+        made = tables_of(result, paths)
+        return {schema.name: made[schema.name] for schema in self.tables if schema.name in made}
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of plain values, None for what is missing."""
+    cells = frame.astype(object).where(frame.notna(), None)
+    return [{str(name): cell for name, cell in row.items()} for row in cells.to_dict("records")]
 
 
 def _run_row(made: Attempt[Result]) -> dict[str, Any]:
@@ -115,13 +143,13 @@ def _run_row(made: Attempt[Result]) -> dict[str, Any]:
         return {"status": "failed", "reason": made.reason, "seconds": made.seconds}
     result = made.outcome
     architecture, wording = result.problem.architecture, result.problem.architecture.wording
-    told = ("predicted_acquisitions", "measured_acquisitions", "in_predicted_order", "worst_time_error",
-            "worst_level_error", "claims_hold", "claims")
+    counts = claim_counts(result.claims)
     return {"status": result.training.status, "reason": result.training.reason, "seconds": made.seconds,
             "homogeneity_degree": architecture.homogeneity_degree, "feature_word": wording.feature,
             "value_word": wording.value, "symbol": wording.symbol, "threshold": result.config.agf.threshold,
             "log10_scale": result.config.init.log_scale / math.log(10),
-            **{name: result.verdict[name] for name in told}}
+            "claims_hold": counts["claims_hold"], "claims": counts["claims"],
+            **{name: result.verdict[name] for name in TOLD}}
 
 
 def _text(runs: pd.DataFrame, finished: int) -> str:

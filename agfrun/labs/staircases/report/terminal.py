@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
-from agfrun.files import tables
+from agfrun.labs.staircases.report.html.verdict import orders_agree
+from agfrun.labs.staircases.run import tables
+from agfrun.report.html.numbers import percent
+from agfrun.study.intervals import wilson_interval
 
 _HEADINGS = (
     ("", "", "time", "time", "time", "level", "level"),
@@ -16,15 +18,13 @@ _HEADINGS = (
 )
 _KINDS = ("acquisition", "activation", "collapse")
 _MOST_ROWS = 40
-_LINE_WIDTH = 80
 
 
-def comparison_text(comparison: pd.DataFrame, claims: pd.DataFrame | None = None) -> str:
-    """The comparison as aligned lines of at most 80 columns, and how many claims hold.
+def comparison_text(comparison: pd.DataFrame) -> str:
+    """The comparison as aligned lines of at most 80 columns.
 
     Args:
         comparison: the table `comparison.csv`; acquisitions are shown first, then activations.
-        claims: the table `claims.csv`, for the closing lines.
 
     Returns:
         Lines without a closing line break; numbers have 4 significant digits, `-` is missing.
@@ -34,8 +34,6 @@ def comparison_text(comparison: pd.DataFrame, claims: pd.DataFrame | None = None
     lines = _aligned([*_HEADINGS, *rows]) if rows else ["no events to compare"]
     if len(ordered) > _MOST_ROWS:
         lines.append(f"... and {len(ordered) - _MOST_ROWS} more in {tables.COMPARISON.file}")
-    if claims is not None:
-        lines += _claims_lines(claims)
     return "\n".join(lines)
 
 
@@ -63,29 +61,24 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def _claims_lines(claims: pd.DataFrame) -> list[str]:
-    """`claims: 14 hold, 1 fails: name`, the names of those that fail wrapped at the line width."""
-    holding = int((claims["holds"] == True).sum())  # noqa: E712 - missing counts as neither
-    failing = [str(name) for name in claims["claim"][(claims["holds"] == False).fillna(False)]]  # noqa: E712
-    text = f"claims: {holding} {'holds' if holding == 1 else 'hold'}"
-    if not failing:
-        return [text + ", none fails"]
-    text += f", {len(failing)} {'fails' if len(failing) == 1 else 'fail'}:"
-    lines = [text]
-    for place, name in enumerate(failing):
-        word = name + ("," if place < len(failing) - 1 else "")
-        if len(lines[-1]) + 1 + len(word) > _LINE_WIDTH:
-            lines.append("  " + word)
-        else:
-            lines[-1] += " " + word
-    return lines
+def sweep_text(runs: pd.DataFrame) -> str:
+    """How many runs of a sweep learn in the predicted order, and how large the errors are.
+
+    Args:
+        runs: the ended ones, of `runs.csv`.
+    """
+    order = orders_agree(runs)
+    known = order[np.isfinite(order)]
+    if not len(known):
+        return "no acquisitions to compare"
+    low, high = wilson_interval(int(known.sum()), len(known))
+    lines = [f"acquisitions in the predicted order: {int(known.sum())} of {len(known)} runs "
+             f"({100 * known.mean():.0f}%, 95% interval {100 * low:.0f}% to {100 * high:.0f}%)"]
+    words = [f"{name} error: median {percent(float(errors.median()))}, worst {percent(float(errors.max()))}"
+             for name, errors in (("worst time", _errors(runs, "worst_time_error")),
+                                  ("worst level", _errors(runs, "worst_level_error"))) if len(errors)]
+    return "\n".join([*lines, *(["; ".join(words)] if words else [])])
 
 
-def summary_text(comparison: Sequence[Mapping[str, Any]], claims: Sequence[Mapping[str, Any]],
-                 endings: Sequence[str], folder: Path | None) -> str:
-    """What a run prints at its end: the comparison, the claims, how things ended and where the files are."""
-    text = comparison_text(tables.rows_table(tables.COMPARISON, comparison), tables.rows_table(tables.CLAIMS, claims))
-    lines = [text, *endings]
-    if folder is not None:
-        lines.append(f"written to {folder}")
-    return "\n".join(lines)
+def _errors(runs: pd.DataFrame, column: str) -> pd.Series:
+    return pd.to_numeric(runs[column]).dropna() if column in runs else pd.Series(dtype=float)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 from agfrun.labs.staircases.agf.prediction import Prediction
+from agfrun.labs.staircases.config import GradientDescentConfig, RunConfig, TrainConfig
 from agfrun.labs.staircases.dynamics.clock import loss_factor
 from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.dynamics.stability import largest_stable_rate
 from agfrun.labs.staircases.networks.base import Architecture
-from agfrun.study.schema import GradientDescentConfig, RunConfig, TrainConfig
 
 
 def with_advice(config: RunConfig, architecture: Architecture, prediction: Prediction,

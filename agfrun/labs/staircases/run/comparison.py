@@ -138,10 +138,12 @@ def verdict(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         finite = [value for value in values if not math.isnan(value)]
         return max(finite) if finite else None
 
+    in_order = sum(bool(row["order_matches"]) for row in acquired)
     return {
+        "order_agrees": in_order == len(acquired) if acquired else None,
         "predicted_acquisitions": len(acquired),
         "measured_acquisitions": len(met),
-        "in_predicted_order": sum(bool(row["order_matches"]) for row in acquired),
+        "in_predicted_order": in_order,
         "worst_time_error": worst([abs(row["time_ratio"] - 1) for row in met]),
         "worst_level_error": worst([row["level_error"] for row in met]),
     }

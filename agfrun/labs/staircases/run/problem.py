@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from agfrun.labs.staircases.config import GradientDescentConfig, RunConfig
 from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.labs.staircases.networks.homogeneity import check_homogeneity
+from agfrun.labs.staircases.run.sizes import check_training_memory
 from agfrun.study.errors import ConfigError
-from agfrun.study.memory import check_training_memory
-from agfrun.study.schema import GradientDescentConfig, RunConfig
 
 
 @dataclass(frozen=True)

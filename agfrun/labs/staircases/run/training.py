@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from threadpoolctl import threadpool_limits
 
+from agfrun.files.training_state import Checkpoints, TrainingState
+from agfrun.labs.staircases.config import GradientDescentConfig, GradientFlowConfig, RunConfig
 from agfrun.labs.staircases.dynamics.clock import flow_time_per_step
 from agfrun.labs.staircases.dynamics.compilation import compiled
 from agfrun.labs.staircases.dynamics.gradient_descent import train_by_gradient_descent
 from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
 from agfrun.labs.staircases.dynamics.result import TrainingResult
-from agfrun.labs.staircases.dynamics.training_state import Checkpoints, TrainingState
+from agfrun.labs.staircases.dynamics.statuses import GAVE_UP
 from agfrun.labs.staircases.networks.base import Architecture
-from agfrun.labs.staircases.run.problem import Problem
+from agfrun.labs.staircases.run.problem import Problem, build_problem
 from agfrun.labs.staircases.run.progress import TrainingBar
-from agfrun.study.errors import ConfigError
-from agfrun.study.schema import GradientDescentConfig, GradientFlowConfig, RunConfig
+from agfrun.study.errors import ConfigError, DivergenceError
+from agfrun.study.interruption import interruption_of
 
 # Below this many unknowns a second thread costs more than it saves.
 SINGLE_THREAD_SIZE = 4000
@@ -62,36 +65,80 @@ def check_length(config: RunConfig, architecture: Architecture, horizon: float) 
                           f"{horizon:.4g}; at most {MOST_STEPS:g} are taken")
 
 
-def train(
-    config: RunConfig, problem: Problem, horizon: float, first_event: float | None = None,
-    progress: bool | None = None, checkpoints: Checkpoints | None = None, resume: TrainingState | None = None,
-) -> TrainingResult:
-    """Train up to `horizon` in gradient-flow time, or `train.max_steps` of gradient descent.
+@dataclass(frozen=True)
+class Watch:
+    """What accompanies a training.
 
-    Args:
-        first_event: when the first drop is expected, for the progress bar.
+    Attributes:
+        seed: of sampled batches.
+        first_event: when the first drop is expected, for the progress bar; None: not known.
         progress: show a bar; None decides by whether standard error is a terminal.
         checkpoints: where states are kept on the way; None: nowhere.
         resume: one of them, to go on from.
+    """
+
+    seed: int = 0
+    first_event: float | None = None
+    progress: bool | None = None
+    checkpoints: Checkpoints | None = None
+    resume: TrainingState | None = None
+
+
+def flow(settings: GradientFlowConfig, problem: Problem, horizon: float, watch: Watch) -> TrainingResult:
+    """Train by gradient flow up to `horizon` in gradient-flow time.
 
     Raises:
-        CheckpointError: `resume` is of another training.
+        CheckpointError: `watch.resume` is of another training.
     """
-    settings, architecture = config.train, problem.architecture
-    if isinstance(settings, GradientDescentConfig):
-        per_step = flow_time_per_step(settings.learning_rate, settings.momentum, settings.loss_normalization,
-                                      architecture.output_dimension)
-        steps = optimizer_steps(settings, horizon, per_step)
-        with TrainingBar(steps * per_step, None, progress) as bar:
-            return train_by_gradient_descent(
-                architecture, problem.initial, steps, learning_rate=settings.learning_rate,
-                momentum=settings.momentum, batch_size=settings.batch_size,
-                loss_normalization=settings.loss_normalization, seed=config.seed,
-                convergence=settings.convergence, max_rows=settings.max_rows, progress=bar,
-                checkpoints=checkpoints, resume=resume, compiler=compiled if settings.compile else None)
-    assert isinstance(settings, GradientFlowConfig)
-    with TrainingBar(horizon, first_event, progress) as bar:
+    with TrainingBar(horizon, watch.first_event, watch.progress) as bar:
         return train_by_gradient_flow(
-            architecture, problem.initial, horizon, tolerance=settings.tolerance, method=settings.method,
+            problem.architecture, problem.initial, horizon, tolerance=settings.tolerance, method=settings.method,
             convergence=settings.convergence, max_rows=settings.max_rows, progress=bar, log_scale=problem.log_scale,
-            checkpoints=checkpoints, resume=resume)
+            checkpoints=watch.checkpoints, resume=watch.resume)
+
+
+def descent(settings: GradientDescentConfig, problem: Problem, horizon: float, watch: Watch) -> TrainingResult:
+    """Train by gradient descent for `train.max_steps` steps, or those up to `horizon`.
+
+    Raises:
+        CheckpointError: `watch.resume` is of another training.
+    """
+    architecture = problem.architecture
+    per_step = flow_time_per_step(settings.learning_rate, settings.momentum, settings.loss_normalization,
+                                  architecture.output_dimension)
+    steps = optimizer_steps(settings, horizon, per_step)
+    with TrainingBar(steps * per_step, None, watch.progress) as bar:
+        return train_by_gradient_descent(
+            architecture, problem.initial, steps, learning_rate=settings.learning_rate, momentum=settings.momentum,
+            batch_size=settings.batch_size, loss_normalization=settings.loss_normalization, seed=watch.seed,
+            convergence=settings.convergence, max_rows=settings.max_rows, progress=bar,
+            checkpoints=watch.checkpoints, resume=watch.resume, compiler=compiled if settings.compile else None)
+
+
+def require_length(config: RunConfig) -> None:
+    """Refuse a configuration that leaves the length of training to a prediction.
+
+    Raises:
+        ConfigError: neither the horizon nor the number of steps is given.
+    """
+    if config.train.horizon is None and getattr(config.train, "max_steps", None) is None:
+        raise ConfigError("train.horizon", None, "must be given where no prediction is made to choose it from")
+
+
+def train_alone(config: RunConfig) -> TrainingResult:
+    """Train as configured without a prediction, up to `train.horizon` (gradient descent: or `train.max_steps`).
+
+    Raises:
+        ConfigError: the network cannot be built, or the length of training is open.
+        DivergenceError: training left the finite numbers.
+        KeyboardInterrupt: interrupted.
+    """
+    require_length(config)
+    problem = build_problem(config)
+    choose_threads(problem)
+    result = config.train.run(problem, config.train.horizon or 0.0, Watch(config.seed, progress=False))
+    if result.status == "interrupted":
+        raise interruption_of(result.reason)
+    if result.status in GAVE_UP:
+        raise DivergenceError(f"training {result.status}: {result.reason}")
+    return result

@@ -4,32 +4,48 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
 
-from agfrun.labs.staircases.claims.claim import Claim
+from agfrun.files.series import Tables
+from agfrun.labs.staircases.config import RunConfig
+from agfrun.labs.staircases.run.single import one_run
 from agfrun.study.checks import MOST_SEEDS, require, require_seeds
-from agfrun.study.registry import register_study
-from agfrun.study.schema import EnsembleConfig, RunConfig, StudyConfig
-from agfrun.study.series import Tables, one_run
-from agfrun.study.study import StudyResult
+from agfrun.study.claim import Claim
+from agfrun.study.registry import register
+from agfrun.study.study import Study, StudyResult
+from agfrun.study.table import Column, Schema
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from agfrun.study.bench import Bench
+    from agfrun.study.study import Saved
+
 RIGHT, WRONG, UNDECIDED = "right", "wrong", "undecided"
 
-COLUMNS: dict[str, tuple[str, ...]] = {
-    "scales": ("log10_scale", "scale", "seeds", "compared", "in_order", "share", "low", "high", "verdict", "decided"),
-}
+SCALES = Schema("scales.csv", (
+    Column("log10_scale", "number", "decimal logarithm of the initialization scale"),
+    Column("scale", "number", "initialization scale"),
+    Column("seeds", "integer", "initializations trained so far"),
+    Column("compared", "integer", "those of them that could be compared"),
+    Column("in_order", "integer", "those that learn everything in the predicted order"),
+    Column("share", "number", "in_order / compared"),
+    Column("low", "number", "lower end of the exact interval, a failed seed counted as out of order"),
+    Column("high", "number", "upper end, a failed seed counted as in order"),
+    Column("verdict", "text", "right, wrong or undecided"),
+    Column("decided", "flag", "whether this is the last look at the scale"),
+), "one row for each look at a scale")
+TABLES = (SCALES,)
 
 
-@register_study
+@register("study")
 @dataclass
-class OrderThresholdConfig(StudyConfig):
+class OrderThresholdConfig(Study):
     """The scale below which the order of AGF's acquisitions is right, with confidence.
 
     At a scale the order is `right` if it is so for at least `share` of all initializations, as far as seeds can tell:
@@ -56,10 +72,11 @@ class OrderThresholdConfig(StudyConfig):
     seeds: int = 32
     max_seeds: int = 128
 
-    tables: ClassVar[tuple[str, ...]] = tuple(COLUMNS)
+    settings: ClassVar[type] = RunConfig
+    tables = TABLES
 
     def check(self, config: RunConfig) -> None:
-        """See `StudyConfig.check`."""
+        """See `Study.check`."""
         largest, smallest = self.largest_log10_scale, self.smallest_log10_scale
         require("study.largest_log10_scale", largest, -1e6 <= largest < 0, "an exponent from -1e6 up to below 0")
         require("study.smallest_log10_scale", smallest, -1e6 <= smallest < largest, "below study.largest_log10_scale")
@@ -94,34 +111,34 @@ class OrderThresholdConfig(StudyConfig):
             sizes.append(min(2 * sizes[-1], self.max_seeds))
         return sizes
 
-    def study(self, config: RunConfig, save: Callable[[Mapping[str, pd.DataFrame]], None],
-              progress: bool | None) -> StudyResult:
-        """See `StudyConfig.study`."""
-        tables = Tables(COLUMNS)
+    def run(self, config: RunConfig, bench: Bench) -> StudyResult:
+        """See `Study.run`."""
+        tables = Tables(TABLES)
 
         def is_right(log10_scale: float) -> bool:
             verdict = ""
-            for row in self._looks_at(config, log10_scale, progress):
+            for row in self._looks_at(config, log10_scale, bench):
                 tables.add("scales", [row])
-                save(tables.frames())
+                bench.save(tables.frames())
                 verdict = row["verdict"]
             return verdict == RIGHT
 
         threshold, above = bisected(is_right, self.smallest_log10_scale, self.largest_log10_scale, self.resolution)
         return self._told(tables.frames(), threshold, above)
 
-    def figures(self, tables: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, Figure]]:
-        """See `StudyConfig.figures`."""
+    def figures(self, saved: Saved) -> Iterator[tuple[str, Figure]]:
+        """See `Study.figures`."""
         from agfrun.labs.staircases.report.figures.order_threshold import plot_order_threshold
 
-        if "scales" in tables and len(tables["scales"]):
-            yield "order_threshold", plot_order_threshold(tables["scales"], self.share)
+        if "scales" in saved.tables and len(saved.tables["scales"]):
+            yield "order_threshold", plot_order_threshold(saved.tables["scales"], self.share)
 
-    def _looks_at(self, config: RunConfig, log10_scale: float, progress: bool | None) -> Iterator[dict[str, Any]]:
+    def _looks_at(self, config: RunConfig, log10_scale: float, bench: Bench) -> Iterator[dict[str, Any]]:
         """Rows of scales.csv, one a look, until it is decided; later seeds are added to the earlier ones."""
         seeds = compared = in_order = 0
         for size in self.sizes:
-            more = _orders(config, log10_scale, config.seed + seeds, size - seeds, progress)
+            more = bench.remember(f"scale {log10_scale!r}, seeds {seeds} to {size}", partial(
+                _orders, config, log10_scale, config.seed + seeds, size - seeds, bench.progress))
             seeds, compared, in_order = size, compared + len(more), in_order + sum(more)
             low = exact_interval(in_order, seeds, self.risk)[0]
             high = exact_interval(in_order + seeds - compared, seeds, self.risk)[1]
@@ -144,10 +161,12 @@ class OrderThresholdConfig(StudyConfig):
             text = f"the order is right for {level}, at scale 10^{threshold:g}; not shown at 10^{above:g}"
         final = frames["scales"][frames["scales"]["decided"].astype(bool)]
         smallest = final.loc[final["log10_scale"].astype(float).idxmin()]
-        claims = [] if smallest["verdict"] == UNDECIDED else [
-            Claim("order_right_at_smallest_scale", "agf", f"AGF's order of acquisitions is right for {level}, at scale "
-                  f"10^{smallest['log10_scale']:g}", f"probability of at least {self.share:g}",
-                  float(smallest["share"]), None, bool(smallest["verdict"] == RIGHT))]
+        share = None if pd.isna(smallest["share"]) else float(smallest["share"])
+        claims = [Claim(
+            "order_right_at_smallest_scale", "agf", f"AGF's order of acquisitions is right for {level}, at scale "
+            f"10^{smallest['log10_scale']:g}", f"probability of at least {self.share:g}", share, None,
+            None if smallest["verdict"] == UNDECIDED else bool(smallest["verdict"] == RIGHT), "agfrun", "numerics",
+            f"the interval of {smallest['seeds']} seeds: {smallest['low']:.3f} to {smallest['high']:.3f}")]
         lines = [f"  10^{row['log10_scale']:g}: {row['in_order']} of {row['seeds']} in order, probability "
                  f"{row['low']:.3f} to {row['high']:.3f}: {row['verdict']}" for _, row in final.iterrows()]
         return StudyResult(frames, claims, {
@@ -190,10 +209,8 @@ def exact_interval(successes: int, trials: int, risk: float) -> tuple[float, flo
 def _orders(config: RunConfig, log10_scale: float, first_seed: int, seeds: int,
             progress: bool | None) -> list[bool]:
     """Whether the order is right, for each of the seeds that can be compared; trained together."""
-    from agfrun.labs.staircases.ensemble.run import run_ensemble
-    from agfrun.labs.staircases.ensemble.statistics import is_in_order
+    from agfrun.labs.staircases.ensemble.run import run_seeds  # torch
 
     init = dataclasses.replace(config.init, log10_scale=log10_scale)
-    asked = one_run(config, init=init, seed=first_seed, ensemble=EnsembleConfig(seeds=seeds))
-    found = [is_in_order(member) for member in run_ensemble(asked, progress=progress).members]
-    return [order for order in found if order is not None]
+    members = run_seeds(one_run(config, init=init, seed=first_seed), seeds, progress=progress)
+    return [member.order_agrees for member in members if member.order_agrees is not None]

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from agfrun.labs.staircases.paper.figure import COMMON_TABLES, Case, PaperFigureConfig
-from agfrun.study.registry import register_study
-from agfrun.study.schema import RunConfig
+from agfrun.labs.staircases.config import RunConfig
+from agfrun.labs.staircases.paper.figure import COMMON_TABLES, LEADING, TABLES_OF_RUN, Case, PaperFigureConfig
+from agfrun.study.registry import register
+from agfrun.study.table import Column, Schema
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from agfrun.labs.staircases.paper.figures.cases import PaperTables
-    from agfrun.labs.staircases.run.pipeline import Result
+    from agfrun.labs.staircases.run.result import Result
 
 
 BOUND = "incremental_bound_"
 
 
-@register_study
+LOWER_BOUNDS = Schema("lower_bounds.csv", (
+    *LEADING,
+    Column("feature", "text", "label of the mode"),
+    Column("lower_bound", "number", "time before which it is not learned"),
+), "the bounds of section 5")
+
+
+@register("study")
 @dataclass
 class PaperAttentionConfig(PaperFigureConfig):
     """Linear attention (AGF paper, section 5): singular values with their bounds, loss, prediction against training."""
@@ -30,7 +38,7 @@ class PaperAttentionConfig(PaperFigureConfig):
     name: str = "paper_attention"
     seeds: int = 8
 
-    tables: ClassVar[tuple[str, ...]] = (*COMMON_TABLES, "features", "lower_bounds")
+    tables = (*COMMON_TABLES, TABLES_OF_RUN["features"], LOWER_BOUNDS)
 
     def cases(self, config: RunConfig) -> list[Case]:
         """The configured network."""
@@ -38,8 +46,8 @@ class PaperAttentionConfig(PaperFigureConfig):
 
     def further_tables(self, result: Result) -> Mapping[str, pd.DataFrame]:
         """The bounds of section 5: each from the largest dormant head once the mode before it is learned."""
-        rows = [(row["claim"].removeprefix(BOUND), row["expected"]) for row in result.claims
-                if row["claim"].startswith(BOUND) and row["source"] == "training"]
+        rows = [(claim.claim.removeprefix(BOUND), claim.expected) for claim in result.claims
+                if claim.claim.startswith(BOUND) and claim.source == "training" and claim.holds is not None]
         return {"lower_bounds": pd.DataFrame(rows, columns=["feature", "lower_bound"])}
 
     def draw(self, tables: PaperTables) -> Iterator[tuple[str, Figure]]:

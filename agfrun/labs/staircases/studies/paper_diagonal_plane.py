@@ -5,30 +5,38 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
 
-from agfrun.labs.staircases.paper.figure import COMMON_TABLES, Case, PaperFigureConfig
+from agfrun.labs.staircases.config import RunConfig
+from agfrun.labs.staircases.paper.figure import COMMON_TABLES, LEADING, TABLES_OF_RUN, Case, PaperFigureConfig
 from agfrun.study.checks import distinct_scales, one_of, require
-from agfrun.study.registry import register_study
-from agfrun.study.schema import RunConfig
+from agfrun.study.registry import register
+from agfrun.study.table import Column, Schema
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinear
     from agfrun.labs.staircases.paper.figures.cases import PaperTables
-    from agfrun.labs.staircases.run.pipeline import Result
-
+    from agfrun.labs.staircases.run.result import Result
 
 
 GRID = 81
 MARGIN = 0.25
 
 
-@register_study
+LANDSCAPE = Schema("landscape.csv", (
+    *LEADING,
+    Column("coefficient_1", "number", "first coefficient"),
+    Column("coefficient_2", "number", "second coefficient"),
+    Column("loss", "number", "loss there"),
+), "the loss on a grid of coefficients")
+
+
+@register("study")
 @dataclass
 class PaperDiagonalPlaneConfig(PaperFigureConfig):
     """Diagonal network with two coefficients (AGF paper, section 3): neurons, utilities, landscape and loss."""
@@ -36,10 +44,10 @@ class PaperDiagonalPlaneConfig(PaperFigureConfig):
     name: str = "paper_diagonal_plane"
     init_scales: list[float] = field(default_factory=lambda: [0.5, 1e-1, 1e-2, 1e-4, 1e-6])
 
-    tables: ClassVar[tuple[str, ...]] = (*COMMON_TABLES, "features", "neurons", "landscape")
+    tables = (*COMMON_TABLES, TABLES_OF_RUN["features"], TABLES_OF_RUN["neurons"], LANDSCAPE)
 
     def check(self, config: RunConfig) -> None:
-        """See `StudyConfig.check`."""
+        """See `Study.check`."""
         one_of("model.name", config.model.name, ("diagonal_linear",), f" with study={self.name}")
         require("model.depth", getattr(config.model, "depth", None), getattr(config.model, "depth", None) == 2,
                 "2, for neurons that lie in a plane")

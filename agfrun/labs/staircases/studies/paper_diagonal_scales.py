@@ -6,21 +6,21 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from agfrun.labs.staircases.paper.figure import COMMON_TABLES, Case, PaperFigureConfig
+from agfrun.labs.staircases.config import RunConfig
+from agfrun.labs.staircases.paper.figure import COMMON_TABLES, LEADING, TABLES_OF_RUN, Case, PaperFigureConfig
 from agfrun.study.checks import distinct_scales, one_of
-from agfrun.study.registry import register_study
-from agfrun.study.schema import RunConfig
+from agfrun.study.registry import register
+from agfrun.study.table import Column, Schema
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from agfrun.labs.staircases.paper.figures.cases import PaperTables
-    from agfrun.labs.staircases.run.pipeline import Result
-
+    from agfrun.labs.staircases.run.result import Result
 
 
 # Large initializations learn at once: on a clock of log(1/scale) they would never be seen to end.
@@ -28,7 +28,14 @@ SHORTEST_HORIZON = 100.0
 RESCALED_HORIZON = 12.0
 
 
-@register_study
+LEAST_SQUARES = Schema("least_squares.csv", (
+    *LEADING,
+    Column("feature", "text", "label of the coefficient"),
+    Column("value", "number", "where training ends"),
+), "the coefficients of least squares")
+
+
+@register("study")
 @dataclass
 class PaperDiagonalScalesConfig(PaperFigureConfig):
     """Diagonal network from large to small scales (AGF paper, section 3): a staircase appears."""
@@ -36,10 +43,10 @@ class PaperDiagonalScalesConfig(PaperFigureConfig):
     name: str = "paper_diagonal_scales"
     init_scales: list[float] = field(default_factory=lambda: [0.99, 0.9, 0.5, 1e-1, 1e-2, 1e-4, 1e-8, 1e-16])
 
-    tables: ClassVar[tuple[str, ...]] = (*COMMON_TABLES, "features", "least_squares")
+    tables = (*COMMON_TABLES, TABLES_OF_RUN["features"], LEAST_SQUARES)
 
     def check(self, config: RunConfig) -> None:
-        """See `StudyConfig.check`."""
+        """See `Study.check`."""
         one_of("model.name", config.model.name, ("diagonal_linear",), f" with study={self.name}")
         distinct_scales("study.init_scales", self.init_scales)
         super().check(config)

@@ -4,27 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from agfrun.labs.staircases.paper.figure import COMMON_TABLES, Case, PaperFigureConfig
+from agfrun.labs.staircases.config import RunConfig
+from agfrun.labs.staircases.paper.figure import COMMON_TABLES, LEADING, TABLES_OF_RUN, Case, PaperFigureConfig
 from agfrun.study.checks import one_of
-from agfrun.study.registry import register_study
-from agfrun.study.schema import RunConfig
+from agfrun.study.registry import register
+from agfrun.study.table import Column, Schema
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from agfrun.labs.staircases.paper.figures.cases import PaperTables
-    from agfrun.labs.staircases.run.pipeline import Result
+    from agfrun.labs.staircases.run.result import Result
 
 
-STATES = ("moment", "time", "neuron", "part", "position", "value")
 PARTS = ("u", "v", "w")
 
 
-@register_study
+STATES = Schema("states.csv", (
+    *LEADING,
+    Column("moment", "integer", "number of the plateau, from the start"),
+    Column("time", "number", "its time; empty at the end of training"),
+    Column("neuron", "integer", "index of the neuron, from 0"),
+    Column("part", "text", "u, v or w"),
+    Column("position", "integer", "position in the vector, from 0"),
+    Column("value", "number", "the parameter"),
+), "the neurons on every plateau")
+TEMPLATE = Schema("template.csv", (
+    *LEADING,
+    Column("position", "integer", "position, from 0"),
+    Column("value", "number", "the template there"),
+), "the template")
+
+
+@register("study")
 @dataclass
 class PaperModularAdditionConfig(PaperFigureConfig):
     """Modular addition (AGF paper, section 6): output amplitudes, loss, predictions and weights on the plateaus."""
@@ -32,20 +48,20 @@ class PaperModularAdditionConfig(PaperFigureConfig):
     name: str = "paper_modular_addition"
     seeds: int = 5
 
-    tables: ClassVar[tuple[str, ...]] = (*COMMON_TABLES, "features", "states", "template")
+    tables = (*COMMON_TABLES, TABLES_OF_RUN["features"], STATES, TEMPLATE)
 
     def cases(self, config: RunConfig) -> list[Case]:
         """The configured network."""
         return [Case("modular addition", config)]
 
     def check(self, config: RunConfig) -> None:
-        """See `StudyConfig.check`."""
+        """See `Study.check`."""
         one_of("model.name", config.model.name, ("quadratic_modadd",), f" with study={self.name}")
         super().check(config)
 
     def further_tables(self, result: Result) -> Mapping[str, pd.DataFrame]:
         """The template, and the neurons on every plateau."""
-        from agfrun.labs.staircases.run.pipeline import parameters
+        from agfrun.labs.staircases.run.result import parameters
 
         arrays = parameters(result)
         template = arrays["template"]
@@ -57,7 +73,7 @@ class PaperModularAdditionConfig(PaperFigureConfig):
             index = pd.MultiIndex.from_product([range(len(values)), PARTS, range(len(template))],
                                                names=["neuron", "part", "position"])
             frame = pd.DataFrame({"value": values.ravel()}, index=index).reset_index()
-            frames.append(frame.assign(moment=moment, time=time)[list(STATES)])
+            frames.append(frame.assign(moment=moment, time=time)[STATES.names[2:]])
         return {"states": pd.concat(frames),
                 "template": pd.DataFrame({"position": range(len(template)), "value": template})}
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from agfrun.labs.staircases.paper.figure import COMMON_TABLES, Case, PaperFigureConfig
-from agfrun.study.registry import register_study
-from agfrun.study.schema import RunConfig
+from agfrun.labs.staircases.config import RunConfig
+from agfrun.labs.staircases.paper.figure import Case, PaperFigureConfig
+from agfrun.study.registry import register
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from agfrun.labs.staircases.paper.figures.cases import PaperTables
-
 
 
 NETWORKS = {
@@ -26,7 +25,7 @@ NETWORKS = {
 }
 
 
-@register_study
+@register("study")
 @dataclass
 class PaperOverviewConfig(PaperFigureConfig):
     """Five networks (AGF paper, figure 1): what each one is, what it learns one after another, and its staircase.
@@ -35,8 +34,6 @@ class PaperOverviewConfig(PaperFigureConfig):
     """
 
     name: str = "paper_overview"
-
-    tables: ClassVar[tuple[str, ...]] = (*COMMON_TABLES,)
 
     def cases(self, config: RunConfig) -> list[Case]:
         """The five networks of the paper, with this package's settings of each."""

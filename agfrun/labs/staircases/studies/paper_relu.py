@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from agfrun.labs.staircases.paper.figure import COMMON_TABLES, Case, PaperFigureConfig
+from agfrun.labs.staircases.config import RunConfig
+from agfrun.labs.staircases.paper.figure import Case, PaperFigureConfig
 from agfrun.study.checks import require
-from agfrun.study.registry import register_study
-from agfrun.study.schema import RunConfig
+from agfrun.study.registry import register
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from agfrun.labs.staircases.paper.figures.cases import PaperTables
 
 
-
-@register_study
+@register("study")
 @dataclass
 class PaperReluConfig(PaperFigureConfig):
     """ReLU networks of several widths on images (AGF paper, discussion): the staircase smooths as they widen."""
@@ -28,10 +27,8 @@ class PaperReluConfig(PaperFigureConfig):
     seeds: int = 2
     widths: list[int] = field(default_factory=lambda: [1, 2, 3])
 
-    tables: ClassVar[tuple[str, ...]] = COMMON_TABLES
-
     def check(self, config: RunConfig) -> None:
-        """See `StudyConfig.check`."""
+        """See `Study.check`."""
         require("study.widths", self.widths, 0 < len(set(self.widths)) == len(self.widths) and min(self.widths) > 0,
                 "a list of different widths of at least 1")
         require("model", config.model.name, hasattr(config.model, "width"), "a network with a width")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -11,35 +11,49 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
 
+from agfrun.files.series import Tables, attempt, require_some, shown
+from agfrun.labs.staircases.analysis.search_space import Dimension, dimensions, with_values
+from agfrun.labs.staircases.config import RunConfig
 from agfrun.labs.staircases.dynamics.statuses import GAVE_UP
-from agfrun.labs.staircases.studies.space import Dimension, dimensions, with_values
+from agfrun.labs.staircases.run.single import check_seeds, one_run
+from agfrun.labs.staircases.studies.compare import NUMBERS
 from agfrun.study.checks import MOST_SEEDS, one_of, require
+from agfrun.study.claim import claim_counts
 from agfrun.study.errors import AgfrunError, ConfigError
-from agfrun.study.registry import register_study
-from agfrun.study.schema import EnsembleConfig, RunConfig, StudyConfig
-from agfrun.study.series import Tables, attempt, check_seeds, one_run, require_some, shown
-from agfrun.study.study import StudyResult
+from agfrun.study.registry import register
+from agfrun.study.study import Study, StudyResult
+from agfrun.study.table import Column, Schema
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from agfrun.labs.staircases.run.pipeline import Result
+    from agfrun.labs.staircases.run.result import Result
+    from agfrun.study.bench import Bench
+    from agfrun.study.study import Saved
 
 ORDER_SHARE = "order_share"
 ERRORS = ("worst_time_error", "worst_level_error")
-OBJECTIVES = (*ERRORS, "predicted_acquisitions", "measured_acquisitions",
-              "in_predicted_order", "claims_hold", ORDER_SHARE)
+# What the study `compare` says it measures, how many claims hold, and the share of the seeds that agree.
+OBJECTIVES = (*(number.name for number in NUMBERS if number.kind != "flag"), "claims_hold", ORDER_SHARE)
 DIRECTIONS = ("minimize", "maximize")
 
-COLUMNS: dict[str, tuple[str, ...]] = {
-    "trials": ("trial", "status", "reason", "objective", "seeds", "predicted_acquisitions", "measured_acquisitions",
-               "order_share", "seconds"),
-}
+TRIALS = Schema("trials.csv", (
+    Column("trial", "integer", "number of the trial, from 0"),
+    Column("status", "text", "finished or failed"),
+    Column("reason", "text", "why it failed"),
+    Column("objective", "number", "value of study.objective; the median over the seeds"),
+    Column("seeds", "integer", "initializations of the trial"),
+    Column("predicted_acquisitions", "number", "acquisitions that AGF predicts, median over the seeds"),
+    Column("measured_acquisitions", "number", "those of them that training shows, median over the seeds"),
+    Column("order_share", "number", "share of the seeds that learn everything in the predicted order"),
+    Column("seconds", "number", "wall seconds"),
+), "one row for each trial", open=True)
+TABLES = (TRIALS,)
 
 
-@register_study
+@register("study")
 @dataclass
-class SearchConfig(StudyConfig):
+class SearchConfig(Study):
     """Settings that make a number of the comparison small or large.
 
     They are proposed by Optuna's tree-structured Parzen estimator (J. Bergstra et al., "Algorithms for
@@ -59,10 +73,11 @@ class SearchConfig(StudyConfig):
     trials: int = 20
     seeds: int = 1
 
-    tables: ClassVar[tuple[str, ...]] = tuple(COLUMNS)
+    settings: ClassVar[type] = RunConfig
+    tables = TABLES
 
     def check(self, config: RunConfig) -> None:
-        """See `StudyConfig.check`; also that Optuna is installed."""
+        """See `Study.check`; also that Optuna is installed."""
         if find_spec("optuna") is None:
             raise ConfigError("study", "search", "optuna is not installed; pip install 'agfrun[search]'")
         one_of("study.objective", self.objective, OBJECTIVES)
@@ -72,38 +87,42 @@ class SearchConfig(StudyConfig):
         check_seeds(config, self.seeds)
         dimensions(config, self.space)
 
-    def study(self, config: RunConfig, save: Callable[[Mapping[str, pd.DataFrame]], None],
-              progress: bool | None) -> StudyResult:
-        """See `StudyConfig.study`.
+    def run(self, config: RunConfig, bench: Bench) -> StudyResult:
+        """See `Study.run`.
 
         Raises:
             ConfigError: Optuna is not installed.
         """
         space = dimensions(config, self.space)
         sampler = _sampler(self.direction, config.seed)
-        tables, reasons = Tables({"trials": (*COLUMNS["trials"], *(entry.key for entry in space))}), list[str]()
-        for number in shown(range(self.trials), progress):
+        tables, reasons = Tables(TABLES), list[str]()
+        for number in shown(range(self.trials), bench.progress):
             trial = sampler.ask()
             values = {entry.key: entry.suggest(trial) for entry in space}
-            made = attempt(partial(self._measured, config, values))
-            reasons.append(made.reason)
-            row = made.outcome or {"status": "failed", "reason": made.reason}
-            tables.add("trials", [{"trial": number, "seeds": self.seeds, "seconds": made.seconds} | row | values])
+            row = bench.remember(f"trial {number}", partial(self._row, config, number, values))
+            reasons.append(row.get("reason", ""))
+            tables.add("trials", [row | values])
             _tell(sampler, trial, row.get("objective"))
-            save(tables.frames())
+            bench.save(tables.frames())
         require_some(reasons)
         return _found(tables.frames(), space, self)
 
-    def figures(self, tables: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, Figure]]:
-        """See `StudyConfig.figures`."""
+    def figures(self, saved: Saved) -> Iterator[tuple[str, Figure]]:
+        """See `Study.figures`."""
         from agfrun.labs.staircases.report.figures.search import plot_search
 
-        trials = tables.get("trials")
+        trials = saved.tables.get("trials")
         if trials is not None and trials["objective"].notna().any():
-            keys = [name for name in trials.columns if name not in COLUMNS["trials"]]
+            keys = [name for name in trials.columns if name not in TRIALS.names]
             logarithmic = {key for key, choice in (self.space or {}).items() if list(choice)[2:] == ["log"]}
             yield "search", plot_search(trials, keys, logarithmic if self.space else set(keys), self.objective,
                                         self.direction == "minimize")
+
+    def _row(self, config: RunConfig, number: int, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The row of one trial, but for its settings."""
+        made = attempt(partial(self._measured, config, values))
+        row = made.outcome or {"status": "failed", "reason": made.reason}
+        return {"trial": number, "seeds": self.seeds, "seconds": made.seconds} | row
 
     def _measured(self, config: RunConfig, values: Mapping[str, Any]) -> dict[str, Any]:
         """The numbers of one trial.
@@ -112,8 +131,7 @@ class SearchConfig(StudyConfig):
             AgfrunError: a seed failed, or leaves nothing to compare.
         """
         results = _results(with_values(config, values), self.seeds)
-        verdicts = [result.verdict | {"claims_hold": sum(claim["holds"] for claim in result.claims)}
-                    for result in results]
+        verdicts = [result.verdict | claim_counts(result.claims) for result in results]
         ordered = [result["in_predicted_order"] == result["predicted_acquisitions"] > 0 for result in verdicts]
         share = sum(ordered) / len(ordered)
         numbers = [share] if self.objective == ORDER_SHARE else [verdict[self.objective] for verdict in verdicts]
@@ -138,14 +156,13 @@ def _results(config: RunConfig, seeds: int) -> list[Result]:
     Raises:
         AgfrunError: one of them failed.
     """
-    from agfrun.labs.staircases.ensemble.run import run_ensemble
+    from agfrun.labs.staircases.ensemble.run import run_seeds  # torch
     from agfrun.labs.staircases.run.pipeline import run
 
     if seeds == 1:
         return [run(one_run(config), progress=False)]
-    ensemble = run_ensemble(one_run(config, ensemble=EnsembleConfig(seeds=seeds)), progress=False)
     results = []
-    for member in ensemble.members:
+    for member in run_seeds(one_run(config), seeds, progress=False):
         if member.result is None or member.status in GAVE_UP:
             raise AgfrunError(f"seed {member.config.seed} {member.status}: {member.reason}")
         results.append(member.result)

@@ -1,32 +1,38 @@
 """How fast training approaches AGF as the initialization vanishes.
 
 For every scale and seed, training and AGF run from one initialization; what separates their paths on the
-accelerated clock (`staircases.studies.approach`) is fitted by a power of the clock's rate, which is 1 / log(1/scale) at
-homogeneity degree 2 and scale^(degree - 2) above.
+accelerated clock (`staircases.analysis.approach`) is fitted by a power of the clock's rate, which is
+1 / log(1/scale) at homogeneity degree 2 and scale^(degree - 2) above.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
 
-from agfrun.labs.staircases.claims.claim import Claim
-from agfrun.labs.staircases.studies.rates import CONFIDENCE, PowerLaw, fit_power_law
+from agfrun.files.series import Attempt, Tables, attempt, require_some, shown
+from agfrun.files.tables import empty_table
+from agfrun.labs.staircases.analysis.rates import CONFIDENCE, PowerLaw, fit_power_law
+from agfrun.labs.staircases.config import RunConfig
+from agfrun.labs.staircases.run.single import check_seeds, one_run, seeds_of
 from agfrun.study.checks import require
-from agfrun.study.registry import register_study
-from agfrun.study.schema import RunConfig, StudyConfig
-from agfrun.study.series import Attempt, Tables, attempt, check_seeds, one_run, require_some, seeds_of, shown
-from agfrun.study.study import StudyResult
+from agfrun.study.claim import Claim
+from agfrun.study.registry import register
+from agfrun.study.study import Study, StudyResult
+from agfrun.study.table import Column, Schema
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from agfrun.labs.staircases.run.pipeline import Result
-    from agfrun.labs.staircases.studies.approach import AcceleratedClock
+    from agfrun.labs.staircases.analysis.approach import AcceleratedClock
+    from agfrun.labs.staircases.run.result import Result
+    from agfrun.study.bench import Bench
+    from agfrun.study.study import Saved
 
 # Below about 1e-14 a neuron that has grown along one feature has lost the next one to rounding, in training as in
 # AGF; only the diagonal network, whose neurons move on curves of their own, can go on.
@@ -38,21 +44,60 @@ DECISIVE = 0.5
 SMALLEST_EXPONENT = -1e6
 NOT_PROVED = "not proved"
 
-COLUMNS = {
-    "runs": ("log10_scale", "seed", "clock", "clock_rate", "status", "reason", "predicted_acquisitions",
-             "measured_acquisitions", "in_predicted_order", "worst_time_error", "worst_level_error", "window",
-             "seconds"),
-    "curves": ("log10_scale", "seed", "source", "clock_time", "loss_share"),
-    "distances": ("log10_scale", "seed", "clock_rate", "reference", "quantity", "feature", "occurrence", "clock_time",
-                  "distance", "resolved"),
-    "rates": ("reference", "quantity", "feature", "exponent", "low", "high", "confidence", "prefactor", "points",
-              "groups", "smallest_clock_rate", "largest_clock_rate"),
-}
+RUNS = Schema("runs.csv", (
+    Column("log10_scale", "number", "decimal logarithm of the initialization scale"),
+    Column("seed", "integer", "seed of the initialization"),
+    Column("clock", "text", "the accelerated clock, as a formula"),
+    Column("clock_rate", "number", "accelerated over gradient-flow time"),
+    Column("status", "text", "how training ended; failed if it did not"),
+    Column("reason", "text", "why"),
+    Column("predicted_acquisitions", "integer", "acquisitions that AGF predicts"),
+    Column("measured_acquisitions", "integer", "those of them that training shows"),
+    Column("in_predicted_order", "integer", "acquisitions up to the first out of order"),
+    Column("worst_time_error", "number", "largest relative error of a predicted time"),
+    Column("worst_level_error", "number", "largest relative error of a predicted level"),
+    Column("window", "number", "end, on the accelerated clock, of the time over which paths are compared"),
+    Column("seconds", "number", "wall seconds of the run"),
+), "one row for each run")
+CURVES = Schema("curves.csv", (
+    Column("log10_scale", "number", "decimal logarithm of the initialization scale"),
+    Column("seed", "integer", "seed of the initialization"),
+    Column("source", "text", "training, agf or theory"),
+    Column("clock_time", "number", "accelerated time"),
+    Column("loss_share", "number", "loss over the initial loss"),
+), "losses on the accelerated clock")
+DISTANCES = Schema("distances.csv", (
+    Column("log10_scale", "number", "decimal logarithm of the initialization scale"),
+    Column("seed", "integer", "seed of the initialization"),
+    Column("clock_rate", "number", "accelerated over gradient-flow time"),
+    Column("reference", "text", "what training is compared with: agf or theory"),
+    Column("quantity", "text", "what is compared: time, loss, features or plateaus"),
+    Column("feature", "text", "the feature; empty for all together"),
+    Column("occurrence", "integer", "which acquisition of that feature, from 1"),
+    Column("clock_time", "number", "accelerated time of the reference's event"),
+    Column("distance", "number", "how far training is from the reference"),
+    Column("resolved", "flag", "whether the distance is far enough above the integration's error"),
+), "what separates training from its reference")
+RATES = Schema("rates.csv", (
+    Column("reference", "text", "agf or theory"),
+    Column("quantity", "text", "time, loss or features"),
+    Column("feature", "text", "the feature; empty for all together"),
+    Column("exponent", "number", "of distance = prefactor * clock_rate^exponent"),
+    Column("low", "number", "lower end of the exponent's interval"),
+    Column("high", "number", "upper end of the exponent's interval"),
+    Column("confidence", "number", "of the interval"),
+    Column("prefactor", "number", "of the fit"),
+    Column("points", "integer", "distances that were fitted"),
+    Column("groups", "integer", "seeds, each with a prefactor of its own"),
+    Column("smallest_clock_rate", "number", "of those that were fitted"),
+    Column("largest_clock_rate", "number", "of those that were fitted"),
+), "the fitted powers of the clock's rate")
+TABLES = (RUNS, CURVES, DISTANCES, RATES)
 
 
-@register_study
+@register("study")
 @dataclass
-class VanishingInitConfig(StudyConfig):
+class VanishingInitConfig(Study):
     """How fast training approaches AGF as the initialization vanishes (AGF paper, section 3, theorem 3.1).
 
     `log10_scales` are the scales' decimal exponents, in place of the configured scale; null chooses them by
@@ -63,10 +108,11 @@ class VanishingInitConfig(StudyConfig):
     log10_scales: list[float] | None = None
     seeds: int = 1
 
-    tables: ClassVar[tuple[str, ...]] = tuple(COLUMNS)
+    settings: ClassVar[type] = RunConfig
+    tables = TABLES
 
     def check(self, config: RunConfig) -> None:
-        """See `StudyConfig.check`."""
+        """See `Study.check`."""
         scales = self.log10_scales
         if scales is not None:
             require("study.log10_scales", scales, len(set(scales)) == len(scales) >= 3
@@ -74,18 +120,18 @@ class VanishingInitConfig(StudyConfig):
                     "at least three different exponents from -1e6 up to but not including 0, or null")
         check_seeds(config, self.seeds)
 
-    def study(self, config: RunConfig, save: Callable[[Mapping[str, pd.DataFrame]], None],
-              progress: bool | None) -> StudyResult:
-        """See `StudyConfig.study`."""
+    def run(self, config: RunConfig, bench: Bench) -> StudyResult:
+        """See `Study.run`."""
         clock = _clock(config)
         scales = self.log10_scales if self.log10_scales is not None else default_log10_scales(clock.degree)
         cases = [(scale, seed) for scale in scales for seed in seeds_of(config, self.seeds)]
-        tables, reasons = Tables(COLUMNS), list[str]()
-        for scale, seed in shown(cases, progress):
-            made = _attempt(config, scale, seed)
-            reasons.append(made.reason)
-            _record(tables, made, clock, scale, seed)
-            save(tables.frames())
+        tables, reasons = Tables(TABLES), list[str]()
+        for scale, seed in shown(cases, bench.progress):
+            rows = bench.remember(f"scale {scale!r}, seed {seed}", partial(_rows, config, clock, scale, seed))
+            reasons.append(rows["reason"])
+            for name in ("runs", "curves", "distances"):
+                tables.add(name, rows.get(name, []))
+            bench.save(tables.frames())
         require_some(reasons)
         fits = fit_rates(tables.frames()["distances"])
         tables.add("rates", [rate_row(key, law) for key, law in fits.items()])
@@ -94,13 +140,13 @@ class VanishingInitConfig(StudyConfig):
         return StudyResult(tables.frames(), claims, {"runs": len(cases), "finished_runs": finished},
                            _text(clock, fits, finished, len(cases)))
 
-    def figures(self, tables: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, Figure]]:
-        """See `StudyConfig.figures`."""
+    def figures(self, saved: Saved) -> Iterator[tuple[str, Figure]]:
+        """See `Study.figures`."""
         from agfrun.labs.staircases.report.figures.vanishing_init import plot_vanishing_init
 
+        tables = saved.tables
         if "curves" in tables and len(tables["curves"]):
-            empty = {name: pd.DataFrame(columns=list(columns)) for name, columns in COLUMNS.items()}
-            shown_tables = {**empty, **tables}
+            shown_tables = {schema.name: tables.get(schema.name, empty_table(schema)) for schema in TABLES}
             yield "vanishing_init", plot_vanishing_init(
                 shown_tables["runs"], shown_tables["curves"], shown_tables["distances"], shown_tables["rates"])
 
@@ -156,8 +202,8 @@ def _mean_times(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _clock(config: RunConfig) -> AcceleratedClock:
+    from agfrun.labs.staircases.analysis.approach import AcceleratedClock
     from agfrun.labs.staircases.run.problem import build_problem
-    from agfrun.labs.staircases.studies.approach import AcceleratedClock
 
     anywhere = dataclasses.replace(config, init=dataclasses.replace(config.init, log10_scale=-1.0))
     return AcceleratedClock(build_problem(anywhere).architecture.homogeneity_degree)
@@ -170,19 +216,22 @@ def _attempt(config: RunConfig, log10_scale: float, seed: int) -> Attempt[Result
     return attempt(lambda: run(one_run(config, init=init, seed=seed), progress=False))
 
 
-def _record(tables: Tables, made: Attempt[Result], clock: AcceleratedClock, log10_scale: float, seed: int) -> None:
-    """Add the rows of one run."""
-    from agfrun.labs.staircases.studies.approach import curve_rows, distance_rows
+def _rows(config: RunConfig, clock: AcceleratedClock, log10_scale: float, seed: int) -> dict[str, Any]:
+    """The rows of one run by table, and why it failed."""
+    from agfrun.labs.staircases.analysis.approach import curve_rows, distance_rows
 
+    made = _attempt(config, log10_scale, seed)
     rate, case = clock.rate(log10_scale), {"log10_scale": log10_scale, "seed": seed}
-    tables.add("runs", [case | {"clock": clock.formula, "clock_rate": rate} | _run_row(made, rate)])
-    if made.outcome is not None:
-        tables.add("curves", [case | row for row in curve_rows(made.outcome, rate)])
-        tables.add("distances", [case | {"clock_rate": rate} | row for row in distance_rows(made.outcome, rate)])
+    run = case | {"clock": clock.formula, "clock_rate": rate} | _run_row(made, rate)
+    if made.outcome is None:
+        return {"reason": made.reason, "runs": [run]}
+    return {"reason": made.reason, "runs": [run],
+            "curves": [case | row for row in curve_rows(made.outcome, rate)],
+            "distances": [case | {"clock_rate": rate} | row for row in distance_rows(made.outcome, rate)]}
 
 
 def _run_row(made: Attempt[Result], rate: float) -> dict[str, Any]:
-    from agfrun.labs.staircases.studies.approach import window
+    from agfrun.labs.staircases.analysis.approach import window
 
     if made.outcome is None:
         return {"status": "failed", "reason": made.reason, "seconds": made.seconds}

@@ -7,8 +7,9 @@ from agfrun.labs.staircases.networks.diagonal_linear.data import RotatedRegressi
 from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinearConfig
 from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAdditionConfig
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModaddConfig
-from agfrun.labs.staircases.run.pipeline import Result, run
-from agfrun.study.schema import AgfConfig, InitConfig, RunConfig
+from agfrun.labs.staircases.run.result import Result
+from agfrun.labs.staircases.run.pipeline import run
+from agfrun.labs.staircases.config import AgfConfig, InitConfig, RunConfig
 
 
 def evidence_of(result: Result) -> Evidence:

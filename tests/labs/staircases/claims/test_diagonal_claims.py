@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from agfrun.labs.staircases.claims import diagonal_linear
-from agfrun.labs.staircases.claims.claim import Claim, Evidence
+from agfrun.study.claim import Claim
+from agfrun.labs.staircases.claims.claim import Evidence
 from agfrun.labs.staircases.networks.diagonal_linear.data import (
     RandomRegressionConfig,
     Regression,
@@ -20,7 +21,7 @@ from agfrun.labs.staircases.networks.diagonal_linear.data import (
 )
 from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinear, DiagonalLinearConfig
 from agfrun.labs.staircases.run.pipeline import run
-from agfrun.study.schema import AgfConfig, InitConfig, RunConfig
+from agfrun.labs.staircases.config import AgfConfig, InitConfig, RunConfig
 
 
 def claims_of(evidence: Evidence) -> dict[str, Claim]:

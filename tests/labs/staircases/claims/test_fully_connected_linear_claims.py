@@ -19,8 +19,9 @@ from agfrun.labs.staircases.networks.fully_connected_linear.network import (
     FullyConnectedLinear,
     FullyConnectedLinearConfig,
 )
-from agfrun.labs.staircases.run.pipeline import Result, run
-from agfrun.study.schema import AgfConfig, GradientFlowConfig, InitConfig, RunConfig
+from agfrun.labs.staircases.run.result import Result
+from agfrun.labs.staircases.run.pipeline import run
+from agfrun.labs.staircases.config import AgfConfig, GradientFlowConfig, InitConfig, RunConfig
 
 Doctor = Callable[[Evidence], Evidence]
 MODES = ("1", "2", "3")

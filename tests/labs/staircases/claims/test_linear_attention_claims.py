@@ -9,11 +9,12 @@ from dataclasses import replace
 import pytest
 
 from agfrun.labs.staircases.claims import linear_attention
-from agfrun.labs.staircases.claims.claim import Claim, Evidence
+from agfrun.study.claim import Claim
+from agfrun.labs.staircases.claims.claim import Evidence
 from agfrun.labs.staircases.networks.linear_attention.data import InContextRegressionConfig
 from agfrun.labs.staircases.networks.linear_attention.network import LinearAttention, LinearAttentionConfig
 from agfrun.labs.staircases.run.pipeline import run
-from agfrun.study.schema import AgfConfig, InitConfig, RunConfig
+from agfrun.labs.staircases.config import AgfConfig, InitConfig, RunConfig
 
 Doctor = Callable[[Evidence], Evidence]
 

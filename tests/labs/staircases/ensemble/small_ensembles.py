@@ -20,11 +20,11 @@ from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAdditio
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModaddConfig
 from agfrun.labs.staircases.networks.two_layer.network import ReluConfig
 from agfrun.labs.staircases.networks.two_layer.orthogonal_inputs import OrthogonalInputsConfig
-from agfrun.labs.staircases.run.pipeline import Plan
+from agfrun.labs.staircases.run.result import Plan
 from agfrun.labs.staircases.run.problem import build_architecture, draw_initialization
 from agfrun.labs.staircases.run.training import train
-from agfrun.study.schema import EnsembleConfig, GradientFlowConfig, InitConfig, RunConfig, TrainConfig
-from agfrun.study.validation import validate
+from agfrun.labs.staircases.config import EnsembleConfig, GradientFlowConfig, InitConfig, RunConfig, TrainConfig
+from agfrun.study.settings import validate
 
 
 def flow(horizon: float, **changes: Any) -> GradientFlowConfig:

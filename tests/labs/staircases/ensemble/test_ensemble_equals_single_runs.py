@@ -25,7 +25,7 @@ from agfrun.labs.staircases.ensemble.training import ALONE
 from agfrun.labs.staircases.events.detect import detect_events
 from agfrun.labs.staircases.networks.fully_connected_linear.data import NoncommutingLinearMapConfig
 from agfrun.labs.staircases.networks.fully_connected_linear.network import FullyConnectedLinearConfig
-from agfrun.study.schema import GradientDescentConfig, InitConfig
+from agfrun.labs.staircases.config import GradientDescentConfig, InitConfig
 
 KINDS = ("activation", "acquisition", "collapse")
 VECTORIZED = ("diagonal", "linear", "attention", "relu")

@@ -22,8 +22,8 @@ from agfrun.labs.staircases.report.ensemble_tables import MEMBERS, with_members
 from agfrun.labs.staircases.run import pipeline
 from agfrun.report.redraw import redraw
 from agfrun.study.errors import AgfrunError, ConfigError, OutputError
-from agfrun.study.schema import AgfConfig, EnsembleConfig, GradientFlowConfig, InitConfig, RunConfig
-from agfrun.study.validation import validate
+from agfrun.labs.staircases.config import AgfConfig, EnsembleConfig, GradientFlowConfig, InitConfig, RunConfig
+from agfrun.study.settings import validate
 
 LEADING = ["member", "seed", "init_scale"]
 SCHEMAS = (tables.LOSS, tables.FEATURES, tables.NEURONS, tables.EVENTS, tables.COMPARISON, tables.CLAIMS)

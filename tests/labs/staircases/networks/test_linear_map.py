@@ -22,7 +22,7 @@ from agfrun.labs.staircases.networks.fully_connected_linear.data import (
     square_root,
 )
 from agfrun.study.errors import ConfigError
-from agfrun.study.schema import DataConfig
+from agfrun.labs.staircases.config import DataConfig
 
 CPU = torch.device("cpu")
 

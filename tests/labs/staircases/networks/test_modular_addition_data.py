@@ -21,7 +21,7 @@ from agfrun.labs.staircases.networks.quadratic_modadd.data import (
     modular_addition,
 )
 from agfrun.study.errors import ConfigError
-from agfrun.study.schema import DataConfig
+from agfrun.labs.staircases.config import DataConfig
 
 
 def build(

@@ -26,8 +26,9 @@ from agfrun.labs.staircases.dynamics.trajectory import Trajectory
 from agfrun.labs.staircases.events.event import Event
 from agfrun.labs.staircases.networks.diagonal_linear.data import RandomRegressionConfig
 from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAdditionConfig
-from agfrun.labs.staircases.run.pipeline import Result, mark_active, plateau_moments, run
-from agfrun.study.schema import AgfConfig, GradientFlowConfig, InitConfig, RunConfig
+from agfrun.labs.staircases.run.result import Result, plateau_moments
+from agfrun.labs.staircases.run.pipeline import mark_active, run
+from agfrun.labs.staircases.config import AgfConfig, GradientFlowConfig, InitConfig, RunConfig
 
 
 @ON_EITHER

@@ -16,8 +16,8 @@ from agfrun.labs.staircases.paper.claims.paper_claim import COLUMNS, FAILS, HOLD
 from agfrun.labs.staircases.paper.figures.claims import VERDICTS, plot_claims
 from agfrun.labs.staircases.studies.claims import ClaimsConfig
 from agfrun.study.errors import AgfrunError, ConfigError
-from agfrun.study.schema import RunConfig
-from agfrun.study.validation import validate
+from agfrun.labs.staircases.config import RunConfig
+from agfrun.study.settings import validate
 
 FEW = ["published_utility_at_nyquist", "utility_is_homogeneous", "diagonal_published_plateaus"]
 

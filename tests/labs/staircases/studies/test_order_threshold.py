@@ -24,7 +24,7 @@ from agfrun.labs.staircases.studies.order_threshold import (
     exact_interval,
 )
 from agfrun.study.errors import UsageError
-from agfrun.study.schema import InitConfig
+from agfrun.labs.staircases.config import InitConfig
 
 
 def threshold_config(**changes: object) -> OrderThresholdConfig:

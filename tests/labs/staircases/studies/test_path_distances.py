@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic_paths import TIMES, distance_of_logistic_drops, smooth, steps
 
-from agfrun.labs.staircases.studies.distances import Curve, distance_between_jumps, integrated_distance, thinned
-from agfrun.labs.staircases.studies.rates import fit_power_law
+from agfrun.labs.staircases.analysis.distances import Curve, distance_between_jumps, integrated_distance, thinned
+from agfrun.labs.staircases.analysis.rates import fit_power_law
 
 # Jumps lie on thirds and the oracle's midpoints never do.
 moments = st.lists(st.integers(0, 30).map(lambda third: third / 3), min_size=1, max_size=8).map(sorted)

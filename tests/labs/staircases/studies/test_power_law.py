@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from agfrun.labs.staircases.studies.rates import fit_power_law
+from agfrun.labs.staircases.analysis.rates import fit_power_law
 
 SIZES = np.array([0.2, 0.1, 0.05, 0.02, 0.01])
 

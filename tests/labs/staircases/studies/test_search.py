@@ -13,10 +13,10 @@ from agfrun.configuration.composition import load_config
 from agfrun.labs.staircases.run.pipeline import run
 from agfrun.labs.staircases.studies import search
 from agfrun.labs.staircases.studies.search import COLUMNS, SearchConfig
-from agfrun.labs.staircases.studies.space import with_values
+from agfrun.labs.staircases.analysis.search_space import with_values
 from agfrun.study.errors import AgfrunError, UsageError
-from agfrun.study.schema import InitConfig
-from agfrun.study.series import one_run
+from agfrun.labs.staircases.config import InitConfig
+from agfrun.labs.staircases.run.single import one_run
 
 pytest.importorskip("optuna", reason="pip install 'agfrun[search]'")
 

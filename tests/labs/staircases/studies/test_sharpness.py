@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic_paths import smooth, steps
 
-from agfrun.labs.staircases.studies.sharpness import sharpness, steepest_fall
+from agfrun.labs.staircases.analysis.sharpness import sharpness, steepest_fall
 
 
 def log_time_ramps(ends: list[tuple[float, float]], falls: list[float]) -> tuple[np.ndarray, np.ndarray]:

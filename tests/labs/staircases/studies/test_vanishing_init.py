@@ -20,10 +20,11 @@ from tiny_studies import (
 
 from agfrun.cli.main import main
 from agfrun.configuration.composition import load_config
-from agfrun.labs.staircases.run.pipeline import Result, run
-from agfrun.labs.staircases.studies.approach import AcceleratedClock, curve_rows, distance_rows, window
+from agfrun.labs.staircases.run.result import Result
+from agfrun.labs.staircases.run.pipeline import run
+from agfrun.labs.staircases.analysis.approach import AcceleratedClock, curve_rows, distance_rows, window
 from agfrun.labs.staircases.studies.compare import CompareConfig
-from agfrun.labs.staircases.studies.rates import PowerLaw, fit_power_law
+from agfrun.labs.staircases.analysis.rates import PowerLaw, fit_power_law
 from agfrun.labs.staircases.studies.vanishing_init import (
     COLUMNS,
     Quantity,
@@ -34,8 +35,8 @@ from agfrun.labs.staircases.studies.vanishing_init import (
 )
 from agfrun.report.redraw import redraw
 from agfrun.study.errors import AgfrunError, ConfigError, DivergenceError, UsageError
-from agfrun.study.schema import AgfConfig, GradientFlowConfig, InitConfig
-from agfrun.study.validation import validate
+from agfrun.labs.staircases.config import AgfConfig, GradientFlowConfig, InitConfig
+from agfrun.study.settings import validate
 
 SCALES = [-4.0, -6.0, -9.0, -13.0]
 

@@ -11,11 +11,11 @@ from tiny_studies import OF_EVERY_STUDY, execute, interrupt_after, modadd_config
 
 from agfrun.cli.main import main
 from agfrun.configuration.composition import load_config
-from agfrun.labs.staircases.studies.training import train_alone
+from agfrun.labs.staircases.run.training import train_alone
 from agfrun.labs.staircases.studies.width import COLUMNS, MEASURES, WidthConfig, find_trends, trend_claims
 from agfrun.report.redraw import redraw
 from agfrun.study.errors import UsageError
-from agfrun.study.schema import GradientDescentConfig, GradientFlowConfig
+from agfrun.labs.staircases.config import GradientDescentConfig, GradientFlowConfig
 
 FLOW = GradientFlowConfig(horizon=60.0, tolerance=1e-5)
 

@@ -16,19 +16,20 @@ from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLine
 from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAdditionConfig
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModaddConfig
 from agfrun.labs.staircases.run import pipeline
-from agfrun.study.schema import AgfConfig, GradientFlowConfig, InitConfig, RunConfig, StudyConfig
+from agfrun.labs.staircases.config import AgfConfig, GradientFlowConfig, InitConfig, RunConfig
+from agfrun.study.study import Study
 
 OF_EVERY_STUDY = {"config.yaml", "claims.csv", "manifest.json", "report.html", "done.json", "plots"}
 
 
-def diagonal_config(study: StudyConfig, **changes: Any) -> RunConfig:
+def diagonal_config(study: Study, **changes: Any) -> RunConfig:
     """The paper's two coefficients."""
     config = RunConfig(model=DiagonalLinearConfig(), data=RotatedRegressionConfig(), study=study,
                        init=InitConfig("deterministic", 1e-4), device="cpu", plot_formats=["png"])
     return dataclasses.replace(config, **changes)
 
 
-def modadd_config(study: StudyConfig, **changes: Any) -> RunConfig:
+def modadd_config(study: Study, **changes: Any) -> RunConfig:
     """Four neurons on one frequency of p = 5, stopped early."""
     config = RunConfig(
         model=QuadraticModaddConfig(width=4), data=ModularAdditionConfig(p=5, frequencies=[1], amplitudes=[5.0]),

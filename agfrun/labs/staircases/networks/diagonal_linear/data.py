@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from agfrun.labs.staircases.config import DataConfig
 from agfrun.study.checks import LARGEST_DATUM, ORDINARY, ordinary, require
-from agfrun.study.registry import register_data
-from agfrun.study.schema import DataConfig
+from agfrun.study.registry import register
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def _regression(
                       torch.tensor(inputs @ coefficients, dtype=dtype, device=device))
 
 
-@register_data
+@register("data")
 @dataclass
 class RotatedRegressionConfig(DataConfig):
     """The paper's two-dimensional regression: a rotated covariance and a planted coefficient."""
@@ -108,7 +108,7 @@ class RotatedRegressionConfig(DataConfig):
         return rotated_regression(self.eigenvalues, self.rotation_degrees, self.coefficients, dtype, device)
 
 
-@register_data
+@register("data")
 @dataclass
 class RandomRegressionConfig(DataConfig):
     """Gaussian regression with covariance diag(1/i) and coefficients 10 * N(0, 1)."""
@@ -135,7 +135,7 @@ class RandomRegressionConfig(DataConfig):
         return random_regression(self.dimension, self.samples, self.data_seed, dtype, device)
 
 
-@register_data
+@register("data")
 @dataclass
 class SparseRegressionConfig(DataConfig):
     """Fewer samples than coefficients, few of which are not zero (the setting of the Lasso)."""

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from agfrun.labs.staircases.claims.diagonal_linear import CLAIMS
+from agfrun.labs.staircases.config import ModelConfig
 from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.labs.staircases.networks.diagonal_linear.coordinates import (
     CurveCoordinates,
@@ -31,13 +32,12 @@ from agfrun.labs.staircases.networks.diagonal_linear.theory import design_of, di
 from agfrun.labs.staircases.networks.theory import Theory
 from agfrun.labs.staircases.wording import Wording
 from agfrun.study.checks import require
-from agfrun.study.registry import register_model
-from agfrun.study.schema import ModelConfig
+from agfrun.study.registry import register
 
 LARGEST_DEPTH = 20
 
 
-@register_model
+@register("model")
 @dataclass
 class DiagonalLinearConfig(ModelConfig):
     """Diagonal linear network of any depth (AGF paper, section 3). Its width is the data's dimension."""

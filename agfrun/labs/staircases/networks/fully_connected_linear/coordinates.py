@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from agfrun.files.training_state import TrainingState
 from agfrun.labs.staircases.dynamics.coordinates import EuclideanCoordinates
 from agfrun.labs.staircases.dynamics.polar import PolarCoordinates
-from agfrun.labs.staircases.dynamics.training_state import TrainingState
 
 if TYPE_CHECKING:
     from agfrun.labs.staircases.dynamics.trajectory import FloatArray

@@ -13,11 +13,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from agfrun.labs.staircases.config import DataConfig
 from agfrun.labs.staircases.networks.array_files import read_npy
 from agfrun.study.checks import LARGEST_DATUM, ORDINARY, require
 from agfrun.study.errors import ConfigError
-from agfrun.study.registry import register_data
-from agfrun.study.schema import DataConfig
+from agfrun.study.registry import register
 
 Matrix = npt.NDArray[np.float64]
 
@@ -145,7 +145,7 @@ class GeneratedLinearMapConfig(DataConfig):
         return 8 * 12 * float(self.input_dimension + self.output_dimension) ** 2
 
 
-@register_data
+@register("data")
 @dataclass
 class CommutingLinearMapConfig(GeneratedLinearMapConfig):
     """Published population whose covariances commute: modes are learned independently (AGF paper, section 4)."""
@@ -158,7 +158,7 @@ class CommutingLinearMapConfig(GeneratedLinearMapConfig):
                           dtype, device)
 
 
-@register_data
+@register("data")
 @dataclass
 class NoncommutingLinearMapConfig(GeneratedLinearMapConfig):
     """Published population whose covariances do not commute: modes change one another (AGF paper, section 4)."""
@@ -171,7 +171,7 @@ class NoncommutingLinearMapConfig(GeneratedLinearMapConfig):
                           dtype, device)
 
 
-@register_data
+@register("data")
 @dataclass
 class PowerLawLinearMapConfig(GeneratedLinearMapConfig):
     """Gaussian target map on inputs whose covariance has eigenvalues k^-exponent."""
@@ -192,7 +192,7 @@ class PowerLawLinearMapConfig(GeneratedLinearMapConfig):
                                              self.commuting, self.data_seed), dtype, device)
 
 
-@register_data
+@register("data")
 @dataclass
 class CustomLinearMapConfig(DataConfig):
     """The user's own matrices from `.npy` or `.csv` files: Sigma_xx, and either B or Sigma_yx."""

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from agfrun.labs.staircases.claims.fully_connected_linear import CLAIMS
+from agfrun.labs.staircases.config import ModelConfig
 from agfrun.labs.staircases.dynamics.coordinates import FlowCoordinates
 from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.labs.staircases.networks.fully_connected_linear.coordinates import (
@@ -35,14 +36,13 @@ from agfrun.labs.staircases.networks.theory import Theory
 from agfrun.labs.staircases.wording import Wording
 from agfrun.study.checks import require
 from agfrun.study.errors import ConfigError
-from agfrun.study.registry import register_model
-from agfrun.study.schema import ModelConfig
+from agfrun.study.registry import register
 
 # A mode has grown once its singular value is this part of the largest that is ever predicted.
 GROWN = 1e-4
 
 
-@register_model
+@register("model")
 @dataclass
 class FullyConnectedLinearConfig(ModelConfig):
     """Fully connected linear network f(x) = A W x (AGF paper, section 4)."""

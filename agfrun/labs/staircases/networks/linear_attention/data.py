@@ -12,9 +12,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from agfrun.labs.staircases.config import DataConfig
 from agfrun.study.checks import require
-from agfrun.study.registry import register_data
-from agfrun.study.schema import DataConfig
+from agfrun.study.registry import register
 
 # Eigenvalues that agree to this relative difference share one eigenspace.
 EQUAL = 1e-9
@@ -107,7 +107,7 @@ def power_law(dimension: int, decay: float, trace: float) -> list[float]:
     return [trace * weight / total for weight in weights]
 
 
-@register_data
+@register("data")
 @dataclass
 class InContextRegressionConfig(DataConfig):
     """In-context linear regression with Gaussian inputs of a given covariance (AGF paper, section 5)."""

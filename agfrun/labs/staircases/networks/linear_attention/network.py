@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from agfrun.labs.staircases.claims.linear_attention import CLAIMS
+from agfrun.labs.staircases.config import ModelConfig
 from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.labs.staircases.networks.linear_attention.data import InContextRegression
 from agfrun.labs.staircases.networks.linear_attention.dormant_head import DormantHead
@@ -33,15 +34,14 @@ from agfrun.labs.staircases.networks.linear_attention.utility import AttentionUt
 from agfrun.labs.staircases.networks.theory import Theory
 from agfrun.labs.staircases.wording import Wording
 from agfrun.study.checks import one_of, require
-from agfrun.study.registry import register_model
-from agfrun.study.schema import ModelConfig
+from agfrun.study.registry import register
 
 LOSSES: dict[str, type[AttentionLoss]] = {"restricted": RestrictedLoss, "full": FullLoss}
 # Sampled sequences are worked through in pieces of about this many numbers.
 NUMBERS_TOGETHER = 2**21
 
 
-@register_model
+@register("model")
 @dataclass
 class LinearAttentionConfig(ModelConfig):
     """Attention-only linear transformer on in-context linear regression (AGF paper, section 5)."""

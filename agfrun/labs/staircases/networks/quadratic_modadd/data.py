@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from agfrun.labs.staircases.config import DataConfig
 from agfrun.labs.staircases.networks.quadratic_modadd.template_file import SUFFIXES, read_template
 from agfrun.study.checks import ORDINARY, ordinary, require
-from agfrun.study.registry import register_data
-from agfrun.study.schema import DataConfig
+from agfrun.study.registry import register
 
 # A frequency below this part of the largest is no feature of a template given by its values.
 NEGLIGIBLE = 1e-9
@@ -84,7 +84,7 @@ def from_template(values: np.ndarray, dtype: torch.dtype, device: torch.device) 
     return modular_addition(len(values), frequencies, spectrum[frequencies].tolist(), dtype, device)
 
 
-@register_data
+@register("data")
 @dataclass
 class ModularAdditionConfig(DataConfig):
     """Addition modulo p with a real, mean-zero template of given Fourier coefficients."""
@@ -131,7 +131,7 @@ class ModularAdditionConfig(DataConfig):
         return modular_addition(self.p, self.frequencies, coefficients, dtype, device)
 
 
-@register_data
+@register("data")
 @dataclass
 class PowerLawModularAdditionConfig(DataConfig):
     """Addition modulo p with a template of all frequencies, |x_hat_k| = amplitude k^-exponent."""
@@ -169,7 +169,7 @@ class PowerLawModularAdditionConfig(DataConfig):
         return modular_addition(self.p, frequencies, coefficients, dtype, device)
 
 
-@register_data
+@register("data")
 @dataclass
 class GaussianModularAdditionConfig(DataConfig):
     """Addition modulo p with a template of independent standard normal entries, less their mean."""
@@ -196,7 +196,7 @@ class GaussianModularAdditionConfig(DataConfig):
         return from_template(template.numpy(), dtype, device)
 
 
-@register_data
+@register("data")
 @dataclass
 class OneHotModularAdditionConfig(DataConfig):
     """Addition modulo p of one-hot vectors, less their mean: every frequency has the same coefficient."""
@@ -222,7 +222,7 @@ class OneHotModularAdditionConfig(DataConfig):
         return modular_addition(self.p, frequencies, [self.amplitude] * len(frequencies), dtype, device)
 
 
-@register_data
+@register("data")
 @dataclass
 class CustomModularAdditionConfig(DataConfig):
     """Addition modulo p with a template of the user's own, less its mean; p is its length."""

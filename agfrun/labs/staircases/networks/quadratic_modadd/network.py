@@ -15,6 +15,7 @@ from torch import Tensor
 
 from agfrun.labs.staircases.arrays import Array, as_tensor, native
 from agfrun.labs.staircases.claims.quadratic_modadd import CLAIMS
+from agfrun.labs.staircases.config import ModelConfig
 from agfrun.labs.staircases.dynamics.coordinates import FlowCoordinates
 from agfrun.labs.staircases.ensemble.flow import EnsembleFlow
 from agfrun.labs.staircases.networks.base import Architecture
@@ -28,14 +29,13 @@ from agfrun.labs.staircases.networks.quadratic_modadd.utility import QuadraticUt
 from agfrun.labs.staircases.networks.theory import Theory
 from agfrun.labs.staircases.wording import Wording
 from agfrun.study.checks import require
-from agfrun.study.registry import register_model
-from agfrun.study.schema import ModelConfig
+from agfrun.study.registry import register
 
 # Multiplications that cost no more than the calls that make them.
 CHEAP = 500_000
 
 
-@register_model
+@register("model")
 @dataclass
 class QuadraticModaddConfig(ModelConfig):
     """Two-layer network with quadratic activation on modular addition (AGF paper, section 6)."""

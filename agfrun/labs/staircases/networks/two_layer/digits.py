@@ -9,16 +9,16 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from agfrun.labs.staircases.config import DataConfig
 from agfrun.labs.staircases.networks.two_layer.samples import Samples, samples, whitened
 from agfrun.study.checks import require
 from agfrun.study.errors import ConfigError
-from agfrun.study.registry import register_data
-from agfrun.study.schema import DataConfig
+from agfrun.study.registry import register
 
 IMAGE_COUNT = 1797
 
 
-@register_data
+@register("data")
 @dataclass
 class DigitsConfig(DataConfig):
     """Handwritten digits, whitened, with one-hot targets minus their mean (scikit-learn's load_digits)."""

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from agfrun.labs.staircases.claims.two_layer import CLAIMS
+from agfrun.labs.staircases.config import ModelConfig
 from agfrun.labs.staircases.networks.theory import Theory
 from agfrun.labs.staircases.networks.two_layer.activation import Activation, leaky_relu, monomial, relu
 from agfrun.labs.staircases.networks.two_layer.hidden_layer import HiddenLayer, HiddenUnits
@@ -20,8 +21,7 @@ from agfrun.labs.staircases.networks.two_layer.sample_network import SampleNetwo
 from agfrun.labs.staircases.networks.two_layer.samples import Samples
 from agfrun.labs.staircases.networks.two_layer.theory import Neuron, orthogonal_inputs_theory
 from agfrun.study.checks import require
-from agfrun.study.registry import register_model
-from agfrun.study.schema import ModelConfig
+from agfrun.study.registry import register
 
 
 @dataclass
@@ -56,7 +56,7 @@ class _KinkedConfig(_TwoLayerConfig):
         require("model.kink_width", self.kink_width, 0 <= self.kink_width <= 1, "a number from 0 to 1")
 
 
-@register_model
+@register("model")
 @dataclass
 class ReluConfig(_KinkedConfig):
     """Two-layer network with activation max(z, 0)^degree (AGF paper, discussion)."""
@@ -74,7 +74,7 @@ class ReluConfig(_KinkedConfig):
         return TwoLayer(data, self.width, relu(self.degree), self.kink_width, self.name)
 
 
-@register_model
+@register("model")
 @dataclass
 class LeakyReluConfig(_KinkedConfig):
     """Two-layer network with activation z for z > 0, slope * z for z <= 0."""
@@ -92,7 +92,7 @@ class LeakyReluConfig(_KinkedConfig):
         return TwoLayer(data, self.width, leaky_relu(self.slope), self.kink_width, self.name)
 
 
-@register_model
+@register("model")
 @dataclass
 class MonomialConfig(_TwoLayerConfig):
     """Two-layer network with activation z^degree."""

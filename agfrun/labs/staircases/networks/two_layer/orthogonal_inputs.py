@@ -12,15 +12,15 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from agfrun.labs.staircases.config import DataConfig
 from agfrun.labs.staircases.networks.two_layer.samples import Samples, samples
 from agfrun.study.checks import one_of, require
-from agfrun.study.registry import register_data
-from agfrun.study.schema import DataConfig
+from agfrun.study.registry import register
 
 GROUPS = ("signs", "samples")
 
 
-@register_data
+@register("data")
 @dataclass
 class OrthogonalInputsConfig(DataConfig):
     """Unit vectors as inputs, scalar targets of both signs (Boursier, Pillaud-Vivien & Flammarion 2022).

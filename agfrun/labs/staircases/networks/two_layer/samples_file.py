@@ -13,18 +13,18 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from agfrun.labs.staircases.config import DataConfig
 from agfrun.labs.staircases.networks.array_files import read_member
 from agfrun.labs.staircases.networks.two_layer.samples import Array, Samples, samples
 from agfrun.study.checks import LARGEST_DATUM, ORDINARY, ordinary, require
 from agfrun.study.errors import ConfigError, closest, did_you_mean
-from agfrun.study.registry import register_data
-from agfrun.study.schema import DataConfig
+from agfrun.study.registry import register
 
 SUFFIXES = (".npz", ".csv")
 KEY = "data.path"
 
 
-@register_data
+@register("data")
 @dataclass
 class SamplesFileConfig(DataConfig):
     """Samples from a file, taken as they are: neither centred nor scaled.

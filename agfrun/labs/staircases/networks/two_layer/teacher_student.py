@@ -8,16 +8,16 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from agfrun.labs.staircases.config import DataConfig
 from agfrun.labs.staircases.networks.two_layer.activation import Activation, leaky_relu, monomial, relu
 from agfrun.labs.staircases.networks.two_layer.samples import Samples, samples
 from agfrun.study.checks import one_of, require
-from agfrun.study.registry import register_data
-from agfrun.study.schema import DataConfig
+from agfrun.study.registry import register
 
 ACTIVATIONS = ("relu", "leaky_relu", "monomial")
 
 
-@register_data
+@register("data")
 @dataclass
 class TeacherStudentConfig(DataConfig):
     """Gaussian inputs, targets y = sum_k b_k sigma(v_k . x) + noise with orthonormal teacher directions v_k.

@@ -13,9 +13,9 @@ import numpy as np
 from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinear
 from agfrun.labs.staircases.networks.diagonal_linear.theory import limit_saddles
 from agfrun.labs.staircases.paper.claims import experiments
-from agfrun.labs.staircases.paper.claims.laboratory import Laboratory, all_acquired, from_rows, largest, rows_of
+from agfrun.labs.staircases.paper.claims.laboratory import Laboratory, all_acquired, claims_of, from_claims, largest
 from agfrun.labs.staircases.paper.claims.paper_claim import Finding, agreement, paper_claim, same_text, small, undecided
-from agfrun.labs.staircases.run.pipeline import Result
+from agfrun.labs.staircases.run.result import Result
 
 NETWORK = "diagonal_linear"
 DESIGNS = (10, 11, 12, 13, 14)
@@ -32,8 +32,8 @@ def _order(result: Result) -> str:
 @paper_claim(NETWORK, "section 3", "theorem")
 def diagonal_maximal_utility(laboratory: Laboratory) -> Finding:
     """The largest utility of a unit neuron of coordinate i is |g_i|/2, at u = +-v, where g is the gradient in beta."""
-    rows = rows_of(laboratory.results(experiments.diagonal_two()), "maximal_utility")
-    return from_rows(rows, "normalized ascent from 16 random neurons a coordinate ends there to rounding")
+    rows = claims_of(laboratory.results(experiments.diagonal_two()), "maximal_utility")
+    return from_claims(rows, "normalized ascent from 16 random neurons a coordinate ends there to rounding")
 
 
 @paper_claim(NETWORK, "theorem 3.1", "theorem")
@@ -41,7 +41,7 @@ def agf_is_successive_saddles(laboratory: Laboratory) -> Finding:
     """AGF activates coordinates in the order of Pesme and Flammarion's successive saddles, and leaves the same
     coordinates at zero on each plateau: general engine of AGF against the saddle algorithm.
     """
-    return from_rows(rows_of(laboratory.results(experiments.diagonal_two(1e-4, generic=True)),
+    return from_claims(claims_of(laboratory.results(experiments.diagonal_two(1e-4, generic=True)),
                              "successive_saddles_order"), "an order is exact")
 
 
@@ -107,8 +107,8 @@ def training_tends_to_agf(laboratory: Laboratory) -> Finding:
 def training_visits_the_saddles(laboratory: Laboratory) -> Finding:
     """Gradient flow rests at the levels of the successive saddles, in their order: the paper's design and four more."""
     results = [laboratory.results(experiments.diagonal_five(-16.0, data_seed=seed))[0] for seed in DESIGNS]
-    rows = rows_of(results, "feature_order", "training") + rows_of(results, "loss_level", "training")
-    return from_rows(rows, "1% of a level: a plateau ends before the last part of it is learned", "designs 10-14")
+    rows = claims_of(results, "feature_order", "training") + claims_of(results, "loss_level", "training")
+    return from_claims(rows, "1% of a level: a plateau ends before the last part of it is learned", "designs 10-14")
 
 
 @paper_claim(NETWORK, "section 3", "theorem")
@@ -132,7 +132,7 @@ def diagonal_difference_is_conserved(laboratory: Laboratory) -> Finding:
     """u_i^2 - v_i^2 of every neuron is a constant of gradient flow."""
     result = laboratory.results(experiments.diagonal_two(1e-4))[0]
     size = float(result.training.final.square().sum(-1).max())
-    return from_rows(rows_of([result], "conserved_difference"), "integration at 1e-6, relative to the squared norm",
+    return from_claims(claims_of([result], "conserved_difference"), "integration at 1e-6, relative to the squared norm",
                      scale=size)
 
 
@@ -162,7 +162,7 @@ def neuron_moves_on_a_hyperbola(laboratory: Laboratory) -> Finding:
 def saddles_are_the_lasso_up_to_a_collapse(laboratory: Laboratory) -> Finding:
     """Until the first collapse coefficients are selected at rescaled time 1/lambda of the Lasso path, in its order."""
     results = [laboratory.results(experiments.diagonal_five(-16.0, data_seed=seed))[0] for seed in DESIGNS]
-    return from_rows(rows_of(results, "lasso_times"), "both paths are piecewise linear: rounding", "designs 10-14",
+    return from_claims(claims_of(results, "lasso_times"), "both paths are piecewise linear: rounding", "designs 10-14",
                      scale=1.0)
 
 
@@ -170,5 +170,5 @@ def saddles_are_the_lasso_up_to_a_collapse(laboratory: Laboratory) -> Finding:
 def deeper_networks_visit_saddles(laboratory: Laboratory) -> Finding:
     """With three layers, too, gradient flow visits successive saddles, each neuron on the clock of its own blow-up."""
     results = laboratory.results(experiments.diagonal_deep())
-    rows = rows_of(results, "feature_order", "training") + rows_of(results, "loss_level", "training")
-    return from_rows(rows, "1% of a level", laboratory.seeds_text)
+    rows = claims_of(results, "feature_order", "training") + claims_of(results, "loss_level", "training")
+    return from_claims(rows, "1% of a level", laboratory.seeds_text)

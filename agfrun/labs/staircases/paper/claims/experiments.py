@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agfrun.labs.staircases.config import AgfConfig, InitConfig, RunConfig
 from agfrun.labs.staircases.networks.diagonal_linear.data import RandomRegressionConfig, RotatedRegressionConfig
 from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinearConfig
 from agfrun.labs.staircases.networks.fully_connected_linear.data import (
@@ -15,7 +16,6 @@ from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAdditio
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModaddConfig
 from agfrun.labs.staircases.networks.two_layer.network import ReluConfig
 from agfrun.labs.staircases.networks.two_layer.orthogonal_inputs import OrthogonalInputsConfig
-from agfrun.study.schema import AgfConfig, InitConfig, RunConfig
 
 # The AGF variant of docs/agreement.md: cost phases take time, and a neuron activates before its output matters.
 TIMED_THRESHOLD = 0.05

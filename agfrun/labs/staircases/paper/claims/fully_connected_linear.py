@@ -12,16 +12,23 @@ from typing import cast
 import numpy as np
 import torch
 
+from agfrun.labs.staircases.config import RunConfig
 from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.labs.staircases.networks.fully_connected_linear.data import linear_map
 from agfrun.labs.staircases.networks.fully_connected_linear.network import FullyConnectedLinear
 from agfrun.labs.staircases.networks.fully_connected_linear.theory import jump_times, target_modes
 from agfrun.labs.staircases.networks.theory import Theory
 from agfrun.labs.staircases.paper.claims import experiments
-from agfrun.labs.staircases.paper.claims.laboratory import Laboratory, all_acquired, end_of, from_rows, largest, rows_of
+from agfrun.labs.staircases.paper.claims.laboratory import (
+    Laboratory,
+    all_acquired,
+    claims_of,
+    end_of,
+    from_claims,
+    largest,
+)
 from agfrun.labs.staircases.paper.claims.paper_claim import Finding, Inconclusive, paper_claim, same_text, small
-from agfrun.labs.staircases.run.pipeline import Result
-from agfrun.study.schema import RunConfig
+from agfrun.labs.staircases.run.result import Result
 
 NETWORK = "fully_connected_linear"
 LARGER_SCALE = 1e-6
@@ -61,8 +68,8 @@ def _delays(result: Result) -> list[float]:
 def linear_maximal_utility(laboratory: Laboratory) -> Finding:
     """The largest utility of a unit neuron is half the largest singular value of Sigma_yx."""
     rows = [row for commuting in (True, False)
-            for row in rows_of([laboratory.results(experiments.linear(commuting))[0]], "maximal_utility")]
-    return from_rows(rows, "power iteration of 500 steps, at the rate of the gap between singular values")
+            for row in claims_of([laboratory.results(experiments.linear(commuting))[0]], "maximal_utility")]
+    return from_claims(rows, "power iteration of 500 steps, at the rate of the gap between singular values")
 
 
 @paper_claim(NETWORK, "section 4, figure", "numerics")
@@ -80,7 +87,7 @@ def linear_published_steps(laboratory: Laboratory) -> Finding:
 @paper_claim(NETWORK, "conjecture 4.1", "conjecture")
 def commuting_modes_come_in_order(laboratory: Laboratory) -> Finding:
     """With commuting, sorted covariances training learns the modes one by one, by decreasing singular value."""
-    return from_rows(rows_of(laboratory.results(experiments.linear(True)), "feature_order", "training"),
+    return from_claims(claims_of(laboratory.results(experiments.linear(True)), "feature_order", "training"),
                      "an order is exact", laboratory.seeds_text)
 
 
@@ -96,14 +103,14 @@ def commuting_times(laboratory: Laboratory) -> Finding:
 @paper_claim(NETWORK, "conjecture 4.1", "conjecture")
 def commuting_levels(laboratory: Laboratory) -> Finding:
     """With commuting covariances the loss rests, after k modes, at the sum of mu_i/2 over the modes that are left."""
-    return from_rows(rows_of(laboratory.results(experiments.linear(True)), "loss_level", "training"),
+    return from_claims(claims_of(laboratory.results(experiments.linear(True)), "loss_level", "training"),
                      "1% of a level, which a plateau approaches exponentially", laboratory.seeds_text)
 
 
 @paper_claim(NETWORK, "conjecture 4.1", "conjecture")
 def commuting_saddles(laboratory: Laboratory) -> Finding:
     """With commuting covariances A W is P_k beta* on the plateau after mode k: one singular vector a step."""
-    return from_rows(rows_of(laboratory.results(experiments.linear(True)), "saddle", "training"),
+    return from_claims(claims_of(laboratory.results(experiments.linear(True)), "saddle", "training"),
                      "its square is 1% of the initial loss", laboratory.seeds_text, scale=1.0)
 
 
@@ -129,7 +136,7 @@ def noncommuting_levels(laboratory: Laboratory) -> Finding:
     """
     results = [result for scale in (1e-15, LARGER_SCALE)
                for result in laboratory.results(experiments.linear(False, scale))]
-    return from_rows(rows_of(results, "loss_level", "training"), "1% of a level, as with commuting covariances",
+    return from_claims(claims_of(results, "loss_level", "training"), "1% of a level, as with commuting covariances",
                      laboratory.seeds_text)
 
 
@@ -152,9 +159,9 @@ def noncommuting_plateaus_form_as_the_scale_vanishes(laboratory: Laboratory) -> 
     """
     worst = []
     for scale in (1e-15, LARGER_SCALE):
-        rows = rows_of(laboratory.results(experiments.linear(False, scale)), "loss_level", "training")
-        early = [row for row in rows if int(str(row["claim"]).rsplit("_", 1)[1]) <= 4]
-        worst.append(largest([abs(row["measured"] / row["expected"] - 1) for row in early]))
+        rows = claims_of(laboratory.results(experiments.linear(False, scale)), "loss_level", "training")
+        early = [row for row in rows if int(row.claim.rsplit("_", 1)[1]) <= 4]
+        worst.append(largest([abs(float(row.measured or 0) / float(row.expected or 1) - 1) for row in early]))
     return small(worst[0] / worst[1], 0.1, "ratio of errors; exponential in log(1/scale) would give far less",
                  laboratory.seeds_text)
 
@@ -205,7 +212,7 @@ def linear_balance_is_conserved(laboratory: Laboratory) -> Finding:
     """A^T A - W W^T is a constant of gradient flow."""
     results = [result for commuting in (True, False) for result in laboratory.results(experiments.linear(commuting))]
     size = min(float(result.training.final.square().sum()) for result in results)
-    return from_rows(rows_of(results, "conserved_balance"), "integration at 1e-6, relative to the squared norm",
+    return from_claims(claims_of(results, "conserved_balance"), "integration at 1e-6, relative to the squared norm",
                      laboratory.seeds_text, scale=size)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.labs.staircases.paper.claims import experiments
-from agfrun.labs.staircases.paper.claims.laboratory import Laboratory, from_rows, largest, rows_of
+from agfrun.labs.staircases.paper.claims.laboratory import Laboratory, claims_of, from_claims, largest
 from agfrun.labs.staircases.paper.claims.paper_claim import Finding, paper_claim, small
 
 DIFFERENCE_STEP = 1e-5
@@ -150,5 +150,5 @@ def origin_is_a_saddle(laboratory: Laboratory) -> Finding:
 def gradient_flow_never_raises_the_loss(laboratory: Laboratory) -> Finding:
     """Along every gradient flow of the five networks the loss never rises."""
     results = [result for config in experiments.every_network() for result in laboratory.results(config)]
-    return from_rows(rows_of(results, "loss_never_rises"), "rounding, relative to the initial loss",
+    return from_claims(claims_of(results, "loss_never_rises"), "rounding, relative to the initial loss",
                      laboratory.seeds_text, scale=1.0)

@@ -7,16 +7,18 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from agfrun.files.series import Attempt, attempt
+from agfrun.labs.staircases.config import RunConfig
 from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.labs.staircases.paper.claims.paper_claim import Finding, Inconclusive, undecided, verdict_of
-from agfrun.labs.staircases.run.pipeline import Plan, Result, judge, prepare, run
+from agfrun.labs.staircases.run.pipeline import judge, prepare, run
 from agfrun.labs.staircases.run.problem import build_architecture
-from agfrun.labs.staircases.run.training import train
-from agfrun.study.schema import RunConfig, config_hash
-from agfrun.study.series import Attempt, attempt
+from agfrun.labs.staircases.run.result import Plan, Result
+from agfrun.labs.staircases.run.training import Watch
+from agfrun.study.claim import Claim
+from agfrun.study.settings import config_hash
 
 Build = Callable[[RunConfig], Architecture]
-Row = dict[str, Any]
 
 # All runs are kept to the end of a study, and there are many: what each keeps of its states is bounded.
 STATE_BYTES = 8 * 2**20
@@ -90,20 +92,21 @@ def _run(config: RunConfig, build: Build | None) -> Result:
         return run(config, progress=False)
     plan = prepare(config, build(config))
     first = plan.prediction.rounds[0].time if plan.prediction.rounds else None
-    return judge(plan, train(config, plan.problem, plan.horizon, first, False))
+    watch = Watch(config.seed, first, progress=False)
+    return judge(plan, config.train.run(plan.problem, plan.horizon, watch))
 
 
-def rows_of(results: Sequence[Result], name: str, source: str | None = None) -> list[Row]:
-    """Rows of the runs' own claims whose name is `name`, or `name` and a number or feature.
+def claims_of(results: Sequence[Result], name: str, source: str | None = None) -> list[Claim]:
+    """The runs' own decided claims whose name is `name`, or `name` and a number or feature.
 
     Raises:
         Inconclusive: no run could decide any.
     """
-    rows = [row for result in results for row in result.claims
-            if (row["claim"] == name or row["claim"].startswith(f"{name}_")) and source in (None, row["source"])]
-    if not rows:
+    found = [claim for result in results for claim in result.claims if claim.holds is not None
+             and (claim.claim == name or claim.claim.startswith(f"{name}_")) and source in (None, claim.source)]
+    if not found:
         raise Inconclusive(f"no run could decide {name}: {'; '.join(sorted({end_of(r) for r in results}))}")
-    return rows
+    return found
 
 
 def end_of(result: Result) -> str:
@@ -111,31 +114,34 @@ def end_of(result: Result) -> str:
     return f"training {result.training.status} ({result.training.reason})"
 
 
-def from_rows(rows: Sequence[Row], why: str, seeds: str = "", scale: float | None = None) -> Finding:
-    """A claim that holds if all rows of the runs' own claims do; numbers are those of the worst row.
+def from_claims(claims: Sequence[Claim], why: str, seeds: str = "", scale: float | None = None) -> Finding:
+    """A claim that holds if all of the runs' own claims do; numbers are those of the worst.
 
     Args:
-        rows: of at least one run.
+        claims: decided ones of at least one run.
         why: why that tolerance.
         seeds: of the runs.
-        scale: what the rows' tolerance is relative to; None: the expected number.
+        scale: what the claims' tolerance is relative to; None: the expected number.
     """
-    worst = max(rows, key=lambda row: (not row["holds"], _deviation(row, scale) or 0.0))
-    count = f"{sum(row['holds'] for row in rows)} of {len(rows)} hold; {why}" if len(rows) > 1 else why
-    return Finding(worst["expected"], worst["measured"], worst["tolerance"], count,
-                   verdict_of(all(row["holds"] for row in rows)), seeds, _deviation(worst, scale))
+    worst = max(claims, key=lambda claim: (not claim.holds, _deviation(claim, scale) or 0.0))
+    holding = sum(claim.holds is True for claim in claims)
+    count = f"{holding} of {len(claims)} hold; {why}" if len(claims) > 1 else why
+    assert worst.expected is not None
+    assert worst.measured is not None
+    return Finding(worst.expected, worst.measured, worst.tolerance, count, verdict_of(holding == len(claims)), seeds,
+                   _deviation(worst, scale))
 
 
-def _deviation(row: Row, scale: float | None) -> float | None:
-    expected, measured, tolerance = row["expected"], row["measured"], row["tolerance"]
-    if isinstance(expected, str) or isinstance(measured, str):
+def _deviation(claim: Claim, scale: float | None) -> float | None:
+    expected, measured, tolerance = claim.expected, claim.measured, claim.tolerance
+    if isinstance(expected, str | None) or isinstance(measured, str | None):
         return None
     if tolerance is None:  # a lower bound
         return float(expected / measured) if measured > 0 else math.inf
     size = abs(expected) if scale is None else scale
     deviation = float(abs(measured - expected) / (tolerance * size)) if size > 0 else math.inf
     # Where the run took another scale for its tolerance, as it does for a level near zero, there is no telling.
-    return deviation if (deviation <= 1) == row["holds"] else None
+    return deviation if (deviation <= 1) == claim.holds else None
 
 
 def all_acquired(results: Sequence[Result], why: str, seeds: str) -> Finding | None:

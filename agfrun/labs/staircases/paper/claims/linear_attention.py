@@ -23,7 +23,7 @@ from agfrun.labs.staircases.networks.linear_attention.theory import (
     maximal_utilities,
 )
 from agfrun.labs.staircases.paper.claims import experiments
-from agfrun.labs.staircases.paper.claims.laboratory import Laboratory, end_of, from_rows, largest, rows_of
+from agfrun.labs.staircases.paper.claims.laboratory import Laboratory, claims_of, end_of, from_claims, largest
 from agfrun.labs.staircases.paper.claims.paper_claim import (
     Finding,
     Inconclusive,
@@ -32,7 +32,7 @@ from agfrun.labs.staircases.paper.claims.paper_claim import (
     same_text,
     small,
 )
-from agfrun.labs.staircases.run.pipeline import Result
+from agfrun.labs.staircases.run.result import Result
 
 NETWORK = "linear_attention"
 PUBLISHED_COEFFICIENTS = (0.029691, 0.056054, 0.079618, 0.100806)
@@ -49,7 +49,7 @@ def _network(laboratory: Laboratory) -> LinearAttention:
 @paper_claim(NETWORK, "section 5", "theorem")
 def attention_maximal_utility(laboratory: Laboratory) -> Finding:
     """The largest utility of a unit head is N lambda^2/(3 sqrt 3) of the largest eigenvalue, |v| = |k| = |q|."""
-    return from_rows(rows_of(laboratory.results(experiments.attention())[:1], "maximal_utility"),
+    return from_claims(claims_of(laboratory.results(experiments.attention())[:1], "maximal_utility"),
                      "alternating ascent over v, k, q ends there to rounding")
 
 
@@ -67,21 +67,21 @@ def attention_published_levels(laboratory: Laboratory) -> Finding:
 @paper_claim(NETWORK, "section 5", "theorem")
 def modes_come_by_eigenvalue(laboratory: Laboratory) -> Finding:
     """Training learns the eigenvectors of Sigma one by one, by decreasing eigenvalue."""
-    return from_rows(rows_of(laboratory.results(experiments.attention()), "feature_order", "training"),
+    return from_claims(claims_of(laboratory.results(experiments.attention()), "feature_order", "training"),
                      "an order is exact", laboratory.seeds_text)
 
 
 @paper_claim(NETWORK, "section 5", "theorem")
 def attention_levels(laboratory: Laboratory) -> Finding:
     """After l modes training rests at 1/2 [tr Sigma - sum_(i<=l) lambda_i/(1 + (1 + tr Sigma/lambda_i)/N)]."""
-    return from_rows(rows_of(laboratory.results(experiments.attention()), "loss_level", "training"),
+    return from_claims(claims_of(laboratory.results(experiments.attention()), "loss_level", "training"),
                      "1% of a level", laboratory.seeds_text)
 
 
 @paper_claim(NETWORK, "section 5", "theorem")
 def attention_coefficients(laboratory: Laboratory) -> Finding:
     """A learned mode stands at 1/(tr Sigma + (N + 1) lambda), whatever else is learned."""
-    return from_rows(rows_of(laboratory.results(experiments.attention()), "coefficient", "training"),
+    return from_claims(claims_of(laboratory.results(experiments.attention()), "coefficient", "training"),
                      "5%: a head turns into its mode at the rate of the gap between eigenvalues", laboratory.seeds_text)
 
 
@@ -91,7 +91,7 @@ def learned_map_is_diagonal(laboratory: Laboratory) -> Finding:
     results = laboratory.results(experiments.attention())
     matrices = [cast(LinearAttention, r.problem.architecture).mixed_matrix(r.training.final) for r in results]
     size = min(float(torch.linalg.matrix_norm(matrix)) for matrix in matrices)
-    return from_rows(rows_of(results, "diagonal_output", "training"), "5% of its norm where training stops",
+    return from_claims(claims_of(results, "diagonal_output", "training"), "5% of its norm where training stops",
                      laboratory.seeds_text, scale=size)
 
 
@@ -120,7 +120,7 @@ def attention_incremental_bounds(laboratory: Laboratory) -> Finding:
     """Mode l is not learned before mode l-1 plus sqrt(3)/(N lambda_l^2 |theta|) of the largest dormant head, less what
     it need not grow.
     """
-    return from_rows(rows_of(laboratory.results(experiments.attention()), "incremental_bound", "training"),
+    return from_claims(claims_of(laboratory.results(experiments.attention()), "incremental_bound", "training"),
                      "a bound is exact", laboratory.seeds_text)
 
 
@@ -184,7 +184,7 @@ def _least_ratio(result: Result, utilities: Sequence[float]) -> float:
 @paper_claim(NETWORK, "agfrun", "ours")
 def solved_heads_give_the_times(laboratory: Laboratory) -> Finding:
     """Modes are learned at the times of the solved dormant heads, t = integral ds/v: times, not only bounds."""
-    return from_rows(rows_of(laboratory.results(experiments.attention(1e-3)), "closed_form_times", "training"),
+    return from_claims(claims_of(laboratory.results(experiments.attention(1e-3)), "closed_form_times", "training"),
                      "2 n (1 + log(1/n)) for the largest initial norm n: the cost phases", laboratory.seeds_text,
                      scale=1.0)
 
@@ -205,5 +205,5 @@ def attention_balance_is_conserved(laboratory: Laboratory) -> Finding:
     """|v|^2 - |k|^2 and |k|^2 - |q|^2 of every head are constants of gradient flow."""
     results = laboratory.results(experiments.attention())
     size = min(float(result.training.final.square().sum(-1).max()) for result in results)
-    return from_rows(rows_of(results, "conserved_balance"), "integration at 1e-6, relative to the squared norm",
+    return from_claims(claims_of(results, "conserved_balance"), "integration at 1e-6, relative to the squared norm",
                      laboratory.seeds_text, scale=size)

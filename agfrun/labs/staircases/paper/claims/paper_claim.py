@@ -9,20 +9,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from agfrun.study.claim import FAILS, HOLDS, STANDINGS, UNDECIDED, Claim
 from agfrun.study.errors import ConfigError, closest, did_you_mean
 
 if TYPE_CHECKING:
-    from agfrun.labs.staircases.claims.claim import Claim
     from agfrun.labs.staircases.paper.claims.laboratory import Laboratory
 
 GENERAL = "general"
 NETWORKS = (GENERAL, "diagonal_linear", "fully_connected_linear", "linear_attention", "quadratic_modadd", "relu")
-STANDINGS = ("theorem", "conjecture", "numerics", "bound", "ours")
-HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
 OURS = "agfrun"
 
-COLUMNS = ("claim", "network", "stated", "standing", "statement", "expected", "measured", "seeds", "tolerance",
-           "deviation", "why", "verdict", "seconds", "sharper")
 
 
 class Inconclusive(Exception):
@@ -137,7 +133,7 @@ def decide(claim: PaperClaim, laboratory: Laboratory) -> dict[str, Any]:
 
     A failure of its own experiments leaves a claim undecided; an interruption is passed on.
     """
-    from agfrun.study.series import FAILURES
+    from agfrun.files.series import FAILURES
 
     start = time.perf_counter()
     try:
@@ -157,10 +153,9 @@ def decide(claim: PaperClaim, laboratory: Laboratory) -> dict[str, Any]:
 
 def as_claims(rows: Iterable[Mapping[str, Any]]) -> list[Claim]:
     """The decided rows as rows of claims.csv."""
-    from agfrun.labs.staircases.claims.claim import Claim
-
     return [Claim(row["claim"], row["network"], row["statement"], row["expected"], row["measured"], row["tolerance"],
-                  row["verdict"] == HOLDS) for row in rows if row["verdict"] != UNDECIDED]
+                  None if row["verdict"] == UNDECIDED else row["verdict"] == HOLDS, row["stated"], row["standing"],
+                  row["why"], row["sharper"]) for row in rows]
 
 
 def undecided(reason: str, seeds: str = "") -> Finding:

@@ -13,12 +13,13 @@ import numpy as np
 import torch
 
 from agfrun.labs.staircases.claims.quadratic_modadd import best_neuron
+from agfrun.labs.staircases.config import AgfConfig, RunConfig
 from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAdditionConfig
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModadd
 from agfrun.labs.staircases.networks.quadratic_modadd.theory import blow_up_times, lower_bounds, maximal_utilities
 from agfrun.labs.staircases.paper.claims import experiments
 from agfrun.labs.staircases.paper.claims.frequency_share import six_neurons, smallest_share
-from agfrun.labs.staircases.paper.claims.laboratory import Laboratory, end_of, from_rows, largest, rows_of
+from agfrun.labs.staircases.paper.claims.laboratory import Laboratory, claims_of, end_of, from_claims, largest
 from agfrun.labs.staircases.paper.claims.paper_claim import (
     Finding,
     Inconclusive,
@@ -28,8 +29,7 @@ from agfrun.labs.staircases.paper.claims.paper_claim import (
     same_text,
     small,
 )
-from agfrun.labs.staircases.run.pipeline import Result
-from agfrun.study.schema import AgfConfig, RunConfig
+from agfrun.labs.staircases.run.result import Result
 
 NETWORK = "quadratic_modadd"
 PUBLISHED_UTILITIES = (3.042903, 0.380363, 0.047545)
@@ -81,14 +81,14 @@ def nyquist_maximal_utility(laboratory: Laboratory) -> Finding:
 @paper_claim(NETWORK, "theorem, section 6", "theorem")
 def maximizer_is_one_frequency(laboratory: Laboratory) -> Finding:
     """The maximizer of the utility lies on a single frequency, the strongest."""
-    return from_rows(rows_of(laboratory.results(experiments.modular_addition())[:1], "single_frequency"),
+    return from_claims(claims_of(laboratory.results(experiments.modular_addition())[:1], "single_frequency"),
                      "what ascent leaves on the other frequencies")
 
 
 @paper_claim(NETWORK, "theorem, section 6", "theorem")
 def maximizer_phases_align(laboratory: Laboratory) -> Finding:
     """The maximizer's phases obey s_u + s_v = s_w + arg x_hat."""
-    return from_rows(rows_of(laboratory.results(experiments.modular_addition())[:1], "phases_aligned", "theory"),
+    return from_claims(claims_of(laboratory.results(experiments.modular_addition())[:1], "phases_aligned", "theory"),
                      "radians that ascent leaves")
 
 
@@ -145,14 +145,14 @@ def dormant_neurons_are_three_waves(laboratory: Laboratory) -> Finding:
 @paper_claim(NETWORK, "section 6", "theorem")
 def frequencies_come_by_amplitude(laboratory: Laboratory) -> Finding:
     """Training learns the frequencies of the paper's template by decreasing amplitude: 1, 3, 5."""
-    return from_rows(rows_of(laboratory.results(experiments.modular_addition()), "feature_order", "training"),
+    return from_claims(claims_of(laboratory.results(experiments.modular_addition()), "feature_order", "training"),
                      "an order is exact", laboratory.seeds_text)
 
 
 @paper_claim(NETWORK, "section 6", "theorem")
 def frequency_levels(laboratory: Laboratory) -> Finding:
     """With a set of frequencies learned training rests at the sum of |x_hat|^2/p over the others."""
-    return from_rows(rows_of(laboratory.results(experiments.modular_addition()), "loss_level", "training"),
+    return from_claims(claims_of(laboratory.results(experiments.modular_addition()), "loss_level", "training"),
                      "1% of a level, or of the initial loss", laboratory.seeds_text)
 
 
@@ -262,14 +262,14 @@ def _bound_ratio(result: Result, norm: float, strongest: bool = False) -> float:
 @paper_claim(NETWORK, "section 6", "numerics")
 def modadd_first_activation(laboratory: Laboratory) -> Finding:
     """AGF gives the neuron and the time of the first activation of training."""
-    return from_rows(rows_of(laboratory.results(experiments.modular_addition()), "first_activation_time"),
+    return from_claims(claims_of(laboratory.results(experiments.modular_addition()), "first_activation_time"),
                      "twice the largest initial norm: AGF's neuron goes on to norm 1", laboratory.seeds_text)
 
 
 @paper_claim(NETWORK, "section 6, figure", "numerics")
 def modadd_order_of_agf(laboratory: Laboratory) -> Finding:
     """Training acquires the frequencies in the order in which AGF does."""
-    return from_rows(rows_of(laboratory.results(experiments.modular_addition()), "same_order_as_agf"),
+    return from_claims(claims_of(laboratory.results(experiments.modular_addition()), "same_order_as_agf"),
                      "an order is exact", laboratory.seeds_text)
 
 
@@ -318,7 +318,7 @@ def active_neurons_keep_to_one_frequency(laboratory: Laboratory) -> Finding:
 @paper_claim(NETWORK, "section 6", "theorem", sharper="first_neurons_activate_aligned")
 def modadd_phases_at_activation(laboratory: Laboratory) -> Finding:
     """Neurons activate with the maximizer's phases, s_u + s_v = s_w + arg x_hat."""
-    return from_rows(rows_of(laboratory.results(experiments.modular_addition()), "phases_aligned", "training"),
+    return from_claims(claims_of(laboratory.results(experiments.modular_addition()), "phases_aligned", "training"),
                      "median over neurons in radians; phases align while a neuron grows", laboratory.seeds_text,
                      scale=1.0)
 
@@ -346,7 +346,7 @@ def modadd_balance_is_conserved(laboratory: Laboratory) -> Finding:
     """|u|^2 + |v|^2 - 2|w|^2 of every neuron is a constant of gradient flow."""
     results = laboratory.results(experiments.modular_addition())
     size = min(float(result.training.final.square().sum(-1).max()) for result in results)
-    return from_rows(rows_of(results, "conserved_balance"), "integration at 1e-6, relative to the squared norm",
+    return from_claims(claims_of(results, "conserved_balance"), "integration at 1e-6, relative to the squared norm",
                      laboratory.seeds_text, scale=size)
 
 

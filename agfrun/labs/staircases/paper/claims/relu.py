@@ -11,7 +11,7 @@ import torch
 
 from agfrun.labs.staircases.networks.two_layer.network import TwoLayer
 from agfrun.labs.staircases.paper.claims import experiments
-from agfrun.labs.staircases.paper.claims.laboratory import Laboratory, from_rows, largest, rows_of
+from agfrun.labs.staircases.paper.claims.laboratory import Laboratory, claims_of, from_claims, largest
 from agfrun.labs.staircases.paper.claims.paper_claim import Finding, agreement, paper_claim, same_text, small
 
 NETWORK = "relu"
@@ -40,21 +40,21 @@ def relu_maximal_utility(laboratory: Laboratory) -> Finding:
 @paper_claim(NETWORK, "discussion", "numerics")
 def relu_order(laboratory: Laboratory) -> Finding:
     """Training learns the groups of samples in the order in which AGF does."""
-    return from_rows(rows_of(laboratory.results(experiments.relu()), "same_order_as_agf"), "an order is exact",
+    return from_claims(claims_of(laboratory.results(experiments.relu()), "same_order_as_agf"), "an order is exact",
                      laboratory.seeds_text)
 
 
 @paper_claim(NETWORK, "discussion", "numerics")
 def relu_levels(laboratory: Laboratory) -> Finding:
     """After each group training rests at the loss of the samples that are left."""
-    return from_rows(rows_of(laboratory.results(experiments.relu()), "loss_level", "training"), "1% of a level",
+    return from_claims(claims_of(laboratory.results(experiments.relu()), "loss_level", "training"), "1% of a level",
                      laboratory.seeds_text)
 
 
 @paper_claim(NETWORK, "discussion", "numerics")
 def relu_first_activation(laboratory: Laboratory) -> Finding:
     """AGF gives the time of the first activation of training."""
-    return from_rows(rows_of(laboratory.results(experiments.relu()), "first_activation_time"),
+    return from_claims(claims_of(laboratory.results(experiments.relu()), "first_activation_time"),
                      "(2 + log width) over the utility it has to accumulate", laboratory.seeds_text)
 
 
@@ -76,14 +76,14 @@ def relu_times_improve_as_the_scale_vanishes(laboratory: Laboratory) -> Finding:
 @paper_claim(NETWORK, "agfrun", "bound")
 def relu_first_activation_bound(laboratory: Laboratory) -> Finding:
     """No neuron of AGF activates before the bound from the largest initial norm and the second moments of the data."""
-    return from_rows(rows_of(laboratory.results(experiments.relu()), "first_activation_bound"), "a bound is exact",
+    return from_claims(claims_of(laboratory.results(experiments.relu()), "first_activation_bound"), "a bound is exact",
                      laboratory.seeds_text)
 
 
 @paper_claim(NETWORK, "agfrun", "ours")
 def relu_agf_is_solved_on_orthogonal_inputs(laboratory: Laboratory) -> Finding:
     """On orthonormal inputs AGF is solvable sample by sample: its general engine agrees, activation by activation."""
-    return from_rows(rows_of(laboratory.results(experiments.relu()), "exact_time", "agf"),
+    return from_claims(claims_of(laboratory.results(experiments.relu()), "exact_time", "agf"),
                      "the rounded kink moves times by some 1e-4", laboratory.seeds_text)
 
 
@@ -92,7 +92,7 @@ def relu_balance_is_conserved(laboratory: Laboratory) -> Finding:
     """|w|^2 - |a|^2 of every neuron is a constant of gradient flow."""
     results = laboratory.results(experiments.relu())
     size = min(float(result.training.final.square().sum(-1).max()) for result in results)
-    return from_rows(rows_of(results, "conserved_balance"), "integration at 1e-6, relative to the squared norm",
+    return from_claims(claims_of(results, "conserved_balance"), "integration at 1e-6, relative to the squared norm",
                      laboratory.seeds_text, scale=size)
 
 

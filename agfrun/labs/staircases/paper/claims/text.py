@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from agfrun.labs.staircases.paper.claims.paper_claim import FAILS, HOLDS, UNDECIDED
+from agfrun.study.claim import FAILS, HOLDS, UNDECIDED
 
 HEADING = ("verdict", "claim", "network", "stated", "expected", "measured", "tolerance", "seconds")
 NUMBERS = HEADING[4:]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from matplotlib.figure import Figure
 
-from agfrun.files.saved_run import PARAMETERS_FILE, SavedRun
+from agfrun.files.folders import PARAMETERS_FILE
 from agfrun.labs.staircases.report.figures.context import FigureContext
 from agfrun.labs.staircases.report.figures.lasso import plot_lasso_path
 from agfrun.labs.staircases.report.figures.modular_addition import (
@@ -17,6 +17,7 @@ from agfrun.labs.staircases.report.figures.modular_addition import (
     plot_weights,
     select_states,
 )
+from agfrun.labs.staircases.report.saved import SavedRun
 from agfrun.study.errors import OutputError
 
 

@@ -1,4 +1,4 @@
-"""The staircases of many members: training beside AGF, one row for each initialization scale."""
+"""The staircases of many runs: training beside AGF, one row for each initialization scale."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ _SOURCES = (("training", "training"), ("agf", "AGF"))
 
 
 @styled()
-def plot_staircases(members: pd.DataFrame, loss: pd.DataFrame, homogeneity_degree: int | None) -> Figure:
-    """Draw every member's loss over time, training on the left and AGF on the right, a row for each scale.
+def plot_staircases(runs: pd.DataFrame, loss: pd.DataFrame, homogeneity_degree: int | None) -> Figure:
+    """Draw every run's loss over time, training on the left and AGF on the right, a row for each scale.
 
-    Thin lines are members, the line is their median at equal times and the band reaches from the 10th to the
+    Thin lines are runs, the line is their median at equal times and the band reaches from the 10th to the
     90th percentile; the median of AGF lies over training too. Several scales share one time axis, in units of
     the time that a neuron takes to grow from its scale: log(1 / scale) at degree 2, scale^(2 - degree) beyond.
 
     Args:
-        members: the table `members.csv`.
-        loss: the table `loss.csv` with its members.
+        runs: the runs in their column `run`, with the column `log10_init_scale`.
+        loss: the gathered table `loss.csv`.
         homogeneity_degree: degree of one neuron in its parameters; None leaves time as it is.
     """
-    logs = sorted(members["log10_init_scale"].unique(), reverse=True)
-    shares = _in_units(members, loss, homogeneity_degree if len(logs) > 1 else None)
+    logs = sorted(runs["log10_init_scale"].unique(), reverse=True)
+    shares = _in_units(runs, loss, homogeneity_degree if len(logs) > 1 else None)
     figure = new_figure(TEXT_WIDTH, 0.75 + _ROW_HEIGHT * max(len(logs), 1.3))
     panels = figure.subplots(max(len(logs), 1), 2, sharex=True, sharey=True, squeeze=False)
     horizontal, vertical = _limits(shares)
@@ -55,7 +55,7 @@ def plot_staircases(members: pd.DataFrame, loss: pd.DataFrame, homogeneity_degre
             row[0].plot(grid, np.median(curves["agf"], axis=0), color="black", linewidth=0.9, linestyle=(0, (4, 1.6)),
                         gid="agf:median")
         row[0].set_ylabel("loss / initial loss")
-        row[1].text(0.98, 0.95, _scale_label(log, own["member"].nunique()), transform=row[1].transAxes, ha="right",
+        row[1].text(0.98, 0.95, _scale_label(log, own["run"].nunique()), transform=row[1].transAxes, ha="right",
                     va="top")
     for axes, (_, name) in zip(panels[0], _SOURCES, strict=True):
         axes.set_title(name)
@@ -67,8 +67,8 @@ def plot_staircases(members: pd.DataFrame, loss: pd.DataFrame, homogeneity_degre
 
 
 def on_grid(loss: pd.DataFrame, grid: FloatArray) -> FloatArray:
-    """Loss of each member at common times, (members, T); one that has ended stays where it is."""
-    return np.array([np.interp(grid, curve["time"], curve["share"]) for _, curve in loss.groupby("member")])
+    """Loss of each run at common times, (runs, T); one that has ended stays where it is."""
+    return np.array([np.interp(grid, curve["time"], curve["share"]) for _, curve in loss.groupby("run")])
 
 
 def time_unit(log10_scale: FloatArray, homogeneity_degree: int | None) -> FloatArray:
@@ -80,11 +80,12 @@ def time_unit(log10_scale: FloatArray, homogeneity_degree: int | None) -> FloatA
     return np.asarray(10 ** (log10_scale * (2 - homogeneity_degree)))
 
 
-def _in_units(members: pd.DataFrame, loss: pd.DataFrame, degree: int | None) -> pd.DataFrame:
+def _in_units(runs: pd.DataFrame, loss: pd.DataFrame, degree: int | None) -> pd.DataFrame:
     """The losses of training and AGF as parts of the initial loss, over time in units."""
-    shown = loss[loss["source"] != "theory"].merge(members[["member", "log10_init_scale"]], on="member")
+    shown = loss[loss["source"] != "theory"].drop(columns="log10_init_scale", errors="ignore")
+    shown = shown.merge(runs[["run", "log10_init_scale"]], on="run")
     shown["time"] /= time_unit(shown["log10_init_scale"].to_numpy(dtype=float), degree)
-    shown["share"] = shown["loss"] / shown.groupby(["member", "source"])["loss"].transform("first")
+    shown["share"] = shown["loss"] / shown.groupby(["run", "source"])["loss"].transform("first")
     return shown[np.isfinite(shown["share"])]
 
 
@@ -112,9 +113,9 @@ def _draw(axes: Axes, grid: FloatArray, curves: FloatArray, colour: str, source:
     axes.plot(grid, np.median(curves, axis=0), color=colour, linewidth=1.4, gid=f"{source}:median")
 
 
-def _scale_label(log10_scale: float, members: int) -> str:
+def _scale_label(log10_scale: float, runs: int) -> str:
     scale = f"{10**log10_scale:.3g}" if log10_scale > -300 else f"1e{log10_scale:g}"
-    return f"initialization scale {scale}, {members} member{'s' if members > 1 else ''}"
+    return f"initialization scale {scale}, {runs} run{'s' if runs > 1 else ''}"
 
 
 def _time_label(degree: int | None) -> str:
@@ -130,4 +131,4 @@ def _add_legend(figure: Figure) -> None:
         [Line2D([], [], color="0.3", linewidth=0.4), Line2D([], [], color="0.3", linewidth=1.4),
          Patch(color="0.3", alpha=0.18, linewidth=0), Line2D([], [], color="black", linewidth=0.9,
                                                              linestyle=(0, (4, 1.6)))],
-        ["members", "median", f"{_BAND[0]}-{_BAND[1]}%", "median of AGF"], loc="outside upper left", ncols=4)
+        ["runs", "median", f"{_BAND[0]}-{_BAND[1]}%", "median of AGF"], loc="outside upper left", ncols=4)

@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pandas as pd
 
-from agfrun.files.saved_run import SavedRun
 from agfrun.labs.staircases.report.figures.context import FigureContext, figure_context, of_source
 from agfrun.labs.staircases.report.figures.neurons import utility_to_threshold
 from agfrun.labs.staircases.report.figures.staircase import loss_limits, theory_levels
 from agfrun.labs.staircases.report.html import specs
+from agfrun.labs.staircases.report.saved import SavedRun
 from agfrun.report.html.chart import Chart, Toggle
 from agfrun.report.html.columns import columns, log_times, thin
 

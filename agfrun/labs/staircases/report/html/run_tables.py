@@ -55,19 +55,3 @@ def _cell(row: dict[Any, Any], name: str, show: Callable[[Any], str]) -> Cell:
     if name == "time_ratio" and not is_missing(value):
         tone = "" if abs(value - 1) <= _CLOSE else "far"
     return Cell(show(value), tone)
-
-
-def claims_table(claims: pd.DataFrame) -> PageTable:
-    """Claims, failing ones first."""
-    failing = claims["holds"].map(lambda holds: 1 if is_missing(holds) else 2 if holds else 0)
-    ordered = claims.iloc[failing.argsort(kind="stable")]
-    rows = [[Cell(*_holds(row["holds"])), Cell(number(row["statement"])), Cell(number(row["source"])),
-             Cell(number(row["expected"])), Cell(number(row["measured"])), Cell(number(row["tolerance"]))]
-            for row in ordered.to_dict("records")]
-    columns = [Column("verdict"), Column("claim", wide=True), Column("of"), Column("expected", True),
-               Column("measured", True), Column("tolerance", True)]
-    return PageTable("Claims, failing ones first", columns, rows)
-
-
-def _holds(value: object) -> tuple[str, str]:
-    return ("undecided", "") if is_missing(value) else ("holds", "good") if value else ("fails", "bad")

@@ -9,13 +9,13 @@ from itertools import cycle
 import numpy as np
 import pandas as pd
 
-from agfrun.files.saved_run import SavedRun, config_value
 from agfrun.labs.staircases.report.figures.context import of_source
 from agfrun.labs.staircases.report.figures.staircase import loss_limits, theory_levels
 from agfrun.labs.staircases.report.figures.staircases import time_unit
 from agfrun.labs.staircases.report.html import specs
 from agfrun.labs.staircases.report.html.run_charts import context_of, feature_name, thinned_curve
-from agfrun.labs.staircases.report.html.run_page import ReportedRun
+from agfrun.labs.staircases.report.saved import SavedRun
+from agfrun.labs.staircases.report.scales import log10_scale
 from agfrun.report.figures.style import OKABE_ITO
 from agfrun.report.html.chart import Chart, Toggle
 from agfrun.report.html.columns import columns
@@ -25,7 +25,7 @@ _ALL_POINTS = 8000
 _MOST_POINTS = 400
 _MOST_TOGGLES = 24
 
-NamedRun = tuple[str, ReportedRun]
+NamedRun = tuple[str, SavedRun]
 
 
 def several_charts(runs: Sequence[NamedRun]) -> list[Chart]:
@@ -42,7 +42,7 @@ def _staircases(runs: Sequence[NamedRun], colours: Sequence[str]) -> Chart:
     switched = len(runs) <= _MOST_TOGGLES
     parameters = [f"run_{place}" if switched else "run_0" for place in range(len(runs))]
     most = max(60, min(_MOST_POINTS, _ALL_POINTS // (2 * len(runs))))
-    parts = [_curves(name, run.saved, parameter, colour, most)
+    parts = [_curves(name, run, parameter, colour, most)
              for (name, run), parameter, colour in zip(runs, parameters, colours, strict=True)]
     curves = pd.concat(parts, ignore_index=True)
     units = [accelerated_unit(run) for _, run in runs]
@@ -70,26 +70,22 @@ def _curves(name: str, saved: SavedRun, parameter: str, colour: str, most: int) 
     return pd.concat(parts, ignore_index=True)
 
 
-def accelerated_unit(run: ReportedRun) -> float:
+def accelerated_unit(run: SavedRun) -> float:
     """The time in which a neuron grows from the run's initialization scale, up to a common factor.
 
     That is log(1 / scale) at homogeneity degree 2 and scale^(2 - degree) beyond; NaN where it is not known.
     """
-    exponent = config_value(run.config, "init", "log10_scale", None)
-    scale = config_value(run.config, "init", "scale", None)
-    degree = run.saved.homogeneity_degree
-    if degree is None or not isinstance(scale if exponent is None else exponent, int | float):
-        return math.nan
-    if exponent is None and not scale > 0:
+    exponent, degree = log10_scale(run.config), run.homogeneity_degree
+    if degree is None or not math.isfinite(exponent):
         return math.nan
     with np.errstate(over="ignore"):
-        return float(time_unit(np.array(math.log10(scale) if exponent is None else float(exponent)), degree))
+        return float(time_unit(np.array(exponent), degree))
 
 
 def _scatter(runs: Sequence[NamedRun], colours: Sequence[str]) -> Chart | None:
     parts = []
     for (name, run), colour in zip(runs, colours, strict=True):
-        table, context = run.saved.comparison, context_of(run.saved)
+        table, context = run.comparison, context_of(run)
         rows = table[(table["kind"] == "acquisition") & (table["time_agf"] > 0) & (table["time_training"] > 0)]
         rows = rows[np.isfinite(rows["time_agf"]) & np.isfinite(rows["time_training"])]
         parts.append(pd.DataFrame({

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from agfrun.files.tables import is_missing
+from agfrun.labs.staircases.report.saved import SavedRun
 from agfrun.labs.staircases.run import comparison as compare
 from agfrun.report.html.numbers import percent
+from agfrun.study.verdict import Verdict
 
 _STOPPED = {"diverged": "training diverged", "stalled": "training stalled",
             "interrupted": "training was interrupted", "failed": "the run failed"}
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The sentence and its tone: `good`, `bad`, or `open` where nothing can be said."""
-
-    sentence: str
-    tone: str
 
 
 def run_numbers(comparison: pd.DataFrame) -> dict[str, Any]:
@@ -36,7 +31,7 @@ def run_verdict(numbers: Mapping[str, Any], status: str | None, compared: bool, 
     """Verdict on a run.
 
     Args:
-        numbers: of `run_numbers`, or a row of members.csv with the same names.
+        numbers: of `run_numbers`.
         status: of training; None where it did not come to its end.
         compared: whether there is a comparison.
         predicted: acquisitions that AGF predicts.
@@ -51,6 +46,37 @@ def run_verdict(numbers: Mapping[str, Any], status: str | None, compared: bool, 
     return Verdict(f"{stopped[0].upper()}{stopped[1:]}: {sentence}." if stopped else f"{sentence}.", tone)
 
 
+def verdict_on_run(saved: SavedRun) -> Verdict:
+    """Verdict on a run that was read back."""
+    training = saved.manifest.get("training")
+    status = training.get("status") if isinstance(training, dict) else saved.done.get("status")
+    compared = saved.is_compared and bool((saved.loss["source"] == "training").any())
+    agf = saved.events[(saved.events["source"] == "agf") & (saved.events["kind"] == "acquisition")]
+    return run_verdict(run_numbers(saved.comparison), status, compared, len(agf))
+
+
+def sweep_verdict(runs: pd.DataFrame) -> Verdict | None:
+    """Verdict on the ended runs of a sweep, from its table `runs.csv`; None where nothing was compared."""
+    order = orders_agree(runs)
+    known = order[np.isfinite(order)]
+    if not len(known):
+        return None
+    errors = pd.to_numeric(runs["worst_time_error"]).dropna()
+    middle = f"; median worst error of a time {percent(float(errors.median()))}" if len(errors) else ""
+    return Verdict(f"{int(known.sum())} of {len(known)} runs learn all features in predicted order{middle}",
+                   "good" if known.all() else "bad")
+
+
+def orders_agree(runs: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """Of each run, whether it learned everything in the predicted order: 1, 0, or NaN where nothing is predicted."""
+    if "in_predicted_order" not in runs or "predicted_acquisitions" not in runs:
+        return np.full(len(runs), np.nan)
+    in_order = pd.to_numeric(runs["in_predicted_order"]).to_numpy(dtype=float, na_value=np.nan)
+    predicted = pd.to_numeric(runs["predicted_acquisitions"]).to_numpy(dtype=float, na_value=np.nan)
+    known = np.isfinite(in_order) & (predicted > 0)
+    return np.where(known, (in_order == predicted).astype(float), np.nan)
+
+
 def _agreement(expected: int, met: int, in_order: int, numbers: Mapping[str, Any]) -> str:
     if not expected:
         return "AGF predicts no drop within its limits, so there is nothing to compare"
@@ -63,43 +89,6 @@ def _agreement(expected: int, met: int, in_order: int, numbers: Mapping[str, Any
         if not is_missing(numbers[error]):
             parts.append(f"{name} within {percent(numbers[error])}")
     return "; ".join(parts)
-
-
-def ensemble_verdict(members: pd.DataFrame) -> Verdict:
-    """Verdict on an ensemble from its table `members.csv`."""
-    finished = members[members["status"].isin(["converged", "horizon"])]
-    lost = len(members) - len(finished)
-    tail = f"; {lost} did not come to the end" if lost else ""
-    if not len(finished):
-        return Verdict(f"No verdict: none of {len(members)} members came to its end.", "bad")
-    agreeing = int(finished["order_agrees"].fillna(False).sum())
-    sentence = f"{agreeing} of {len(finished)} members learn all features in predicted order"
-    for name, column in (("times", "worst_time_error"), ("levels", "worst_level_error")):
-        errors = finished[column].dropna()
-        if len(errors):
-            sentence += f"; {name} within {percent(float(errors.max()))} (median {percent(float(errors.median()))})"
-    return Verdict(f"{sentence}{tail}.", "good" if agreeing == len(members) else "bad")
-
-
-def claims_verdict(claims: pd.DataFrame, done: bool) -> Verdict:
-    """Verdict on a study from its table `claims.csv`."""
-    if not done:
-        return Verdict("No verdict: the study has not come to its end.", "open")
-    failing = int((claims["holds"] == False).fillna(False).sum())  # noqa: E712 - missing counts as neither
-    if not len(claims):
-        return Verdict("The study is finished; it checks no claim.", "open")
-    holding = int((claims["holds"] == True).fillna(False).sum())  # noqa: E712
-    tail = f"; {failing} {'fails' if failing == 1 else 'fail'}" if failing else ""
-    return Verdict(f"{holding} of {len(claims)} claims hold{tail}.", "bad" if failing else "good")
-
-
-def several_verdict(verdicts: Sequence[Verdict], unfinished: int) -> Verdict:
-    """Verdict on several runs."""
-    agreeing = sum(verdict.tone == "good" for verdict in verdicts)
-    count = len(verdicts) + unfinished
-    sentence = f"{agreeing} of {count} runs agree with their prediction in every drop and its order"
-    tail = f"; {unfinished} failed or did not come to the end" if unfinished else ""
-    return Verdict(f"{sentence}{tail}.", "good" if agreeing == count and count else "bad")
 
 
 def _drops(count: int) -> str:

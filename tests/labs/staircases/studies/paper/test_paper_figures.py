@@ -15,7 +15,7 @@ from agfrun.labs.staircases.paper.figures.diagonal_plane import _path, _saddles
 from agfrun.report.redraw import redraw
 from agfrun.study.config_tree import config_directory
 from agfrun.study.errors import ConfigError
-from agfrun.study.schema import RunConfig
+from agfrun.labs.staircases.config import RunConfig
 
 EXPERIMENTS = sorted(path.stem for path in (config_directory() / "experiment" / "paper").glob("*.yaml"))
 

@@ -1,0 +1,74 @@
+"""What came of the steps of a run, so that an interrupted one does not do them again.
+
+A line of JSON a step, added as soon as it is done: whatever is cut off is the last line, which is then left out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+STEPS_FILE = "steps.jsonl"
+
+
+class StepLog:
+    """The steps of one run; implements `agfrun.study.bench.Steps`.
+
+    Args:
+        path: of the file.
+        config_hash: of the run; the steps of another are not taken up.
+        resume: whether to take up what the file holds; otherwise it begins anew.
+    """
+
+    def __init__(self, path: Path, config_hash: str, resume: bool) -> None:
+        self.path, self._first = path, json.dumps({"config_hash": config_hash})
+        self._failure = ""
+        self._done: dict[str, Any] = self._read() if resume else {}
+        self._rewrite = True  # a cut-off line goes before anything is added
+
+    def get(self, key: str) -> tuple[bool, Any]:
+        """See `Steps.get`."""
+        return key in self._done, self._done.get(key)
+
+    def add(self, key: str, value: Any) -> None:
+        """See `Steps.add`: a disk that is full now may not be later, and the run needs none of this."""
+        self._done[key] = value
+        try:
+            self.path.parent.mkdir(exist_ok=True)
+            lines = self._lines() if self._rewrite else [_line(key, value)]
+            with open(self.path, "w" if self._rewrite else "a", encoding="utf-8") as file:
+                file.writelines(f"{line}\n" for line in lines)
+                file.flush()
+                os.fsync(file.fileno())
+            self._rewrite = False
+        except OSError as error:
+            if str(error) != self._failure:
+                print(f"agfrun: warning: a step was not noted: {error}", file=sys.stderr)
+            self._failure = str(error)
+
+    def _lines(self) -> list[str]:
+        return [self._first, *(_line(key, value) for key, value in self._done.items())]
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            lines = self.path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError):
+            return {}
+        if not lines or lines[0] != self._first:
+            return {}
+        done = {}
+        for line in lines[1:]:
+            try:
+                step = json.loads(line)
+                done[str(step["step"])] = step["value"]
+            except (ValueError, KeyError, TypeError):
+                break
+        return done
+
+
+def _line(key: str, value: Any) -> str:
+    # Python writes NaN and infinities as words that its own reader takes, and every float with all its digits.
+    return json.dumps({"step": key, "value": value})

@@ -1,0 +1,1 @@
+"""Measures of paths and of series of runs: distances, rates, sharpness; the space of a search."""

@@ -1,0 +1,303 @@
+"""The settings of the studies of loss staircases: every key and its default, and the ranges of the values.
+
+Hydra composes these dataclasses from `configs/`; a notebook builds them directly. The keys of a network or a data set
+are defined beside its code. This module imports neither torch nor Hydra, so that `agfrun --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from agfrun.labs.staircases.run.sizes import check_data_memory
+from agfrun.study import registry
+from agfrun.study.checks import one_of, positive, require
+from agfrun.study.registry import register
+from agfrun.study.settings import RunSettings
+from agfrun.study.study import Choice, Study
+
+if TYPE_CHECKING:
+    import torch
+
+    from agfrun.labs.staircases.dynamics.result import TrainingResult
+    from agfrun.labs.staircases.networks.base import Architecture
+    from agfrun.labs.staircases.run.problem import Problem
+    from agfrun.labs.staircases.run.training import Watch
+
+DEFAULT_MODEL = "quadratic_modadd"
+DEFAULT_DATA = "modular_addition"
+DEFAULT_STUDY = "compare"
+
+LOSS_NORMALIZATIONS = ("paper", "mean_over_outputs", "sum_over_outputs")
+FLOW_METHODS = ("auto", "rosenbrock", "extrapolation", "rkc", "lsoda")
+FACTORIZING = ("rosenbrock", "lsoda")
+# Up to so many unknowns `auto` takes a method that factorizes.
+LARGEST_FACTORIZED = 2500
+COST_PHASES = ("instantaneous", "timed")
+DORMANT_CLOCKS = ("carried", "restarted")
+AGF_METHODS = ("auto", "generic", "closed_form")
+
+
+@dataclass
+class ModelConfig(Choice):
+    """Which network; every network has a subclass of its own, beside its code.
+
+    `loss_normalization` is how the published code normalizes its loss: the default of
+    `train=gradient_descent`.
+    """
+
+    loss_normalization: str = "paper"
+
+    data_type: ClassVar[type]
+    """Type of the data that the network is built on."""
+    initializations: ClassVar[tuple[str, ...]] = ("gaussian",)
+    """Choices of `init` that the network has."""
+
+    def check(self) -> None:
+        """Check the ranges of this network's own keys.
+
+        Raises:
+            ConfigError: a value is not allowed.
+        """
+
+    def neurons_shape(self, data: Any) -> tuple[int, int] | None:
+        """Number of neurons H and their dimension D on `data`, known before the network is built.
+
+        With it a network that cannot be trained in the memory there is is refused at once; None leaves that out.
+        """
+        return None
+
+    def build(self, data: Any) -> Architecture:
+        """The network on `data`, an instance of `data_type`.
+
+        Raises:
+            ConfigError: the network cannot be built on these data.
+        """
+        raise NotImplementedError
+
+
+@dataclass
+class DataConfig(Choice):
+    """Which data; every data set has a subclass of its own, beside its code."""
+
+    provides: ClassVar[type]
+    """Type of what `build` returns; a network whose `data_type` this is can be trained on it."""
+
+    def check(self) -> None:
+        """Check the ranges of this data set's own keys.
+
+        Raises:
+            ConfigError: a value is not allowed.
+        """
+
+    def memory(self) -> float:
+        """Bytes that `build` and whatever a network keeps of the data will take, roughly; 0 where it is not known."""
+        return 0.0
+
+    def build(self, dtype: torch.dtype, device: torch.device) -> Any:
+        """The data.
+
+        Raises:
+            ConfigError: they cannot be made or read.
+        """
+        raise NotImplementedError
+
+
+@register("init", "balanced", "deterministic", "gaussian")
+@dataclass
+class InitConfig(Choice):
+    """The initialization. `scale` is alpha: a typical neuron starts at norm sqrt(2) * alpha.
+
+    `log10_scale`, where given, stands in for `scale`, so that alpha may be below the smallest float.
+    """
+
+    name: str = "gaussian"
+    scale: float = 1e-2
+    log10_scale: float | None = None
+
+    @property
+    def log_scale(self) -> float:
+        """Natural logarithm of alpha."""
+        return math.log(self.scale) if self.log10_scale is None else self.log10_scale * math.log(10)
+
+
+@dataclass
+class TrainConfig(Choice):
+    """The real training. `horizon` is in gradient-flow time; null chooses it from the prediction."""
+
+    name: str = "gradient_flow"
+    horizon: float | None = None
+    convergence: float = 1e-6
+    max_rows: int = 2000
+
+    def check(self) -> None:
+        """Check the ranges of the trainer's keys.
+
+        Raises:
+            ConfigError: a value is not allowed.
+        """
+        if self.horizon is not None:
+            require("train.horizon", self.horizon, positive(self.horizon),
+                    "a positive time, or null to choose it from the prediction")
+        require("train.convergence", self.convergence, 0 <= self.convergence < 1,
+                "a fraction of the initial loss from 0 up to but not including 1")
+        require("train.max_rows", self.max_rows, 100 <= self.max_rows <= 20000, "an integer from 100 to 20000")
+
+    def factorizes(self, parameters: float) -> bool:
+        """Whether matrices of so many parameters squared are held, for the estimate of memory."""
+        return False
+
+    def run(self, problem: Problem, horizon: float, watch: Watch) -> TrainingResult:
+        """Train a network from its initialization.
+
+        Args:
+            problem: the network and where it starts.
+            horizon: gradient-flow time at which to stop at the latest.
+            watch: progress, checkpoints and what to go on from.
+
+        Raises:
+            CheckpointError: what to go on from is of another training.
+        """
+        raise NotImplementedError
+
+
+@register("train")
+@dataclass
+class GradientFlowConfig(TrainConfig):
+    """Gradient flow, integrated adaptively to a relative tolerance for each neuron."""
+
+    method: str = "auto"
+    tolerance: float = 1e-6
+
+    def check(self) -> None:
+        """See `TrainConfig.check`."""
+        super().check()
+        one_of("train.method", self.method, FLOW_METHODS)
+        require("train.tolerance", self.tolerance, 1e-13 <= self.tolerance <= 1e-2, "a number from 1e-13 to 1e-2")
+
+    def factorizes(self, parameters: float) -> bool:
+        """See `TrainConfig.factorizes`."""
+        return self.method in FACTORIZING or (self.method == "auto" and parameters <= LARGEST_FACTORIZED)
+
+    def run(self, problem: Problem, horizon: float, watch: Watch) -> TrainingResult:
+        """See `TrainConfig.run`."""
+        from agfrun.labs.staircases.run.training import flow  # torch
+
+        return flow(self, problem, horizon, watch)
+
+
+@register("train")
+@dataclass
+class GradientDescentConfig(TrainConfig):
+    """Gradient descent with heavy-ball momentum; `batch_size` null is full batch.
+
+    `compile` has many steps compiled into one: the same numbers but for rounding, sooner done from
+    some 300,000 steps on.
+    """
+
+    name: str = "gradient_descent"
+    learning_rate: float = 0.01
+    momentum: float = 0.0
+    max_steps: int | None = None
+    batch_size: int | None = None
+    compile: bool = False
+    loss_normalization: str = "mean_over_outputs"
+
+    def check(self) -> None:
+        """See `TrainConfig.check`."""
+        super().check()
+        require("train.learning_rate", self.learning_rate, positive(self.learning_rate), "a positive number")
+        require("train.momentum", self.momentum, 0 <= self.momentum < 1, "a number from 0 up to but not including 1")
+        for key in ("max_steps", "batch_size"):
+            value = getattr(self, key)
+            require(f"train.{key}", value, value is None or value >= 1, "an integer of at least 1, or null")
+        require("train.compile", self.compile, not self.compile or self.batch_size is None,
+                "false where train.batch_size is given: batches are drawn by Python")
+        one_of("train.loss_normalization", self.loss_normalization, LOSS_NORMALIZATIONS)
+
+    def run(self, problem: Problem, horizon: float, watch: Watch) -> TrainingResult:
+        """See `TrainConfig.run`."""
+        from agfrun.labs.staircases.run.training import descent  # torch
+
+        return descent(self, problem, horizon, watch)
+
+
+@dataclass
+class AgfConfig:
+    """Alternating Gradient Flows: the prediction."""
+
+    method: str = "auto"
+    cost_phase: str = "instantaneous"
+    dormant_interaction: bool = False
+    dormant_clock: str = "carried"
+    threshold: float = 1.0
+    tolerance: float = 1e-8
+    cost_tolerance: float = 1e-2
+    loss_tolerance: float = 1e-4
+    max_events: int = 200
+    max_time: float | None = None
+
+
+@dataclass
+class RunConfig(RunSettings):
+    """The settings of a study of one network from one initialization."""
+
+    study: Study = field(default_factory=lambda: _default("study", DEFAULT_STUDY, Study))
+    model: ModelConfig = field(default_factory=lambda: _default("model", DEFAULT_MODEL, ModelConfig))
+    data: DataConfig = field(default_factory=lambda: _default("data", DEFAULT_DATA, DataConfig))
+    init: InitConfig = field(default_factory=InitConfig)
+    train: TrainConfig = field(default_factory=GradientFlowConfig)
+    agf: AgfConfig = field(default_factory=AgfConfig)
+
+    def check(self) -> None:
+        """See `RunSettings.check`; also what suits what."""
+        super().check()
+        one_of("model.loss_normalization", self.model.loss_normalization, LOSS_NORMALIZATIONS)
+        self.model.check()
+        check_data_memory(self)
+        self.data.check()
+        _check_match(self)
+        _check_init(self.init)
+        self.train.check()
+        _check_agf(self.agf)
+
+
+def _default(slot: str, name: str, base: type) -> Any:
+    """The choice of a slot that is made where nothing is said."""
+    kind = registry.study_type(name) if slot == registry.STUDY else registry.choices(slot, base)[name]
+    assert kind is not None
+    return kind()
+
+
+def _check_match(config: RunConfig) -> None:
+    """The network can be built on the data, and has the initialization."""
+    model = config.model
+    fitting = [name for name, data in registry.choices("data", DataConfig).items()
+               if issubclass(data.provides, model.data_type)]  # type: ignore[attr-defined]
+    if not issubclass(config.data.provides, model.data_type):
+        one_of("data.name", config.data.name, fitting, f" with model={model.name}")
+    one_of("init.name", config.init.name, model.initializations, f" with model={model.name}")
+
+
+def _check_init(init: InitConfig) -> None:
+    scale, exponent = init.scale, init.log10_scale
+    require("init.scale", scale, math.isfinite(scale) and 0 < scale < 1,
+            "a number above 0 and below 1; for scales below the smallest float there is init.log10_scale, e.g. -400")
+    require("init.log10_scale", exponent, exponent is None or -1e6 <= exponent < 0,
+            "an exponent from -1e6 up to but not including 0, or null")
+
+
+def _check_agf(agf: AgfConfig) -> None:
+    one_of("agf.method", agf.method, AGF_METHODS)
+    one_of("agf.cost_phase", agf.cost_phase, COST_PHASES)
+    one_of("agf.dormant_clock", agf.dormant_clock, DORMANT_CLOCKS)
+    require("agf.threshold", agf.threshold, positive(agf.threshold), "a positive norm")
+    for key in ("tolerance", "cost_tolerance"):
+        value = getattr(agf, key)
+        require(f"agf.{key}", value, 1e-13 <= value <= 1e-2, "a number from 1e-13 to 1e-2")
+    require("agf.loss_tolerance", agf.loss_tolerance, 0 <= agf.loss_tolerance < 1,
+            "a fraction of the initial loss from 0 up to but not including 1")
+    require("agf.max_events", agf.max_events, agf.max_events >= 1, "an integer of at least 1")
+    require("agf.max_time", agf.max_time, agf.max_time is None or positive(agf.max_time),
+            "a positive time, or null")

@@ -1,0 +1,174 @@
+"""The tables of a run: their columns, and how they are built from its paths and events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from agfrun.files.tables import empty_table, even_indices, rows_table, table_from
+from agfrun.labs.staircases.dynamics.trajectory import Trajectory
+from agfrun.labs.staircases.events.event import Event
+from agfrun.study.table import Column, Schema
+
+_SOURCE = Column("source", "text", "who says so: training, agf or theory")
+_TIME = Column("time", "number", "gradient-flow time, for the loss L = E 1/2 ||y - f||^2")
+_FEATURE = Column("feature", "text", "label of the feature, for instance the frequency")
+
+LOSS = Schema("loss.csv", (
+    _SOURCE,
+    _TIME,
+    Column("step", "integer", "optimizer step; empty for a flow"),
+    Column("loss", "number", "loss in the paper's normalization"),
+), "loss over time", in_sweeps="thinned")
+
+FEATURES = Schema("features.csv", (
+    _SOURCE,
+    _TIME,
+    _FEATURE,
+    Column("value", "number", "size of the feature in the network's output"),
+), "size of each feature over time", in_sweeps="none")
+
+NEURONS = Schema("neurons.csv", (
+    _SOURCE,
+    _TIME,
+    Column("neuron", "integer", "index of the neuron, from 0"),
+    Column("norm", "number", "Euclidean norm of the neuron's parameters; 0 below the smallest float"),
+    Column("log10_norm", "number", "decimal logarithm of the norm, at any scale"),
+    Column("accumulated_utility", "number", "integral of kappa times the normalized utility"),
+    Column("direction_feature", "text", "label of the feature the neuron points at"),
+    Column("active", "flag", "whether the neuron's norm has crossed the threshold"),
+), "norm, accumulated utility and direction of each neuron over time", in_sweeps="none")
+
+OBSERVABLES = Schema("observables.csv", (
+    _SOURCE,
+    _TIME,
+    Column("quantity", "text", "name of the quantity, for instance singular value"),
+    Column("index", "integer", "its number, from 1"),
+    Column("value", "number", "its value for the whole network"),
+), "quantities of the whole network over time", in_sweeps="none")
+
+EVENTS = Schema("events.csv", (
+    _SOURCE,
+    Column("event", "integer", "number of the event within its source, from 1"),
+    Column("kind", "text", "activation, acquisition or collapse"),
+    _TIME,
+    _FEATURE,
+    Column("neuron", "integer", "index of the neuron; empty where the event is not one neuron's"),
+    Column("loss_before", "number", "level of the plateau that the event ends"),
+    Column("loss_after", "number", "level of the plateau that follows"),
+    Column("plateau_start", "number", "when the plateau that follows begins"),
+    Column("plateau_end", "number", "when the plateau that follows ends; empty if it lasts"),
+), "activations, acquisitions and collapses")
+
+COMPARISON = Schema("comparison.csv", (
+    Column("event", "integer", "number of the compared event"),
+    Column("kind", "text", "activation, acquisition or collapse"),
+    _FEATURE,
+    Column("neuron_agf", "integer", "neuron of the predicted event"),
+    Column("neuron_training", "integer", "neuron of the measured event"),
+    Column("time_agf", "number", "predicted time"),
+    Column("time_training", "number", "measured time"),
+    Column("time_ratio", "number", "predicted over measured time"),
+    Column("level_agf", "number", "predicted loss after the event"),
+    Column("level_training", "number", "measured loss after the event"),
+    Column("level_error", "number", "relative error of the predicted level"),
+    Column("order_matches", "flag", "whether both sources have this feature at this place"),
+    Column("lower_bound", "number", "time before which theory rules the event out"),
+    Column("lower_bound_holds", "flag", "whether the measured time is not below the bound"),
+    Column("time_theory", "number", "closed-form time"),
+    Column("level_theory", "number", "closed-form loss after the event"),
+), "predicted beside measured events")
+
+ENDINGS = Schema("endings.csv", (
+    Column("source", "text", "whose: training or agf"),
+    Column("status", "text", "of training: converged, horizon, diverged, stalled or interrupted; of AGF: complete or "
+           "incomplete"),
+    Column("reason", "text", "why it ended, and what to try if that is no good end"),
+    Column("time", "number", "of the last recorded moment"),
+    Column("loss", "number", "at that moment"),
+), "how training and the prediction ended", in_sweeps="none")
+
+TABLES: tuple[Schema, ...] = (LOSS, FEATURES, OBSERVABLES, NEURONS, EVENTS, ENDINGS, COMPARISON)
+
+
+def loss_table(trajectories: Iterable[Trajectory]) -> pd.DataFrame:
+    """Table `loss.csv`: one row for each recorded moment of each source."""
+    return _concatenate(LOSS, (
+        {"source": t.source, "time": t.times, "step": t.steps, "loss": t.loss} for t in trajectories
+    ))
+
+
+def features_table(trajectories: Iterable[Trajectory]) -> pd.DataFrame:
+    """Table `features.csv`: one row for each moment and feature, moment by moment."""
+    return _concatenate(FEATURES, (
+        {
+            "source": t.source,
+            "time": np.repeat(t.times, len(t.feature_names)),
+            "feature": np.tile(np.array(t.feature_names, dtype=object), len(t.times)),
+            "value": t.features.ravel(),
+        }
+        for t in trajectories
+    ))
+
+
+def observables_table(trajectories: Iterable[Trajectory]) -> pd.DataFrame:
+    """Table `observables.csv`: one row for each moment, quantity and index."""
+    return _concatenate(OBSERVABLES, (
+        {
+            "source": t.source,
+            "time": np.repeat(t.times, values.shape[1]),
+            "quantity": name,
+            "index": np.tile(np.arange(1, values.shape[1] + 1), len(t.times)),
+            "value": values.ravel(),
+        }
+        for t in trajectories for name, values in t.observables.items()
+    ))
+
+
+def neurons_table(trajectories: Sequence[Trajectory], max_rows: int = 200_000) -> pd.DataFrame:
+    """Table `neurons.csv`: one row for each moment and neuron, moment by moment.
+
+    Above `max_rows` rows in all, moments are left out evenly in record index; each source keeps
+    its first and last moment (so that 2 x H rows a source are the least).
+    """
+    total = sum(t.log_norms.size for t in trajectories)
+    share = min(1.0, max_rows / total) if total else 1.0
+    return _concatenate(NEURONS, (_neuron_columns(t, share) for t in trajectories))
+
+
+def events_table(events: Mapping[str, Sequence[Event]]) -> pd.DataFrame:
+    """Table `events.csv` from the events of each source, in the order given."""
+    return rows_table(EVENTS, [
+        {"source": source, "event": number} | {name: getattr(event, name) for name in EVENTS.names[2:]}
+        for source, of_source in events.items()
+        for number, event in enumerate(of_source, start=1)
+    ])
+
+
+def _neuron_columns(trajectory: Trajectory, share: float) -> dict[str, Any]:
+    moments, width = trajectory.log_norms.shape
+    kept = even_indices(moments, int(moments * share)) if width else np.arange(0)
+    labels = np.array([*trajectory.feature_names, None], dtype=object)
+    # An index outside the features (a neuron at the origin points nowhere) is a missing label.
+    directions = trajectory.direction_feature[kept]
+    known = (directions >= 0) & (directions < len(trajectory.feature_names))
+    return {
+        "source": trajectory.source,
+        "time": np.repeat(trajectory.times[kept], width),
+        "neuron": np.tile(np.arange(width), len(kept)),
+        "norm": trajectory.neuron_norms[kept].ravel(),
+        "log10_norm": (trajectory.log_norms[kept] / np.log(10)).ravel(),
+        "accumulated_utility": trajectory.accumulated_utility[kept].ravel(),
+        "direction_feature": labels[np.where(known, directions, -1)].ravel(),
+        "active": trajectory.active[kept].ravel(),
+    }
+
+
+def _concatenate(schema: Schema, parts: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    frames = [table_from(schema, part) for part in parts]
+    return pd.concat(frames, ignore_index=True) if frames else empty_table(schema)
+
+

@@ -1,0 +1,89 @@
+"""What a claim is, for all laboratories: a statement, what it expects, what was measured, and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agfrun.study.table import Column, Schema
+
+HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
+STANDINGS = ("theorem", "conjecture", "numerics", "bound", "ours")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One checked claim: a row of claims.csv.
+
+    Attributes:
+        claim: short name.
+        source: whose numbers were checked, for instance `training`.
+        statement: the claim in words.
+        expected, measured: numbers or short texts; None where there is nothing to say.
+        tolerance: how far measured may be from expected; None for an exact statement.
+        holds: the verdict; None where it is undecided.
+        stated: where: theorem, section or equation, and of which paper.
+        standing: one of `STANDINGS`, or empty where nobody has said.
+        why: why that tolerance; of an undecided claim, why it is.
+        sharper: name of the statement that stands beside this one if it fails; empty if there is none.
+    """
+
+    claim: str
+    source: str
+    statement: str
+    expected: float | str | None
+    measured: float | str | None
+    tolerance: float | None
+    holds: bool | None
+    stated: str = ""
+    standing: str = ""
+    why: str = ""
+    sharper: str = ""
+
+    def __post_init__(self) -> None:
+        if self.standing and self.standing not in STANDINGS:
+            raise ValueError(f"the claim {self.claim} has the standing {self.standing}; allowed are {STANDINGS}")
+
+    @property
+    def verdict(self) -> str:
+        """`holds`, `fails` or `undecided`."""
+        return verdict_of(self.holds)
+
+
+def verdict_of(holds: bool | None) -> str:
+    """The verdict as a word."""
+    return UNDECIDED if holds is None else HOLDS if holds else FAILS
+
+
+def close(claim: str, source: str, statement: str, expected: float, measured: float, tolerance: float,
+          scale: float | None = None, stated: str = "", standing: str = "", why: str = "") -> Claim:
+    """A claim that two numbers agree to `tolerance`, relative to `scale` (default: the expected number)."""
+    reference = abs(expected) if scale is None else scale
+    return Claim(claim, source, statement, expected, measured, tolerance,
+                 abs(measured - expected) <= tolerance * reference, stated, standing, why)
+
+
+def undecided(claim: str, source: str, statement: str, why: str, stated: str = "", standing: str = "") -> Claim:
+    """A claim that could not be decided, and why not."""
+    return Claim(claim, source, statement, None, None, None, None, stated, standing, why)
+
+
+def claim_counts(claims: Sequence[Claim]) -> dict[str, int]:
+    """How many hold, how many there are and how many of them are undecided: numbers of done.json."""
+    return {"claims_hold": sum(claim.holds is True for claim in claims), "claims": len(claims),
+            "claims_undecided": sum(claim.holds is None for claim in claims)}
+
+
+CLAIMS = Schema("claims.csv", (
+    Column("claim", "text", "short name of the claim"),
+    Column("source", "text", "whose numbers were checked, for instance training or agf"),
+    Column("statement", "text", "the claim in words"),
+    Column("expected", "number or text", "what the claim says"),
+    Column("measured", "number or text", "what this run shows"),
+    Column("tolerance", "number", "largest difference at which the claim holds"),
+    Column("holds", "flag", "whether it holds; empty: undecided"),
+    Column("stated", "text", "where it is stated"),
+    Column("standing", "text", "theorem, conjecture, numerics, bound or ours"),
+    Column("why", "text", "why that tolerance, or why it is undecided"),
+    Column("sharper", "text", "the statement to put beside it if it fails"),
+), "claims and their verdicts", optional=("stated", "standing", "why", "sharper"))
