@@ -16,16 +16,12 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from agfrun.configuration.composition import load_config
+from agfrun import AlternationOptions, build_problem, load_config, predict, train_by_gradient_flow
 from agfrun.files.writing import write_csv
-from agfrun.labs.staircases.agf.alternation import AlternationOptions
-from agfrun.labs.staircases.agf.predict import predict
-from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
 from agfrun.labs.staircases.events.detect import detect_events
 from agfrun.labs.staircases.run.comparison import compare
 from agfrun.labs.staircases.run.pipeline import HORIZON_FACTOR
 from agfrun.labs.staircases.run.result import predicted_events
-from agfrun.labs.staircases.run.problem import build_problem
 
 VARIANTS = {
     "paper": {},

@@ -16,10 +16,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from agfrun.configuration.composition import load_config
+from agfrun import AgfrunError, load_config, run
 from agfrun.files.writing import write_csv
-from agfrun.labs.staircases.run.pipeline import run
-from agfrun.study.errors import AgfrunError
 
 # Overrides, and decimal exponents of the two scales.
 NETWORKS: dict[str, tuple[list[str], tuple[float, float]]] = {

@@ -21,7 +21,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from agfrun.configuration.composition import load_config
+from agfrun import ConfigError, load_config, run
 from agfrun.labs.staircases.dynamics.integrate import IntegrationStatistics, integrate
 from agfrun.labs.staircases.dynamics.linearization import SMALLEST_BY_TRIANGLES
 from agfrun.labs.staircases.dynamics.rosenbrock import GAMMA, Rosenbrock
@@ -30,8 +30,6 @@ from agfrun.labs.staircases.ensemble.integrate import EnsembleIntegration
 from agfrun.labs.staircases.ensemble.stacked_flow import stacked_flow
 from agfrun.labs.staircases.networks.quadratic_modadd.coordinates import TemplateCoordinates
 from agfrun.labs.staircases.networks.quadratic_modadd.output import OutputLoss
-from agfrun.labs.staircases.run.pipeline import run
-from agfrun.study.errors import ConfigError
 from benchmarks import plots
 from benchmarks.counting import Work, cholesky_flops, count_numpy, count_torch, lu_flops, solve_flops
 from benchmarks.ensembles import starts

@@ -13,7 +13,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
+from agfrun import train_by_gradient_flow
 from agfrun.labs.staircases.ensemble.gradient_flow import train_ensemble_by_gradient_flow
 from agfrun.labs.staircases.ensemble.stacked_flow import stacked_flow
 from benchmarks import plots

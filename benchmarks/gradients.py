@@ -18,9 +18,9 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from agfrun import train_by_gradient_descent
 from agfrun.labs.staircases.dynamics.clock import loss_factor
 from agfrun.labs.staircases.dynamics.compilation import compiled
-from agfrun.labs.staircases.dynamics.gradient_descent import train_by_gradient_descent
 from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.dynamics.unrolled_heavy_ball import Compiler, Steps
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModadd

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from torch import Tensor
 
-from agfrun.labs.staircases.networks.base import Architecture
+from agfrun import Architecture
 from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinear
 from agfrun.labs.staircases.networks.fully_connected_linear.network import FullyConnectedLinear
 from agfrun.labs.staircases.networks.linear_attention.network import LinearAttention

@@ -112,7 +112,7 @@ def _work(instance: Instance, competitor: str, limit: float) -> Work:
 
 
 def _train(instance: Instance) -> str:
-    from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
+    from agfrun import train_by_gradient_flow
 
     result = train_by_gradient_flow(instance.architecture, instance.initial, instance.horizon, tolerance=TOLERANCE)
     return f"{result.status} after {result.statistics.accepted_steps} steps"

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from agfrun.configuration.composition import load_config
+from agfrun import Architecture, build_problem, load_config
 from agfrun.labs.staircases.dynamics.clock import flow_time_per_step
-from agfrun.labs.staircases.networks.base import Architecture
-from agfrun.labs.staircases.run.problem import build_problem
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from agfrun import train_by_gradient_flow
 from agfrun.labs.staircases.dynamics.coordinates import EuclideanCoordinates, FlowCoordinates
-from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
 from agfrun.labs.staircases.dynamics.integrate import IntegrationStatistics, integrate
 from agfrun.labs.staircases.dynamics.rosenbrock import Rosenbrock
 from agfrun.labs.staircases.networks.quadratic_modadd.coordinates import TemplateCoordinates

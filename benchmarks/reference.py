@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
+from agfrun import train_by_gradient_flow
 from benchmarks.problems import EXPERIMENTS, Instance, build
 
 Array = npt.NDArray[np.float64]

@@ -20,9 +20,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
-from agfrun.configuration.composition import load_config
-from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
-from agfrun.labs.staircases.run.problem import Problem, build_problem
+from agfrun import build_problem, load_config, train_by_gradient_flow
+from agfrun.labs.staircases.run.problem import Problem
 from benchmarks import plots
 from benchmarks.settings import Row, Settings
 from benchmarks.timing import alternate, repeated

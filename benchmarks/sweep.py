@@ -127,9 +127,9 @@ def _ensemble_row(folder: Path, members: int, trivial: float) -> dict[str, objec
 
 def _gathering(sweep: Path, runs: int) -> Iterator[dict[str, object]]:
     """Gather a sweep of many runs, made by linking the runs of a smaller one again and again."""
+    from agfrun import gather
     from agfrun.files.sweep_folder import SweepFolder
     from agfrun.files.sweep_jobs import Job
-    from agfrun.sweep.gather import gather
 
     source = SweepFolder(sweep)
     jobs = source.read_plan()

@@ -16,10 +16,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from agfrun.configuration.composition import load_config
-from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
+from agfrun import load_config, run, train_by_gradient_flow
 from agfrun.labs.staircases.dynamics.trajectory import Trajectory
-from agfrun.labs.staircases.run.pipeline import run
 from benchmarks import plots
 from benchmarks.numpy_loop import NumpyLoop, make_loop
 from benchmarks.numpy_loop import gradient_error as numpy_gradient_error

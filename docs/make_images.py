@@ -14,9 +14,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from agfrun import Result, load_config, run
+from agfrun import Result, load_config, new_figure, run, styled
 from agfrun.labs.staircases.report.figures.context import set_log_axis
-from agfrun.report.figures.style import TEXT_WIDTH, TRAINING_GREY, feature_colours, new_figure, styled
+from agfrun.report.figures.style import TEXT_WIDTH, TRAINING_GREY, feature_colours
 
 IMAGES = Path(__file__).with_name("images")
 DOTS_PER_INCH = 150

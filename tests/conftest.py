@@ -9,8 +9,7 @@ import torch
 from hypothesis import settings
 from tiny_runs import CONFIGS
 
-from agfrun.labs.staircases.run.result import Result
-from agfrun.labs.staircases.run.pipeline import run
+from agfrun import Result, run
 
 # A shell's background jobs ignore Ctrl-C, and what nohup starts SIGHUP: so would the runs that tests end by these.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agfrun.labs.staircases.networks.base import Architecture
+from agfrun import Architecture
 from agfrun.labs.staircases.networks.diagonal_linear.data import Regression, random_regression, rotated_regression
 from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinear
 from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAddition, modular_addition

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinearConfig
-from agfrun.study.registry import register
+from agfrun import register
 
 
 @register("model")

@@ -7,10 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from agfrun import SampleNetwork, Samples
 from agfrun.labs.staircases.networks.two_layer.activation import Activation, leaky_relu, monomial, relu
 from agfrun.labs.staircases.networks.two_layer.network import TwoLayer
-from agfrun.labs.staircases.networks.two_layer.sample_network import SampleNetwork
-from agfrun.labs.staircases.networks.two_layer.samples import Samples
 
 CPU = torch.device("cpu")
 Neuron = Callable[[dict[str, Tensor], Tensor], Tensor]

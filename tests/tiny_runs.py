@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
+from agfrun import AgfConfig, GradientDescentConfig, GradientFlowConfig, InitConfig, Result, RunConfig
 from agfrun.labs.staircases.networks.diagonal_linear.data import RotatedRegressionConfig
 from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinearConfig
 from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAdditionConfig
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModaddConfig
-from agfrun.labs.staircases.run.result import Result
-from agfrun.labs.staircases.config import AgfConfig, GradientDescentConfig, GradientFlowConfig, InitConfig, RunConfig
 
 COLUMNS = {
     "loss.csv": "source,time,step,loss",

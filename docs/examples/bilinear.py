@@ -5,11 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from agfrun.labs.staircases.networks.two_layer.sample_network import SampleNetwork
-from agfrun.labs.staircases.networks.two_layer.samples import Samples
-from agfrun.study.checks import require
-from agfrun.study.registry import register
-from agfrun.labs.staircases.config import ModelConfig
+from agfrun import ModelConfig, SampleNetwork, Samples, register, require
 
 
 class Bilinear(SampleNetwork):

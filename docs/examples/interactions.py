@@ -6,10 +6,8 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from agfrun.labs.staircases.networks.two_layer.samples import Samples, samples
-from agfrun.study.checks import require
-from agfrun.study.registry import register
-from agfrun.labs.staircases.config import DataConfig
+from agfrun import DataConfig, Samples, register, require
+from agfrun.labs.staircases.networks.two_layer.samples import samples
 
 
 @register("data")

@@ -7,14 +7,8 @@ from typing import ClassVar
 import pandas as pd
 from matplotlib.figure import Figure
 
-from agfrun.study.claim import Claim
-from agfrun.labs.staircases.run.pipeline import run
+from agfrun import Claim, RunConfig, Study, StudyResult, register, require, run
 from agfrun.labs.staircases.studies.compare import CompareConfig
-from agfrun.study.checks import require
-from agfrun.study.registry import register
-from agfrun.labs.staircases.config import RunConfig
-from agfrun.study.study import Study
-from agfrun.study.study import StudyResult
 
 
 @register("study")

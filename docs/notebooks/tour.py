@@ -28,7 +28,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from agfrun import RunConfig, load_config, run, run_ensemble
+from agfrun import InitConfig, ModelConfig, RunConfig, SampleNetwork, Samples, load_config, register, run, run_ensemble
 
 # %% [markdown]
 # ## Run
@@ -150,11 +150,7 @@ claims.groupby(["claim", "holds"]).size()
 # comparison, figures - follows. Two linear maps that gate one another, of homogeneity degree 3:
 
 # %%
-from agfrun.labs.staircases.networks.two_layer.sample_network import SampleNetwork
-from agfrun.labs.staircases.networks.two_layer.samples import Samples
 from agfrun.labs.staircases.networks.two_layer.teacher_student import TeacherStudentConfig
-from agfrun.study.registry import register
-from agfrun.labs.staircases.config import InitConfig, ModelConfig
 
 
 class Bilinear(SampleNetwork):

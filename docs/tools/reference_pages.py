@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from agfrun.files.tables import SCHEMAS
-from agfrun.study.table import Column, ColumnKind
 from agfrun.labs.staircases.report.ensemble_tables import LEADING, MEMBERS
+
+from agfrun import Column
+from agfrun.files.tables import SCHEMAS
 from agfrun.study import registry
 from agfrun.study.config_tree import config_directory
+from agfrun.study.table import ColumnKind
 
 DOCS = Path(__file__).resolve().parents[1]
 CONFIGS = config_directory()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from agfrun.configuration.composition import load_config
+from agfrun import load_config
 from agfrun.study.conversion import known_keys
 from agfrun.version import __version__
 

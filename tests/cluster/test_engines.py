@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 
+from agfrun import ConfigError, OutputError, UsageError
 from agfrun.study.config_tree import config_directory
-from agfrun.study.errors import ConfigError, OutputError, UsageError
 from agfrun.sweep.engines import slurm, slurm_queue
 from agfrun.sweep.engines.ray import RayEngine
 from agfrun.sweep.engines.slurm import SlurmEngine

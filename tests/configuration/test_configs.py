@@ -5,15 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from agfrun.configuration.composition import load_config
+from agfrun import AgfConfig, ConfigError, GradientDescentConfig, InitConfig, RunConfig, UsageError, load_config
 from agfrun.labs.staircases.networks.diagonal_linear.data import RandomRegressionConfig, RotatedRegressionConfig
 from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinearConfig
 from agfrun.study import registry
 from agfrun.study.config_tree import config_directory, shipped_keys
 from agfrun.study.conversion import GROUPS as CHOICE_GROUPS
 from agfrun.study.conversion import choices, field_types
-from agfrun.study.errors import ConfigError, UsageError
-from agfrun.labs.staircases.config import AgfConfig, GradientDescentConfig, InitConfig, RunConfig
 
 CONFIGS = config_directory()
 DIAGONAL = "model=diagonal_linear"

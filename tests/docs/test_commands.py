@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 from pages import REPOSITORY, Command, blocks, commands
 
-from agfrun.configuration.composition import load_config
-from agfrun.labs.staircases.config import RunConfig
+from agfrun import RunConfig, load_config
 
 # What is not run here, by its first words, and why.
 NOT_RUN = {

@@ -13,11 +13,9 @@ import yaml
 from tiny_runs import COLUMNS, FILES, ON_EITHER, diagonal_config, folder_of, read_json
 
 import agfrun
+from agfrun import Result, config_hash, run
 from agfrun.files.tables import LOSS, read_table
-from agfrun.labs.staircases.run.result import Result
-from agfrun.labs.staircases.run.pipeline import run
 from agfrun.study.conversion import from_mapping
-from agfrun.study.settings import config_hash
 
 
 @ON_EITHER

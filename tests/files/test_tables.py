@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agfrun import OutputError
 from agfrun.files import tables
 from agfrun.files.writing import write_csv
 from agfrun.labs.staircases.dynamics.trajectory import Trajectory
 from agfrun.labs.staircases.events.event import Event
-from agfrun.study.errors import OutputError
 
 
 def _trajectory(moments: int, width: int, source: str = "training") -> Trajectory:

@@ -10,8 +10,8 @@ import pytest
 import safetensors
 import safetensors.numpy
 
+from agfrun import OutputError
 from agfrun.files.writing import write_csv, write_json, write_safetensors, write_text
-from agfrun.study.errors import OutputError
 
 
 def test_text_is_written_as_utf8(tmp_path: Path) -> None:

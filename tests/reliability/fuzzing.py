@@ -15,10 +15,8 @@ from pathlib import Path
 
 from processes import Command, assert_sound
 
-from agfrun.configuration.composition import load_config
+from agfrun import RunConfig, UsageError, load_config
 from agfrun.study.conversion import field_types, known_keys
-from agfrun.study.errors import UsageError
-from agfrun.labs.staircases.config import RunConfig
 
 # Seconds in which a command line must have ended, be it by Ctrl-C.
 LIMIT = 10.0

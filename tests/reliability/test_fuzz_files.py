@@ -16,7 +16,7 @@ from fuzzing import ALWAYS, complaint
 from processes import run
 from tiny_runs import modadd_config
 
-from agfrun.labs.staircases.run.pipeline import run as run_once
+from agfrun import run as run_once
 
 FIRST = 10_000 * int(os.environ.get("FUZZ", "0"))
 BATCH, FAST_BATCHES = 25, 1

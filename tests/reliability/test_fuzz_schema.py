@@ -9,12 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agfrun import ConfigError, RunConfig, config_hash, validate
 from agfrun.study.conversion import GROUPS, choices, field_types, from_mapping
-from agfrun.study.errors import ConfigError
 from agfrun.study.memory import available_memory
-from agfrun.labs.staircases.config import RunConfig
-from agfrun.study.settings import config_hash, saved_values
-from agfrun.study.settings import validate
+from agfrun.study.settings import saved_values
 
 EXAMPLES = 300
 NUMBERS = st.one_of(

@@ -11,12 +11,11 @@ import pytest
 import torch
 from processes import error_of, run
 
-from agfrun.configuration.composition import load_config
+from agfrun import ConfigError, load_config
 from agfrun.labs.staircases.run.problem import build_architecture
-from agfrun.study import memory
-from agfrun.study.errors import ConfigError
-from agfrun.study.memory import available_memory, in_units, largest_key
 from agfrun.labs.staircases.run.sizes import check_training_memory, training_memory
+from agfrun.study import memory
+from agfrun.study.memory import available_memory, in_units, largest_key
 
 ABSURD = [
     "model.width=1000000000", "data.p=1000000000000", "data.p=100000", "model=relu model.width=1000000000000",

@@ -15,15 +15,28 @@ from explicit_networks import ExplicitNetwork, regression_5d, small_modadd
 from processes import run
 from tiny_runs import diagonal_config, modadd_config, read_json
 
+from agfrun import (
+    AgfrunError,
+    ConfigError,
+    DivergenceError,
+    GradientDescentConfig,
+    GradientFlowConfig,
+    InitConfig,
+    Result,
+    load_config,
+    train_by_gradient_descent,
+    train_by_gradient_flow,
+)
+from agfrun import (
+    run as run_once,
+)
 from agfrun.cli.main import main
-from agfrun.configuration.composition import load_config
 from agfrun.files.tables import ENDINGS, read_table
 from agfrun.labs.staircases.agf import alternation
 from agfrun.labs.staircases.agf.dormant import DormantFlow
+from agfrun.labs.staircases.config import EnsembleConfig
 from agfrun.labs.staircases.dynamics import stability
 from agfrun.labs.staircases.dynamics.clock import loss_factor
-from agfrun.labs.staircases.dynamics.gradient_descent import train_by_gradient_descent
-from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
 from agfrun.labs.staircases.dynamics.integrate import StepController
 from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.dynamics.stability import largest_stable_rate, sharpness
@@ -31,12 +44,9 @@ from agfrun.labs.staircases.ensemble.run import run_ensemble
 from agfrun.labs.staircases.events.event import Event
 from agfrun.labs.staircases.run.advice import with_advice
 from agfrun.labs.staircases.run.comparison import match_events
-from agfrun.labs.staircases.run.result import Result
 from agfrun.labs.staircases.run.pipeline import prepare
-from agfrun.labs.staircases.run.pipeline import run as run_once
 from agfrun.labs.staircases.run.training import train
-from agfrun.study.errors import AgfrunError, ConfigError, DivergenceError, StalledError
-from agfrun.labs.staircases.config import EnsembleConfig, GradientDescentConfig, GradientFlowConfig, InitConfig
+from agfrun.study.errors import StalledError
 
 
 def start(network: ExplicitNetwork, scale: float) -> torch.Tensor:

@@ -14,10 +14,10 @@ import torch
 from processes import DESCENT, FLOW, error_of, run, tables_of
 from tiny_runs import modadd_config
 
+from agfrun import GradientDescentConfig, rerun
 from agfrun.cli.main import main
 from agfrun.labs.staircases.run import pipeline, training
-from agfrun.runner.rerun import differences_of, rerun
-from agfrun.labs.staircases.config import GradientDescentConfig
+from agfrun.runner.rerun import differences_of
 
 SHORT = {"descent": [*DESCENT, "train.max_steps=500"], "flow": [*FLOW, "train.horizon=200"],
          "ensemble": [*FLOW, "train.horizon=50", "ensemble.seeds=3"],

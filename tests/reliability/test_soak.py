@@ -14,8 +14,7 @@ import pytest
 from hostile_network import environment
 from tiny_runs import modadd_config
 
-from agfrun.labs.staircases.run.pipeline import run
-from agfrun.labs.staircases.config import AgfConfig, GradientFlowConfig
+from agfrun import AgfConfig, GradientFlowConfig, run
 
 MEGABYTE = 2**20
 

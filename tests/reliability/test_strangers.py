@@ -19,10 +19,10 @@ from hostile_network import environment
 from processes import error_of, run
 from tiny_runs import modadd_config
 
+from agfrun import ConfigError, load_config
+from agfrun import run as run_once
 from agfrun.cli.main import main
-from agfrun.configuration.composition import compose_varied, load_config
-from agfrun.labs.staircases.run.pipeline import run as run_once
-from agfrun.study.errors import ConfigError
+from agfrun.configuration.composition import compose_varied
 
 SMALL = ["model=diagonal_linear", "train.horizon=1", "plots=false", "report=false", "device=cpu"]
 

@@ -11,18 +11,21 @@ import numpy as np
 import pytest
 import torch
 
-from agfrun.configuration.composition import load_config
+from agfrun import (
+    CheckpointError,
+    RunConfig,
+    build_problem,
+    load_config,
+    train_by_gradient_descent,
+    train_by_gradient_flow,
+)
 from agfrun.files.checkpoints import read_state, write_state
-from agfrun.labs.staircases.dynamics.gradient_descent import train_by_gradient_descent
-from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
-from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.files.training_state import TrainingState
+from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.dynamics.unrolled_heavy_ball import Steps
 from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAdditionConfig
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModaddConfig
-from agfrun.labs.staircases.run.problem import Problem, build_problem
-from agfrun.study.errors import CheckpointError
-from agfrun.labs.staircases.config import RunConfig
+from agfrun.labs.staircases.run.problem import Problem
 
 
 class EveryFew:

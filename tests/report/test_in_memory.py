@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 from tiny_runs import ON_EITHER
 
+from agfrun import Result, redraw
 from agfrun.files.tables import SCHEMAS
 from agfrun.files.writing import write_csv
-from agfrun.labs.staircases.run.result import Result
 from agfrun.report.figures.style import render
-from agfrun.report.redraw import redraw
 
 
 @ON_EITHER

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from agfrun import OutputError, redraw
 from agfrun.files.writing import write_safetensors, write_text
-from agfrun.report.redraw import redraw
-from agfrun.study.errors import OutputError
 
 FIGURES = ["staircase", "features", "neurons", "modular_addition_weights", "modular_addition_predictions"]
 

@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agfrun import ConfigError, GradientDescentConfig, RunConfig
 from agfrun.study import registry
 from agfrun.study.conversion import from_mapping, unknown_key
-from agfrun.study.errors import ConfigError
-from agfrun.labs.staircases.config import GradientDescentConfig, RunConfig
 
 MODEL_NAMES = f"choose one of {', '.join(registry.models())}"
 

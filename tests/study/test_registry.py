@@ -7,15 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from agfrun import DataConfig, ModelConfig, Study, UsageError
 from agfrun.study import registry
-from agfrun.study.errors import UsageError
-from agfrun.labs.staircases.config import DataConfig, ModelConfig
-from agfrun.study.study import Study
 
 OWN = """
 from dataclasses import dataclass
-from agfrun.study.registry import register
-from agfrun.labs.staircases.config import ModelConfig
 
 @register("model")
 @dataclass

@@ -6,15 +6,21 @@ from typing import Any
 
 import pytest
 
+from agfrun import (
+    AgfConfig,
+    ConfigError,
+    GradientDescentConfig,
+    GradientFlowConfig,
+    InitConfig,
+    RunConfig,
+    build_problem,
+    config_hash,
+    validate,
+)
 from agfrun.labs.staircases.networks.diagonal_linear.data import RandomRegressionConfig, RotatedRegressionConfig
 from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinearConfig
 from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAdditionConfig
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModaddConfig
-from agfrun.labs.staircases.run.problem import build_problem
-from agfrun.study.errors import ConfigError
-from agfrun.labs.staircases.config import AgfConfig, GradientDescentConfig, GradientFlowConfig, InitConfig, RunConfig
-from agfrun.study.settings import config_hash
-from agfrun.study.settings import validate
 
 
 def diagonal(**changes: Any) -> RunConfig:

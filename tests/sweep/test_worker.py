@@ -8,11 +8,10 @@ import pandas as pd
 import pytest
 from sweeps import SMALL
 
-from agfrun.configuration.composition import compose_varied, load_config
+from agfrun import AgfrunError, config_hash, load_config
+from agfrun.configuration.composition import compose_varied
 from agfrun.files.sweep_folder import SweepFolder, finished_hash
 from agfrun.files.sweep_jobs import Batch, job_of
-from agfrun.study.errors import AgfrunError
-from agfrun.study.settings import config_hash
 from agfrun.sweep.log import FAILED, FINISHED, read_log
 from agfrun.sweep.worker import main, run_batch
 

@@ -12,8 +12,7 @@ import pandas as pd
 import pytest
 from tiny_runs import diagonal_config, read_json
 
-from agfrun.labs.staircases.run.pipeline import run
-from agfrun.labs.staircases.config import RunConfig
+from agfrun import RunConfig, run
 from agfrun.study.settings import TrackingConfig
 from agfrun.tracking import mlflow_store, track
 from agfrun.tracking import track as track_function

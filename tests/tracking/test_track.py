@@ -10,12 +10,9 @@ from typing import Any
 import pytest
 from tiny_runs import diagonal_config
 
+from agfrun import ConfigError, RunConfig, config_hash, load_config, run
 from agfrun.cli.main import main
-from agfrun.configuration.composition import load_config
-from agfrun.labs.staircases.run.pipeline import run
-from agfrun.study.errors import ConfigError
-from agfrun.labs.staircases.config import RunConfig
-from agfrun.study.settings import TrackingConfig, config_hash
+from agfrun.study.settings import TrackingConfig
 from agfrun.tracking import check_installed, track
 from agfrun.tracking.record import parameters_of, read_record
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.axes import Axes
 
+from agfrun import new_figure, settle
 from agfrun.report.figures.labels import Label, label_points, label_right_margin, nudge_apart, spread
-from agfrun.report.figures.style import new_figure, settle
 
 POSITIONS = st.lists(st.floats(0, 100), min_size=1, max_size=12)
 

@@ -7,7 +7,8 @@ import matplotlib.colors
 import numpy as np
 import pytest
 
-from agfrun.report.figures.style import OKABE_ITO, feature_colours, new_figure, render, styled
+from agfrun import new_figure, styled
+from agfrun.report.figures.style import OKABE_ITO, feature_colours, render
 
 
 def _figure_bytes(file_format: str) -> bytes:

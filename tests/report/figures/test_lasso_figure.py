@@ -10,10 +10,11 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from agfrun import styled
 from agfrun.labs.staircases.report.figures.context import FigureContext
 from agfrun.labs.staircases.report.figures.lasso import plot_lasso_path
 from agfrun.labs.staircases.wording import Wording
-from agfrun.report.figures.style import NO_FEATURE_GREY, feature_colours, render, styled
+from agfrun.report.figures.style import NO_FEATURE_GREY, feature_colours, render
 
 PENALTIES = np.array([4.0, 2.0, 0.5, 0.0])
 COEFFICIENTS = np.array([[0.0, 0.0, 0.0], [2.0, 0.0, 0.0], [3.0, -2.0, 0.0], [3.5, -3.0, 0.001]])

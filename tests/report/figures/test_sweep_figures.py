@@ -5,16 +5,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
-from agfrun.study.intervals import wilson_interval
 from agfrun.labs.staircases.report.figures.sweep.agreement import plot_agreement
 from agfrun.labs.staircases.report.figures.sweep.draw import figures_of_sweep
 from agfrun.labs.staircases.report.figures.sweep.drop_times import plot_drop_times
 from agfrun.labs.staircases.report.figures.sweep.heat_map import plot_heat_map
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from agfrun import SavedSweep
 from agfrun.report.figures.axes import word_of
-from agfrun.report.saved_sweep import SavedSweep
+from agfrun.study.intervals import wilson_interval
 
 SCALES = (1e-2, 1e-4, 1e-8)
 WIDTHS = (4, 8)

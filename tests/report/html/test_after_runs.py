@@ -5,10 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from agfrun import config_hash, load_config, run
 from agfrun.cli.main import main
-from agfrun.configuration.composition import load_config
-from agfrun.labs.staircases.run.pipeline import run
-from agfrun.study.settings import config_hash
 
 SMALL = ["model=diagonal_linear", "plots=false"]
 

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from agfrun.report.html.report import write_comparison, write_report
+from agfrun import write_comparison, write_report
 
 ATTACK = "</script><img src=x onerror=alert(1)>"
 

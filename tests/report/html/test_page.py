@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agfrun.study.verdict import Verdict
+from agfrun import Verdict
 from agfrun.report.html.chart import Chart
 from agfrun.report.html.page import render_page, script_json
 

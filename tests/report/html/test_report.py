@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from agfrun import write_comparison, write_report
 from agfrun.cli.main import main
-from agfrun.report.html.report import write_comparison, write_report
 
 ATTACK = "</script><script>alert(1)</script>"
 

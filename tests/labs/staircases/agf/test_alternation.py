@@ -15,15 +15,13 @@ from scipy.interpolate import CubicSpline
 from scipy.optimize import brentq
 from torch import Tensor
 
-from agfrun.labs.staircases.agf.alternation import AlternationOptions, shortest_activation_time
-from agfrun.labs.staircases.agf.predict import predict
+from agfrun import AlternationOptions, ConfigError, predict, train_by_gradient_flow
+from agfrun.labs.staircases.agf.alternation import shortest_activation_time
 from agfrun.labs.staircases.agf.prediction import Prediction
-from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
 from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.networks.diagonal_linear.data import Regression
 from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinear
 from agfrun.labs.staircases.networks.quadratic_modadd.theory import shares_left
-from agfrun.study.errors import ConfigError
 
 TIGHT = AlternationOptions(tolerance=1e-10, cost_tolerance=1e-8, loss_tolerance=1e-10)
 

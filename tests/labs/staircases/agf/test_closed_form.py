@@ -9,7 +9,7 @@ import torch
 from explicit_networks import ExplicitNetwork, regression_2d, regression_5d
 from torch import Tensor
 
-from agfrun.labs.staircases.agf.alternation import AlternationOptions
+from agfrun import AlternationOptions
 from agfrun.labs.staircases.agf.closed_form import diagonal_prediction
 from agfrun.labs.staircases.agf.prediction import Prediction
 from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinear

@@ -11,10 +11,10 @@ from explicit_networks import CPU
 from scipy.integrate import solve_ivp
 from torch import Tensor
 
-from agfrun.labs.staircases.agf.alternation import Alternation, AlternationOptions
+from agfrun import AlternationOptions, train_by_gradient_flow
+from agfrun.labs.staircases.agf.alternation import Alternation
 from agfrun.labs.staircases.agf.closed_form import diagonal_prediction
 from agfrun.labs.staircases.agf.prediction import Prediction
-from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
 from agfrun.labs.staircases.events.detect import detect_events
 from agfrun.labs.staircases.networks.diagonal_linear.data import (
     Regression,

@@ -11,10 +11,10 @@ from scipy.integrate import solve_ivp
 from scipy.interpolate import CubicSpline
 from torch import Tensor
 
+from agfrun import Architecture
 from agfrun.labs.staircases.agf.alternation import threshold_distance
 from agfrun.labs.staircases.agf.dormant import DormantFlow, DormantNeurons
 from agfrun.labs.staircases.dynamics.integrate import IntegrationStatistics
-from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModadd
 from agfrun.labs.staircases.networks.quadratic_modadd.theory import blow_up_times, lower_bounds, maximal_utilities
 

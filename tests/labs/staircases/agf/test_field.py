@@ -8,11 +8,11 @@ import torch
 from explicit_networks import small_modadd, with_random_phases
 from torch import Tensor
 
+from agfrun import Architecture
 from agfrun.labs.staircases.agf.dormant import DormantFlow, DormantNeurons
 from agfrun.labs.staircases.agf.field import FrozenField, MovingField, ResidualField
 from agfrun.labs.staircases.arrays import as_tensor, native
 from agfrun.labs.staircases.dynamics.integrate import IntegrationStatistics
-from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.labs.staircases.networks.frozen_utility import FrozenUtility
 from agfrun.labs.staircases.networks.linear_attention.data import InContextRegressionConfig
 from agfrun.labs.staircases.networks.linear_attention.network import LinearAttention

@@ -9,10 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from agfrun.labs.staircases.agf.alternation import AlternationOptions
-from agfrun.labs.staircases.agf.predict import predict
+from agfrun import AlternationOptions, predict, train_by_gradient_flow
 from agfrun.labs.staircases.agf.prediction import Prediction
-from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
 from agfrun.labs.staircases.dynamics.trajectory import Trajectory
 from agfrun.labs.staircases.networks.diagonal_linear.data import RotatedRegressionConfig
 from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinearConfig

@@ -10,7 +10,8 @@ import torch
 from explicit_networks import CPU, with_random_phases
 from torch import Tensor
 
-from agfrun.labs.staircases.agf.alternation import Alternation, AlternationOptions
+from agfrun import AlternationOptions
+from agfrun.labs.staircases.agf.alternation import Alternation
 from agfrun.labs.staircases.agf.prediction import Prediction
 from agfrun.labs.staircases.networks.quadratic_modadd.data import (
     GaussianModularAdditionConfig,

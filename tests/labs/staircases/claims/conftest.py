@@ -2,14 +2,12 @@ from __future__ import annotations
 
 import pytest
 
+from agfrun import AgfConfig, InitConfig, Result, RunConfig, run
 from agfrun.labs.staircases.claims.claim import Evidence
 from agfrun.labs.staircases.networks.diagonal_linear.data import RotatedRegressionConfig
 from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinearConfig
 from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAdditionConfig
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModaddConfig
-from agfrun.labs.staircases.run.result import Result
-from agfrun.labs.staircases.run.pipeline import run
-from agfrun.labs.staircases.config import AgfConfig, InitConfig, RunConfig
 
 
 def evidence_of(result: Result) -> Evidence:

@@ -13,10 +13,10 @@ import torch
 from explicit_networks import small_modadd
 from torch import Tensor
 
+from agfrun import Claim, close
 from agfrun.files.tables import CLAIMS as CLAIMS_SCHEMA
 from agfrun.labs.staircases.claims import diagonal_linear, general, quadratic_modadd
 from agfrun.labs.staircases.claims.check import check_claims
-from agfrun.study.claim import Claim, close
 from agfrun.labs.staircases.claims.claim import Evidence
 from agfrun.labs.staircases.dynamics.recorder import Recorder
 from agfrun.labs.staircases.events.event import Event

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from agfrun import AgfConfig, Claim, InitConfig, RunConfig, run
 from agfrun.labs.staircases.claims import diagonal_linear
-from agfrun.study.claim import Claim
 from agfrun.labs.staircases.claims.claim import Evidence
 from agfrun.labs.staircases.networks.diagonal_linear.data import (
     RandomRegressionConfig,
@@ -20,8 +20,6 @@ from agfrun.labs.staircases.networks.diagonal_linear.data import (
     SparseRegressionConfig,
 )
 from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinear, DiagonalLinearConfig
-from agfrun.labs.staircases.run.pipeline import run
-from agfrun.labs.staircases.config import AgfConfig, InitConfig, RunConfig
 
 
 def claims_of(evidence: Evidence) -> dict[str, Claim]:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from agfrun import AgfConfig, GradientFlowConfig, InitConfig, Result, RunConfig, run
 from agfrun.labs.staircases.claims.check import check_claims
 from agfrun.labs.staircases.claims.claim import Evidence
 from agfrun.labs.staircases.claims.fully_connected_linear import CLAIMS
@@ -19,9 +20,6 @@ from agfrun.labs.staircases.networks.fully_connected_linear.network import (
     FullyConnectedLinear,
     FullyConnectedLinearConfig,
 )
-from agfrun.labs.staircases.run.result import Result
-from agfrun.labs.staircases.run.pipeline import run
-from agfrun.labs.staircases.config import AgfConfig, GradientFlowConfig, InitConfig, RunConfig
 
 Doctor = Callable[[Evidence], Evidence]
 MODES = ("1", "2", "3")

@@ -8,13 +8,11 @@ from dataclasses import replace
 
 import pytest
 
+from agfrun import AgfConfig, Claim, InitConfig, RunConfig, run
 from agfrun.labs.staircases.claims import linear_attention
-from agfrun.study.claim import Claim
 from agfrun.labs.staircases.claims.claim import Evidence
 from agfrun.labs.staircases.networks.linear_attention.data import InContextRegressionConfig
 from agfrun.labs.staircases.networks.linear_attention.network import LinearAttention, LinearAttentionConfig
-from agfrun.labs.staircases.run.pipeline import run
-from agfrun.labs.staircases.config import AgfConfig, InitConfig, RunConfig
 
 Doctor = Callable[[Evidence], Evidence]
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from explicit_networks import CPU
 
-from agfrun.study.claim import Claim
+from agfrun import Claim, DataConfig
 from agfrun.labs.staircases.claims.claim import Evidence
 from agfrun.labs.staircases.claims.quadratic_modadd import dormant_lower_bounds, levels_of_any_order, utility_maximizer
 from agfrun.labs.staircases.events.event import Event
@@ -21,7 +21,6 @@ from agfrun.labs.staircases.networks.quadratic_modadd.data import (
 )
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModadd
 from agfrun.labs.staircases.networks.quadratic_modadd.theory import maximal_utilities
-from agfrun.labs.staircases.config import DataConfig
 
 
 def by_name(claims: list[Claim], source: str) -> dict[str, Claim]:

@@ -8,14 +8,12 @@ from dataclasses import replace
 
 import pytest
 
-from agfrun.study.claim import Claim
+from agfrun import Claim, InitConfig, RunConfig, run
 from agfrun.labs.staircases.claims.claim import Evidence
 from agfrun.labs.staircases.claims.two_layer import CLAIMS
 from agfrun.labs.staircases.events.event import Event
 from agfrun.labs.staircases.networks.two_layer.network import MonomialConfig, ReluConfig
 from agfrun.labs.staircases.networks.two_layer.orthogonal_inputs import OrthogonalInputsConfig
-from agfrun.labs.staircases.run.pipeline import run
-from agfrun.labs.staircases.config import InitConfig, RunConfig
 
 Doctor = Callable[[Evidence], Evidence]
 

@@ -14,12 +14,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from agfrun import ConfigError, GradientDescentConfig, RunConfig, validate
 from agfrun.labs.staircases.dynamics import compilation
 from agfrun.labs.staircases.dynamics.compilation import compiled
 from agfrun.labs.staircases.dynamics.unrolled_heavy_ball import unrolled_steps
-from agfrun.study.errors import ConfigError
-from agfrun.labs.staircases.config import GradientDescentConfig, RunConfig
-from agfrun.study.settings import validate
 
 ARGUMENTS = tuple(torch.tensor(value, dtype=torch.float64) for value in ([1.0, 2.0], [0.0, 0.0], 0.1, 0.9))
 DESCENT = ("train=gradient_descent", "train.momentum=0.9", "train.max_steps=3000", "plots=false", "report=false")

@@ -19,8 +19,8 @@ from explicit_networks import (
 )
 from torch import Tensor
 
+from agfrun import train_by_gradient_flow
 from agfrun.labs.staircases.dynamics.coordinates import EuclideanCoordinates, FlowCoordinates
-from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
 from agfrun.labs.staircases.dynamics.integrate import IntegrationStatistics, integrate
 from agfrun.labs.staircases.dynamics.recorder import accumulated_utility
 from agfrun.labs.staircases.dynamics.rosenbrock import Rosenbrock

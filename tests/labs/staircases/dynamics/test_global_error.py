@@ -10,8 +10,8 @@ import torch
 from explicit_networks import ExplicitNetwork, regression_5d, small_modadd
 from known_flows import KnownFlow
 
+from agfrun import train_by_gradient_flow
 from agfrun.labs.staircases.dynamics.global_error import GlobalError
-from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
 from agfrun.labs.staircases.dynamics.integrate import IntegrationStatistics, integrate
 from agfrun.labs.staircases.dynamics.linearization import DenseLinearization
 from agfrun.labs.staircases.dynamics.result import TrainingResult

@@ -11,9 +11,8 @@ import torch
 from explicit_networks import ExplicitNetwork, regression_2d, regression_5d, small_modadd
 from torch import Tensor
 
+from agfrun import train_by_gradient_descent, train_by_gradient_flow
 from agfrun.labs.staircases.dynamics.clock import flow_time_per_step
-from agfrun.labs.staircases.dynamics.gradient_descent import train_by_gradient_descent
-from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
 from agfrun.labs.staircases.dynamics.result import TrainingResult
 
 NETWORKS = [small_modadd(5, (1, 2), (5.0, 3.0), width=3), regression_5d()]

@@ -22,9 +22,10 @@ from scipy.interpolate import PchipInterpolator
 from scipy.signal import find_peaks
 from torch import Tensor
 
+from agfrun import train_by_gradient_flow
 from agfrun.labs.staircases.dynamics.chebyshev import RungeKuttaChebyshev
 from agfrun.labs.staircases.dynamics.coordinates import EuclideanCoordinates
-from agfrun.labs.staircases.dynamics.gradient_flow import make_stepper, train_by_gradient_flow
+from agfrun.labs.staircases.dynamics.gradient_flow import make_stepper
 from agfrun.labs.staircases.dynamics.integrate import IntegrationStatistics
 from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.dynamics.rosenbrock import Rosenbrock

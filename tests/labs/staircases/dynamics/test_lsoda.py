@@ -7,10 +7,9 @@ import torch
 from explicit_networks import ExplicitNetwork, regression_5d, small_modadd
 from known_flows import KnownFlow
 
-from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
+from agfrun import DivergenceError, train_by_gradient_flow
 from agfrun.labs.staircases.dynamics.integrate import IntegrationStatistics
 from agfrun.labs.staircases.dynamics.lsoda import LsodaIntegration
-from agfrun.study.errors import DivergenceError
 
 
 @pytest.mark.parametrize(("network", "scale", "horizon"), [

@@ -8,7 +8,7 @@ import torch
 from explicit_networks import regression_2d, regression_5d, small_modadd
 from scipy.integrate import solve_ivp
 
-from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
+from agfrun import train_by_gradient_flow
 from agfrun.labs.staircases.dynamics.polar import PolarCoordinates
 
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from known_flows import KnownFlow, MixedLogistic, linear_flow, make, segments
 from torch import Tensor
 
+from agfrun import DivergenceError
 from agfrun.labs.staircases.dynamics.chebyshev import RungeKuttaChebyshev
 from agfrun.labs.staircases.dynamics.integrate import Attempt, StepController, Stepper, integrate
 from agfrun.labs.staircases.dynamics.rosenbrock import Rosenbrock
-from agfrun.study.errors import DivergenceError
 
 STEPPERS = pytest.mark.parametrize("stepper", [Rosenbrock, RungeKuttaChebyshev])
 STEPS = st.floats(1e-12, 1e6)

@@ -11,10 +11,8 @@ import torch
 from explicit_networks import CPU, ExplicitNetwork, regression_5d, small_modadd
 from torch import Tensor
 
-from agfrun.labs.staircases.dynamics.gradient_descent import train_by_gradient_descent
-from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
+from agfrun import Architecture, train_by_gradient_descent, train_by_gradient_flow
 from agfrun.labs.staircases.dynamics.result import TrainingResult
-from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.labs.staircases.networks.diagonal_linear.data import Regression, random_regression
 from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinear
 from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAddition, modular_addition

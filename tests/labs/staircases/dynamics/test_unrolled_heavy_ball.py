@@ -9,11 +9,10 @@ import pytest
 import torch
 from explicit_networks import small_modadd
 
-from agfrun.configuration.composition import load_config
-from agfrun.labs.staircases.dynamics.gradient_descent import train_by_gradient_descent
+from agfrun import build_problem, load_config, train_by_gradient_descent
 from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.dynamics.unrolled_heavy_ball import STEPS_TOGETHER, Steps, unrolled_steps
-from agfrun.labs.staircases.run.problem import Problem, build_problem
+from agfrun.labs.staircases.run.problem import Problem
 
 NETWORKS = {
     "modular addition": ("model=quadratic_modadd",),

@@ -6,7 +6,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, cast
 
+from agfrun import GradientFlowConfig, InitConfig, RunConfig, TrainConfig, validate
 from agfrun.labs.staircases.agf.prediction import Prediction
+from agfrun.labs.staircases.config import EnsembleConfig
 from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.ensemble.members import Member, members_of
 from agfrun.labs.staircases.ensemble.training import Batch, batches, train_members
@@ -20,11 +22,9 @@ from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAdditio
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModaddConfig
 from agfrun.labs.staircases.networks.two_layer.network import ReluConfig
 from agfrun.labs.staircases.networks.two_layer.orthogonal_inputs import OrthogonalInputsConfig
-from agfrun.labs.staircases.run.result import Plan
 from agfrun.labs.staircases.run.problem import build_architecture, draw_initialization
+from agfrun.labs.staircases.run.result import Plan
 from agfrun.labs.staircases.run.training import train
-from agfrun.labs.staircases.config import EnsembleConfig, GradientFlowConfig, InitConfig, RunConfig, TrainConfig
-from agfrun.study.settings import validate
 
 
 def flow(horizon: float, **changes: Any) -> GradientFlowConfig:

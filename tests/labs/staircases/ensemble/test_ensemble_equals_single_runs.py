@@ -20,12 +20,12 @@ from small_ensembles import (
     training_of,
 )
 
+from agfrun import GradientDescentConfig, InitConfig
 from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.ensemble.training import ALONE
 from agfrun.labs.staircases.events.detect import detect_events
 from agfrun.labs.staircases.networks.fully_connected_linear.data import NoncommutingLinearMapConfig
 from agfrun.labs.staircases.networks.fully_connected_linear.network import FullyConnectedLinearConfig
-from agfrun.labs.staircases.config import GradientDescentConfig, InitConfig
 
 KINDS = ("activation", "acquisition", "collapse")
 VECTORIZED = ("diagonal", "linear", "attention", "relu")

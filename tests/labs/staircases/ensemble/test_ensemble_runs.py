@@ -10,20 +10,28 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from agfrun.labs.staircases.report.ensemble_tables import MEMBERS, with_members
 from tiny_runs import descent, diagonal_config, modadd_config
 
-from agfrun.configuration.composition import load_config
+from agfrun import (
+    AgfConfig,
+    AgfrunError,
+    ConfigError,
+    GradientFlowConfig,
+    InitConfig,
+    OutputError,
+    RunConfig,
+    load_config,
+    redraw,
+    validate,
+)
 from agfrun.files import tables
 from agfrun.files.tables import read_table
+from agfrun.labs.staircases.config import EnsembleConfig
 from agfrun.labs.staircases.ensemble import run as ensemble_run
 from agfrun.labs.staircases.ensemble import training as ensemble_training
 from agfrun.labs.staircases.ensemble.run import EnsembleResult, ensemble_seconds, run_ensemble
-from agfrun.labs.staircases.report.ensemble_tables import MEMBERS, with_members
 from agfrun.labs.staircases.run import pipeline
-from agfrun.report.redraw import redraw
-from agfrun.study.errors import AgfrunError, ConfigError, OutputError
-from agfrun.labs.staircases.config import AgfConfig, EnsembleConfig, GradientFlowConfig, InitConfig, RunConfig
-from agfrun.study.settings import validate
 
 LEADING = ["member", "seed", "init_scale"]
 SCHEMAS = (tables.LOSS, tables.FEATURES, tables.NEURONS, tables.EVENTS, tables.COMPARISON, tables.CLAIMS)

@@ -25,11 +25,11 @@ from agfrun.labs.staircases.ensemble.integrate import AT_END, NOT_FINITE, RUNNIN
 from agfrun.labs.staircases.ensemble.recording import EnsembleRecorder, Moments
 from agfrun.labs.staircases.ensemble.stacked_flow import StackedFlow, stacked_flow
 from agfrun.labs.staircases.ensemble.stacking import NotStackable, Stack, structure
-from agfrun.study.intervals import wilson_interval
 from agfrun.labs.staircases.ensemble.step_control import EnsembleStepController
 from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAdditionConfig
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModaddConfig
 from agfrun.study.interruption import Interruption
+from agfrun.study.intervals import wilson_interval
 
 ERRORS = st.one_of(st.floats(1e-14, 1e3), st.sampled_from([0.0, math.inf, math.nan]))
 

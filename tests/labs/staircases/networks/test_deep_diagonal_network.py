@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 from torch import Tensor
 
+from agfrun import ConfigError, train_by_gradient_flow
 from agfrun.labs.staircases.dynamics.coordinates import EuclideanCoordinates
-from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
 from agfrun.labs.staircases.networks.diagonal_linear.coordinates import (
     CurveCoordinates,
     HyperbolicCoordinates,
@@ -24,7 +24,6 @@ from agfrun.labs.staircases.networks.diagonal_linear.coordinates import (
 )
 from agfrun.labs.staircases.networks.diagonal_linear.data import Regression, random_regression, sparse_regression
 from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinear, DiagonalLinearConfig
-from agfrun.study.errors import ConfigError
 
 NETWORKS = [(2, True), (3, True), (4, True), (6, True), (2, False), (3, False), (5, False)]
 ALL = pytest.mark.parametrize(("depth", "signed"), NETWORKS)

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from agfrun import ConfigError
 from agfrun.labs.staircases.networks.fully_connected_linear.data import LinearMap, linear_map, published_moments
 from agfrun.labs.staircases.networks.fully_connected_linear.network import (
     FullyConnectedLinear,
     FullyConnectedLinearConfig,
 )
-from agfrun.study.errors import ConfigError
 
 CPU = torch.device("cpu")
 SIZES = st.integers(1, 4)

@@ -13,9 +13,7 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 from torch import Tensor
 
-from agfrun.labs.staircases.agf.alternation import AlternationOptions
-from agfrun.labs.staircases.agf.predict import predict
-from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
+from agfrun import AlternationOptions, predict, train_by_gradient_flow
 from agfrun.labs.staircases.dynamics.trajectory import FloatArray, Trajectory
 from agfrun.labs.staircases.events.detect import detect_events
 from agfrun.labs.staircases.networks.fully_connected_linear.coordinates import (

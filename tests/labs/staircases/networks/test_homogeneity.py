@@ -17,10 +17,8 @@ from sample_networks import (
     vector_and_output,
 )
 
-from agfrun.labs.staircases.networks.base import Architecture
+from agfrun import Architecture, ConfigError, Samples
 from agfrun.labs.staircases.networks.homogeneity import check_homogeneity
-from agfrun.labs.staircases.networks.two_layer.samples import Samples
-from agfrun.study.errors import ConfigError
 from agfrun.study.registry import data_sets, models
 
 DTYPES = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from agfrun import ConfigError
 from agfrun.labs.staircases.networks.linear_attention.data import (
     InContextRegression,
     InContextRegressionConfig,
     in_context_regression,
     power_law,
 )
-from agfrun.study.errors import ConfigError
 
 CPU = torch.device("cpu")
 SPECTRA = st.lists(st.floats(0.05, 3.0), min_size=1, max_size=5)

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from agfrun import ConfigError
 from agfrun.labs.staircases.networks.diagonal_linear.data import Regression
 from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinear
-from agfrun.study.errors import ConfigError
 
 
 def initialize(network: ExplicitNetwork, kind: str, scale: float = 1e-2, seed: int = 0) -> Tensor:

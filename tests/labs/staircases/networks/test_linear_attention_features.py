@@ -7,10 +7,9 @@ import torch
 from attention_transformer import CPU, PAPER, Matrices, assert_same, law, network, random_heads
 from torch import Tensor
 
-from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
+from agfrun import ConfigError, train_by_gradient_flow
 from agfrun.labs.staircases.networks.linear_attention.data import in_context_regression
 from agfrun.labs.staircases.networks.linear_attention.network import LinearAttention, LinearAttentionConfig
-from agfrun.study.errors import ConfigError
 
 BOTH = pytest.mark.parametrize("parameterization", ["restricted", "full"])
 RANKS = pytest.mark.parametrize("rank", [1, 2])

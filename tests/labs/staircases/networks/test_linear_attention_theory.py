@@ -10,10 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from agfrun.labs.staircases.agf.alternation import AlternationOptions
-from agfrun.labs.staircases.agf.predict import predict
-from agfrun.labs.staircases.dynamics.gradient_descent import train_by_gradient_descent
-from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
+from agfrun import AlternationOptions, predict, train_by_gradient_descent, train_by_gradient_flow
 from agfrun.labs.staircases.events.detect import detect_events
 from agfrun.labs.staircases.networks.linear_attention.data import InContextRegression, in_context_regression
 from agfrun.labs.staircases.networks.linear_attention.dormant_head import DormantHead

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agfrun import ConfigError, DataConfig
 from agfrun.labs.staircases.networks.fully_connected_linear.data import (
     CommutingLinearMapConfig,
     CustomLinearMapConfig,
@@ -21,8 +22,6 @@ from agfrun.labs.staircases.networks.fully_connected_linear.data import (
     published_moments,
     square_root,
 )
-from agfrun.study.errors import ConfigError
-from agfrun.labs.staircases.config import DataConfig
 
 CPU = torch.device("cpu")
 

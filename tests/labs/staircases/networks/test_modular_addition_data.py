@@ -10,6 +10,7 @@ from explicit_networks import CPU, modadd_targets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agfrun import ConfigError, DataConfig
 from agfrun.labs.staircases.networks.quadratic_modadd.data import (
     CustomModularAdditionConfig,
     GaussianModularAdditionConfig,
@@ -20,8 +21,6 @@ from agfrun.labs.staircases.networks.quadratic_modadd.data import (
     from_template,
     modular_addition,
 )
-from agfrun.study.errors import ConfigError
-from agfrun.labs.staircases.config import DataConfig
 
 
 def build(

@@ -11,12 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
-from agfrun.labs.staircases.agf.alternation import Alternation, AlternationOptions
-from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
+from agfrun import AlternationOptions, Samples, train_by_gradient_flow
+from agfrun.labs.staircases.agf.alternation import Alternation
 from agfrun.labs.staircases.networks.two_layer.activation import leaky_relu, relu
 from agfrun.labs.staircases.networks.two_layer.network import TwoLayer
 from agfrun.labs.staircases.networks.two_layer.orthogonal_inputs import OrthogonalInputsConfig
-from agfrun.labs.staircases.networks.two_layer.samples import Samples
 from agfrun.labs.staircases.networks.two_layer.theory import (
     Array,
     Neuron,

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
+from agfrun import train_by_gradient_flow
 from agfrun.labs.staircases.networks.quadratic_modadd.data import (
     GaussianModularAdditionConfig,
     ModularAddition,
@@ -206,7 +206,6 @@ import resource, sys, torch
 torch.set_num_threads(1)
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModadd
 from agfrun.labs.staircases.networks.quadratic_modadd.data import modular_addition
-from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 frequencies = {frequencies}

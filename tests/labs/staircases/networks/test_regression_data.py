@@ -7,6 +7,7 @@ from explicit_networks import CPU
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agfrun import ConfigError
 from agfrun.labs.staircases.networks.diagonal_linear.data import (
     Regression,
     SparseRegressionConfig,
@@ -14,7 +15,6 @@ from agfrun.labs.staircases.networks.diagonal_linear.data import (
     rotated_regression,
     sparse_regression,
 )
-from agfrun.study.errors import ConfigError
 
 PUBLISHED_COEFFICIENTS = [1.17476, -19.07457, -9.22909, 4.69751, -1.44367]
 

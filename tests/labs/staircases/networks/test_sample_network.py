@@ -17,11 +17,10 @@ from sample_networks import (
 )
 from torch import Tensor
 
+from agfrun import ConfigError, SampleNetwork
 from agfrun.labs.staircases.dynamics.polar import PolarCoordinates
 from agfrun.labs.staircases.networks.two_layer import sample_network
 from agfrun.labs.staircases.networks.two_layer.orthogonal_inputs import OrthogonalInputsConfig
-from agfrun.labs.staircases.networks.two_layer.sample_network import SampleNetwork
-from agfrun.study.errors import ConfigError
 
 ALL = pytest.mark.parametrize("network", sample_networks(), ids=lambda network: type(network).__name__)
 

@@ -9,11 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agfrun import ConfigError, Samples
 from agfrun.labs.staircases.networks.two_layer.digits import DigitsConfig
 from agfrun.labs.staircases.networks.two_layer.orthogonal_inputs import OrthogonalInputsConfig
-from agfrun.labs.staircases.networks.two_layer.samples import Samples, samples, whitened
+from agfrun.labs.staircases.networks.two_layer.samples import samples, whitened
 from agfrun.labs.staircases.networks.two_layer.teacher_student import TeacherStudentConfig
-from agfrun.study.errors import ConfigError
 
 CPU = torch.device("cpu")
 

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from agfrun.labs.staircases.networks.two_layer.samples import Samples
+from agfrun import ConfigError, Samples
 from agfrun.labs.staircases.networks.two_layer.samples_file import SamplesFileConfig
-from agfrun.study.errors import ConfigError
 
 INPUTS = np.array([[1.0, 2.0], [3.0, 4.5], [-1e-3, 0.0]])
 TARGETS = np.array([[1.0], [0.0], [2.0]])

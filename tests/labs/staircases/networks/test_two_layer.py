@@ -13,14 +13,11 @@ from sample_networks import ACTIVATIONS, CPU, gaussian_samples, random_neurons, 
 from scipy.integrate import solve_ivp
 from torch import Tensor
 
-from agfrun.labs.staircases.agf.alternation import Alternation, AlternationOptions
-from agfrun.labs.staircases.dynamics.gradient_descent import train_by_gradient_descent
-from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
+from agfrun import AlternationOptions, SampleNetwork, Samples, train_by_gradient_descent, train_by_gradient_flow
+from agfrun.labs.staircases.agf.alternation import Alternation
 from agfrun.labs.staircases.networks.two_layer.activation import leaky_relu, relu
 from agfrun.labs.staircases.networks.two_layer.hidden_layer import HiddenLayer
 from agfrun.labs.staircases.networks.two_layer.network import TwoLayer
-from agfrun.labs.staircases.networks.two_layer.sample_network import SampleNetwork
-from agfrun.labs.staircases.networks.two_layer.samples import Samples
 from agfrun.labs.staircases.networks.two_layer.teacher_student import TeacherStudentConfig
 
 ALL = pytest.mark.parametrize("name", ACTIVATIONS)

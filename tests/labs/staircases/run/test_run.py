@@ -22,13 +22,13 @@ from tiny_runs import (
     tables,
 )
 
+from agfrun import AgfConfig, GradientFlowConfig, InitConfig, Result, RunConfig, run
 from agfrun.labs.staircases.dynamics.trajectory import Trajectory
 from agfrun.labs.staircases.events.event import Event
 from agfrun.labs.staircases.networks.diagonal_linear.data import RandomRegressionConfig
 from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAdditionConfig
-from agfrun.labs.staircases.run.result import Result, plateau_moments
-from agfrun.labs.staircases.run.pipeline import mark_active, run
-from agfrun.labs.staircases.config import AgfConfig, GradientFlowConfig, InitConfig, RunConfig
+from agfrun.labs.staircases.run.pipeline import mark_active
+from agfrun.labs.staircases.run.result import plateau_moments
 
 
 @ON_EITHER

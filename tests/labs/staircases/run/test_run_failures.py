@@ -13,14 +13,20 @@ import safetensors.numpy
 import torch
 from tiny_runs import FILES, descent, modadd_config, read_json
 
+from agfrun import (
+    AgfConfig,
+    ConfigError,
+    DivergenceError,
+    GradientDescentConfig,
+    GradientFlowConfig,
+    OutputError,
+    Result,
+    config_hash,
+    run,
+)
 from agfrun.files.tables import LOSS, read_table
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModaddConfig
-from agfrun.labs.staircases.run.result import Result
-from agfrun.labs.staircases.run.pipeline import run
 from agfrun.labs.staircases.run.progress import TrainingBar
-from agfrun.study.errors import ConfigError, DivergenceError, OutputError
-from agfrun.labs.staircases.config import AgfConfig, GradientDescentConfig, GradientFlowConfig
-from agfrun.study.settings import config_hash
 
 
 def test_second_run_in_a_folder_is_refused_and_changes_nothing(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from agfrun.labs.staircases.dynamics.trajectory import FloatArray
 from agfrun.labs.staircases.analysis.distances import Curve
+from agfrun.labs.staircases.dynamics.trajectory import FloatArray
 
 TIMES = (0.2, 0.7, 1.9)
 LEVELS = (1.0, 0.4, 0.1, 0.0)

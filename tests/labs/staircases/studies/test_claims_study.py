@@ -9,15 +9,12 @@ import pandas as pd
 import pytest
 from tiny_studies import execute, read
 
+from agfrun import AgfrunError, ConfigError, RunConfig, load_config, validate
 from agfrun.cli.main import main
-from agfrun.configuration.composition import load_config
 from agfrun.labs.staircases.paper.claims import laboratory
 from agfrun.labs.staircases.paper.claims.paper_claim import COLUMNS, FAILS, HOLDS, UNDECIDED, paper_claims
 from agfrun.labs.staircases.paper.figures.claims import VERDICTS, plot_claims
 from agfrun.labs.staircases.studies.claims import ClaimsConfig
-from agfrun.study.errors import AgfrunError, ConfigError
-from agfrun.labs.staircases.config import RunConfig
-from agfrun.study.settings import validate
 
 FEW = ["published_utility_at_nyquist", "utility_is_homogeneous", "diagonal_published_plateaus"]
 

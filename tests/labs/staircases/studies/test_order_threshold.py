@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_studies import OF_EVERY_STUDY, diagonal_config, execute, read
 
+from agfrun import InitConfig, UsageError, load_config
 from agfrun.cli.main import main
-from agfrun.configuration.composition import load_config
 from agfrun.labs.staircases.studies import order_threshold
 from agfrun.labs.staircases.studies.order_threshold import (
     COLUMNS,
@@ -23,8 +23,6 @@ from agfrun.labs.staircases.studies.order_threshold import (
     bisected,
     exact_interval,
 )
-from agfrun.study.errors import UsageError
-from agfrun.labs.staircases.config import InitConfig
 
 
 def threshold_config(**changes: object) -> OrderThresholdConfig:

@@ -8,15 +8,12 @@ import pandas as pd
 import pytest
 from tiny_studies import OF_EVERY_STUDY, diagonal_config, execute, interrupt_after, read
 
+from agfrun import AgfrunError, InitConfig, UsageError, load_config, run
 from agfrun.cli.main import main
-from agfrun.configuration.composition import load_config
-from agfrun.labs.staircases.run.pipeline import run
+from agfrun.labs.staircases.analysis.search_space import with_values
+from agfrun.labs.staircases.run.single import one_run
 from agfrun.labs.staircases.studies import search
 from agfrun.labs.staircases.studies.search import COLUMNS, SearchConfig
-from agfrun.labs.staircases.analysis.search_space import with_values
-from agfrun.study.errors import AgfrunError, UsageError
-from agfrun.labs.staircases.config import InitConfig
-from agfrun.labs.staircases.run.single import one_run
 
 pytest.importorskip("optuna", reason="pip install 'agfrun[search]'")
 

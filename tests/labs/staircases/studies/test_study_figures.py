@@ -6,9 +6,9 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from agfrun.labs.staircases.analysis.rates import fit_power_law
 from agfrun.labs.staircases.report.figures.vanishing_init import plot_vanishing_init
 from agfrun.labs.staircases.report.figures.width import plot_width
-from agfrun.labs.staircases.analysis.rates import fit_power_law
 from agfrun.labs.staircases.studies.vanishing_init import COLUMNS as VANISHING_COLUMNS
 from agfrun.labs.staircases.studies.vanishing_init import Quantity, rate_row
 from agfrun.labs.staircases.studies.width import COLUMNS as WIDTH_COLUMNS

@@ -18,13 +18,24 @@ from tiny_studies import (
     replace_run,
 )
 
+from agfrun import (
+    AgfConfig,
+    AgfrunError,
+    ConfigError,
+    DivergenceError,
+    GradientFlowConfig,
+    InitConfig,
+    Result,
+    UsageError,
+    load_config,
+    redraw,
+    run,
+    validate,
+)
 from agfrun.cli.main import main
-from agfrun.configuration.composition import load_config
-from agfrun.labs.staircases.run.result import Result
-from agfrun.labs.staircases.run.pipeline import run
 from agfrun.labs.staircases.analysis.approach import AcceleratedClock, curve_rows, distance_rows, window
-from agfrun.labs.staircases.studies.compare import CompareConfig
 from agfrun.labs.staircases.analysis.rates import PowerLaw, fit_power_law
+from agfrun.labs.staircases.studies.compare import CompareConfig
 from agfrun.labs.staircases.studies.vanishing_init import (
     COLUMNS,
     Quantity,
@@ -33,10 +44,6 @@ from agfrun.labs.staircases.studies.vanishing_init import (
     fit_rates,
     rate_claims,
 )
-from agfrun.report.redraw import redraw
-from agfrun.study.errors import AgfrunError, ConfigError, DivergenceError, UsageError
-from agfrun.labs.staircases.config import AgfConfig, GradientFlowConfig, InitConfig
-from agfrun.study.settings import validate
 
 SCALES = [-4.0, -6.0, -9.0, -13.0]
 

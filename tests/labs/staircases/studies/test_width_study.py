@@ -9,13 +9,10 @@ import pytest
 from scipy import stats
 from tiny_studies import OF_EVERY_STUDY, execute, interrupt_after, modadd_config, read
 
+from agfrun import GradientDescentConfig, GradientFlowConfig, UsageError, load_config, redraw
 from agfrun.cli.main import main
-from agfrun.configuration.composition import load_config
 from agfrun.labs.staircases.run.training import train_alone
 from agfrun.labs.staircases.studies.width import COLUMNS, MEASURES, WidthConfig, find_trends, trend_claims
-from agfrun.report.redraw import redraw
-from agfrun.study.errors import UsageError
-from agfrun.labs.staircases.config import GradientDescentConfig, GradientFlowConfig
 
 FLOW = GradientFlowConfig(horizon=60.0, tolerance=1e-5)
 
@@ -72,7 +69,7 @@ def test_without_prediction_only_training_is_measured(tmp_path: Path) -> None:
 
 def test_training_alone_is_the_training_of_a_run() -> None:
     with_prediction = modadd_config(WidthConfig(predict=True), train=FLOW)
-    from agfrun.labs.staircases.run.pipeline import run
+    from agfrun import run
 
     alone, beside = train_alone(with_prediction).trajectory, run(with_prediction, progress=False).training.trajectory
     assert alone.times.tolist() == beside.times.tolist()
@@ -91,7 +88,7 @@ def test_gradient_descent_alone() -> None:
 
 def test_a_run_that_fails_is_a_row(tmp_path: Path) -> None:
     train = GradientDescentConfig(learning_rate=1e6, max_steps=2000)
-    from agfrun.study.errors import AgfrunError
+    from agfrun import AgfrunError
 
     with pytest.raises(AgfrunError, match="none of the 2 runs finished; the first ended with DivergenceError"):
         execute(modadd_config(WidthConfig(widths=[2, 3], seeds=1, predict=False), train=train), tmp_path)

@@ -10,14 +10,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from agfrun import AgfConfig, GradientFlowConfig, InitConfig, RunConfig, Study
 from agfrun.files.tables import read_any_table
 from agfrun.labs.staircases.networks.diagonal_linear.data import RotatedRegressionConfig
 from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinearConfig
 from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAdditionConfig
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModaddConfig
 from agfrun.labs.staircases.run import pipeline
-from agfrun.labs.staircases.config import AgfConfig, GradientFlowConfig, InitConfig, RunConfig
-from agfrun.study.study import Study
 
 OF_EVERY_STUDY = {"config.yaml", "claims.csv", "manifest.json", "report.html", "done.json", "plots"}
 

@@ -12,6 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agfrun import AgfrunError, ConfigError
 from agfrun.labs.staircases.paper.claims import frequency_share, laboratory, paper_claim
 from agfrun.labs.staircases.paper.claims.laboratory import Laboratory, from_rows, rows_of
 from agfrun.labs.staircases.paper.claims.paper_claim import (
@@ -33,7 +34,6 @@ from agfrun.labs.staircases.paper.claims.paper_claim import (
     small,
 )
 from agfrun.labs.staircases.paper.claims.text import claims_text
-from agfrun.study.errors import AgfrunError, ConfigError
 
 CHEAP = ["utility_is_loss_decrease", "loss_gradient_is_utility_gradient", "utility_is_homogeneous",
          "origin_is_a_saddle", "diagonal_published_plateaus", "agf_times_tend_to_saddle_times",

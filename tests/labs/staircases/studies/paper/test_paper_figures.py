@@ -8,14 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from agfrun.configuration.composition import load_config
+from agfrun import ConfigError, RunConfig, load_config, redraw
 from agfrun.labs.staircases.paper.figure import COMMON_TABLES, MOST_MOMENTS, PaperFigureConfig
 from agfrun.labs.staircases.paper.figures.cases import PaperTables
 from agfrun.labs.staircases.paper.figures.diagonal_plane import _path, _saddles
-from agfrun.report.redraw import redraw
 from agfrun.study.config_tree import config_directory
-from agfrun.study.errors import ConfigError
-from agfrun.labs.staircases.config import RunConfig
 
 EXPERIMENTS = sorted(path.stem for path in (config_directory() / "experiment" / "paper").glob("*.yaml"))
 
