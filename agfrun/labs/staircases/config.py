@@ -20,10 +20,7 @@ from agfrun.study.study import Choice, Study
 if TYPE_CHECKING:
     import torch
 
-    from agfrun.labs.staircases.dynamics.result import TrainingResult
     from agfrun.labs.staircases.networks.base import Architecture
-    from agfrun.labs.staircases.run.problem import Problem
-    from agfrun.labs.staircases.run.training import Watch
 
 DEFAULT_MODEL = "quadratic_modadd"
 DEFAULT_DATA = "modular_addition"
@@ -148,13 +145,18 @@ class TrainConfig(Choice):
         """Whether matrices of so many parameters squared are held, for the estimate of memory."""
         return False
 
-    def run(self, problem: Problem, horizon: float, watch: Watch) -> TrainingResult:
-        """Train a network from its initialization.
+    def run(self, problem: Any, horizon: float, watch: Any) -> Any:
+        """Train a network from its initialization: what a trainer from outside brings.
+
+        Those that are built in are in `staircases.run.training`, which this module cannot import.
 
         Args:
-            problem: the network and where it starts.
+            problem: the network and where it starts, an `agfrun.Problem`.
             horizon: gradient-flow time at which to stop at the latest.
-            watch: progress, checkpoints and what to go on from.
+            watch: progress, checkpoints and what to go on from, a `staircases.run.training.Watch`.
+
+        Returns:
+            A `staircases.dynamics.result.TrainingResult`.
 
         Raises:
             CheckpointError: what to go on from is of another training.
@@ -179,12 +181,6 @@ class GradientFlowConfig(TrainConfig):
     def factorizes(self, parameters: float) -> bool:
         """See `TrainConfig.factorizes`."""
         return self.method in FACTORIZING or (self.method == "auto" and parameters <= LARGEST_FACTORIZED)
-
-    def run(self, problem: Problem, horizon: float, watch: Watch) -> TrainingResult:
-        """See `TrainConfig.run`."""
-        from agfrun.labs.staircases.run.training import flow  # torch
-
-        return flow(self, problem, horizon, watch)
 
 
 @register("train")
@@ -215,12 +211,6 @@ class GradientDescentConfig(TrainConfig):
         require("train.compile", self.compile, not self.compile or self.batch_size is None,
                 "false where train.batch_size is given: batches are drawn by Python")
         one_of("train.loss_normalization", self.loss_normalization, LOSS_NORMALIZATIONS)
-
-    def run(self, problem: Problem, horizon: float, watch: Watch) -> TrainingResult:
-        """See `TrainConfig.run`."""
-        from agfrun.labs.staircases.run.training import descent  # torch
-
-        return descent(self, problem, horizon, watch)
 
 
 @dataclass

@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
-from agfrun.labs.staircases.claims import general
+from collections.abc import Callable, Mapping
+
+from agfrun.labs.staircases.claims import (
+    diagonal_linear,
+    fully_connected_linear,
+    general,
+    linear_attention,
+    quadratic_modadd,
+    two_layer,
+)
 from agfrun.labs.staircases.claims.claim import Evidence
+from agfrun.labs.staircases.networks.base import Architecture
+from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinear
+from agfrun.labs.staircases.networks.fully_connected_linear.network import FullyConnectedLinear
+from agfrun.labs.staircases.networks.linear_attention.network import LinearAttention
+from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModadd
+from agfrun.labs.staircases.networks.two_layer.network import TwoLayer
 from agfrun.study.claim import Claim
+
+Check = Callable[[Evidence], list[Claim]]
+OF_NETWORK: Mapping[type[Architecture], tuple[Check, ...]] = {
+    DiagonalLinear: diagonal_linear.CLAIMS,
+    FullyConnectedLinear: fully_connected_linear.CLAIMS,
+    LinearAttention: linear_attention.CLAIMS,
+    QuadraticModadd: quadratic_modadd.CLAIMS,
+    TwoLayer: two_layer.CLAIMS,
+}
 
 
 def check_claims(evidence: Evidence) -> list[Claim]:
     """The claims of every network and of this one. What a run leaves open is undecided, and says why."""
-    checks = (*general.CLAIMS, *evidence.architecture.claims)
+    checks: list[Check] = [*general.CLAIMS, *evidence.architecture.claims]
+    checks += [check for network, of_network in OF_NETWORK.items() if isinstance(evidence.architecture, network)
+               for check in of_network]
     return [claim for check in checks for claim in check(evidence)]

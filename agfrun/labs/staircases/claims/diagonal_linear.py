@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
 import torch
 
 from agfrun.labs.staircases.claims.claim import Evidence
 from agfrun.labs.staircases.networks.diagonal_linear.lasso import LassoPath, in_tie_order
+from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinear
 from agfrun.labs.staircases.networks.diagonal_linear.theory import first_collapse, first_selections, limit_saddles
 from agfrun.study.claim import Claim, close
-
-if TYPE_CHECKING:
-    from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinear
 
 STARTS = 16
 ASCENT_STEPS = 300
@@ -26,7 +24,7 @@ def agf_is_successive_saddles(evidence: Evidence) -> list[Claim]:
     Only the generic engine can decide it: the closed form is built on that algorithm. And only with cost
     phases that take no time, as in the theorem.
     """
-    architecture, prediction = cast("DiagonalLinear", evidence.architecture), evidence.prediction
+    architecture, prediction = cast(DiagonalLinear, evidence.architecture), evidence.prediction
     if prediction.method != "generic" or prediction.cost_phase != "instantaneous" or evidence.theory is None:
         return []
     saddles = [event for event in evidence.theory.events if event.kind == "activation"]
@@ -49,7 +47,7 @@ def agf_is_successive_saddles(evidence: Evidence) -> list[Claim]:
 
 def training_times(evidence: Evidence) -> list[Claim]:
     """Drop times approach AGF's: cost phases are short beside the dormant neurons' clock (theorem 3.1)."""
-    depth = cast("DiagonalLinear", evidence.architecture).depth
+    depth = cast(DiagonalLinear, evidence.architecture).depth
     tolerance = (2.0 if depth == 2 else 10.0) * vanishing_parameter(evidence.log_init_scale, depth)
     allowed = "2 / log(1/scale)" if depth == 2 else f"10 scale^{depth - 2}"
     return [close(f"drop_time_{row['event']}", "training",
@@ -87,7 +85,7 @@ def maximal_utility(evidence: Evidence) -> list[Claim]:
 
     Checked by normalized gradient ascent from random unit neurons.
     """
-    architecture = cast("DiagonalLinear", evidence.architecture)
+    architecture = cast(DiagonalLinear, evidence.architecture)
     residual = architecture.empty_residual()
     driven = torch.nonzero(residual.drives)[:, 0]
     if not architecture.signed or len(driven) == 0:
@@ -113,7 +111,7 @@ def lasso_selection(evidence: Evidence) -> list[Claim]:
     The times are those of the vanishing limit. AGF's own order follows wherever all neurons have equally far to
     the threshold. See `staircases.networks.diagonal_linear.lasso`.
     """
-    architecture = cast("DiagonalLinear", evidence.architecture)
+    architecture = cast(DiagonalLinear, evidence.architecture)
     arrays = {name: array.cpu().double().numpy() for name, array in architecture.data_arrays().items()}
     path = in_tie_order(LassoPath(arrays["lasso/lambda"], arrays["lasso/coefficients"]).first_selections())
     saddles = limit_saddles(architecture.data, architecture.signed)
@@ -142,7 +140,7 @@ def lasso_selection(evidence: Evidence) -> list[Claim]:
 
 def _equal_thresholds(evidence: Evidence) -> bool:
     """Whether every neuron's level has equally far to go, to either side where it has two."""
-    architecture = cast("DiagonalLinear", evidence.architecture)
+    architecture = cast(DiagonalLinear, evidence.architecture)
     lower, upper = architecture.curves(evidence.initial).ends(evidence.threshold)
     distances = np.concatenate([upper, -lower]) if architecture.signed else upper
     return bool(np.all(np.isfinite(distances)) and np.ptp(distances) <= 1e-9 * np.abs(distances).max())

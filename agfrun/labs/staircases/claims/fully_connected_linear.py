@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import torch
 
 from agfrun.labs.staircases.claims.claim import Evidence
+from agfrun.labs.staircases.events.event import Event
+from agfrun.labs.staircases.networks.fully_connected_linear.network import FullyConnectedLinear
 from agfrun.study.claim import Claim, close
-
-if TYPE_CHECKING:
-    from agfrun.labs.staircases.events.event import Event
-    from agfrun.labs.staircases.networks.fully_connected_linear.network import FullyConnectedLinear
 
 # In the limit log(1/(sqrt(2) scale)) e-folds of growth go by before a mode is learned. The initial directions, the
 # mode's size and the cost phases are worth a few more or less, the same number at any scale.
@@ -25,7 +23,7 @@ POWER_STEPS = 500
 
 def maximal_utility(evidence: Evidence) -> list[Claim]:
     """The largest utility of a unit neuron is sigma_1(Sigma_yx) / 2 (section 4): alternating ascent finds it."""
-    architecture = cast("FullyConnectedLinear", evidence.architecture)
+    architecture = cast(FullyConnectedLinear, evidence.architecture)
     residual = architecture.empty_residual()
     generator = torch.Generator(device="cpu").manual_seed(0)
     neurons = torch.randn(16, architecture.neuron_dimension, generator=generator, dtype=architecture.dtype)
@@ -42,7 +40,7 @@ def maximal_utility(evidence: Evidence) -> list[Claim]:
 
 def visited_saddles(evidence: Evidence) -> list[Claim]:
     """On the plateau after mode k the map A W is P_k beta* (conjecture 4.1), in the norm of the inputs."""
-    architecture = cast("FullyConnectedLinear", evidence.architecture)
+    architecture = cast(FullyConnectedLinear, evidence.architecture)
     claims = []
     scale = float(torch.linalg.matrix_norm(architecture.data.target_map @ architecture.data.factor))
     for number, event in enumerate(_in_predicted_order(evidence), 1):
@@ -79,7 +77,7 @@ def conserved_balance(evidence: Evidence) -> list[Claim]:
     """A^T A - W W^T is a constant of gradient flow."""
     if not evidence.is_flow:
         return []
-    architecture = cast("FullyConnectedLinear", evidence.architecture)
+    architecture = cast(FullyConnectedLinear, evidence.architecture)
     differences = []
     for neurons in (evidence.training.recorder.state_near(0.0)[1], evidence.training.final):
         inner, outer = architecture.split(neurons)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -12,11 +12,9 @@ from torch import Tensor
 from agfrun.labs.staircases.claims.claim import Evidence
 from agfrun.labs.staircases.dynamics.trajectory import Trajectory
 from agfrun.labs.staircases.events.event import Event
+from agfrun.labs.staircases.networks.linear_attention.network import LinearAttention
 from agfrun.labs.staircases.networks.linear_attention.theory import incremental_bounds, maximal_utilities
 from agfrun.study.claim import Claim, close
-
-if TYPE_CHECKING:
-    from agfrun.labs.staircases.networks.linear_attention.network import LinearAttention
 
 STARTS = 32
 ASCENT_STEPS = 600
@@ -30,14 +28,14 @@ def utility_maximizer(evidence: Evidence) -> list[Claim]:
     Checked by multilinear ascent from random unit heads: given two of v, K, Q the best third is
     proportional to the gradient, and so on in turn.
     """
-    architecture = cast("LinearAttention", evidence.architecture)
+    architecture = cast(LinearAttention, evidence.architecture)
     return [close("maximal_utility", "theory", "the largest utility of a unit head is N lambda^2 / (3 sqrt 3) of the "
                   "largest eigenvalue", float(maximal_utilities(architecture.data)[0]), _ascend(architecture), 1e-6)]
 
 
 def conserved_balance(evidence: Evidence) -> list[Claim]:
     """|v|^2 - |K|^2 and |K|^2 - |Q|^2 of every head are constants of gradient flow."""
-    architecture = cast("LinearAttention", evidence.architecture)
+    architecture = cast(LinearAttention, evidence.architecture)
     if not evidence.is_flow:
         return []
     start, end = (_balance(architecture, neurons) for neurons in (evidence.initial, evidence.training.final))
@@ -48,7 +46,7 @@ def conserved_balance(evidence: Evidence) -> list[Claim]:
 
 def learned_coefficients(evidence: Evidence) -> list[Claim]:
     """A learned mode stands at its own optimum, whatever else is learned."""
-    architecture = cast("LinearAttention", evidence.architecture)
+    architecture = cast(LinearAttention, evidence.architecture)
     optima = architecture.data.optimal_coefficients.tolist()
     claims = []
     for source, path in _paths(evidence):
@@ -63,7 +61,7 @@ def learned_coefficients(evidence: Evidence) -> list[Claim]:
 
 def diagonal_output(evidence: Evidence) -> list[Claim]:
     """What is learned is diagonal along the eigenvectors; judged at the end of a path that has learned all."""
-    architecture = cast("LinearAttention", evidence.architecture)
+    architecture = cast(LinearAttention, evidence.architecture)
     learnable = min(architecture.width * architecture.head_dim, architecture.data.dimension)
     claims = []
     for source, final in (("training", evidence.training.final), ("agf", evidence.prediction.final)):
@@ -82,7 +80,7 @@ def incremental_lower_bounds(evidence: Evidence) -> list[Claim]:
 
     A head of higher rank learns on while it is active, and an order with ties has no single mode to bound.
     """
-    architecture = cast("LinearAttention", evidence.architecture)
+    architecture = cast(LinearAttention, evidence.architecture)
     if architecture.head_dim > 1 or evidence.theory is None or evidence.theory.undecided:
         return []
     claims = []
@@ -107,7 +105,7 @@ def closed_form_times(evidence: Evidence) -> list[Claim]:
     the median over modes: a head that happens to come close to v = 0 waits there for a time that depends on
     everything.
     """
-    architecture = cast("LinearAttention", evidence.architecture)
+    architecture = cast(LinearAttention, evidence.architecture)
     if evidence.theory is None or not evidence.theory.events or not evidence.is_flow or architecture.head_dim > 1:
         return []
     # A head that is beyond the threshold from the start has nothing to be compared with.

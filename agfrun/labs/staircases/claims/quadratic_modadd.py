@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from agfrun.labs.staircases.claims.claim import Evidence
+from agfrun.labs.staircases.events.event import Event
+from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModadd
 from agfrun.labs.staircases.networks.quadratic_modadd.theory import lower_bounds, maximal_utilities, third_of
 from agfrun.study.claim import Claim, close
-
-if TYPE_CHECKING:
-    from agfrun.labs.staircases.events.event import Event
-    from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModadd
 
 # The ascent settles each start on one frequency, soon the largest with enough of them.
 STARTS_PER_FREQUENCY = 32
@@ -29,7 +27,7 @@ def utility_maximizer(evidence: Evidence) -> list[Claim]:
     Checked by multilinear ascent from random unit neurons: for fixed v, w the best u is proportional to
     the gradient, and so on in turn; each start ends on one frequency.
     """
-    architecture = cast("QuadraticModadd", evidence.architecture)
+    architecture = cast(QuadraticModadd, evidence.architecture)
     best, neuron = best_neuron(architecture)
     expected = float(maximal_utilities(architecture.data).max())
     strengths = architecture.neuron_feature_strengths(neuron[None])[0]
@@ -49,7 +47,7 @@ def phases_at_activation(evidence: Evidence) -> list[Claim]:
     Measured on training's state nearest to each neuron's activation, on the frequency it activates for.
     Phases align while a neuron grows, so that a lower threshold finds them less aligned.
     """
-    architecture = cast("QuadraticModadd", evidence.architecture)
+    architecture = cast(QuadraticModadd, evidence.architecture)
     rows = []
     for event in evidence.measured:
         if event.kind == "activation" and event.neuron is not None:
@@ -93,7 +91,7 @@ def dormant_lower_bounds(evidence: Evidence) -> list[Claim]:
     The bound is about neurons that grow from the initialization: active ones may turn to another frequency at
     any time, and so *acquire* it sooner. It takes the norm that each neuron has at its activation.
     """
-    data = cast("QuadraticModadd", evidence.architecture).data
+    data = cast(QuadraticModadd, evidence.architecture).data
     largest = float(torch.linalg.vector_norm(evidence.initial, dim=1).max())
     claims = []
     for source, events in (("agf", evidence.predicted), ("training", evidence.measured)):
@@ -115,7 +113,7 @@ def levels_of_any_order(evidence: Evidence) -> list[Claim]:
     """
     if evidence.theory is None or evidence.theory.undecided:
         return []
-    data = cast("QuadraticModadd", evidence.architecture).data
+    data = cast(QuadraticModadd, evidence.architecture).data
     energies = dict(zip(evidence.architecture.feature_names, data.energies.tolist(), strict=True))
     predicted = [feature for feature, _ in evidence.theory.levels]
     initial, claims = sum(energies.values()), []

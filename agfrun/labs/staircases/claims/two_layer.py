@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from agfrun.labs.staircases.claims.claim import Evidence
+from agfrun.labs.staircases.networks.two_layer.network import TwoLayer
 from agfrun.study.claim import Claim, close
-
-if TYPE_CHECKING:
-    from agfrun.labs.staircases.networks.two_layer.network import TwoLayer
 
 CLOSED_FORM_TOLERANCE = 1e-3
 # A part of the initial loss.
@@ -23,7 +21,7 @@ def conserved_balance(evidence: Evidence) -> list[Claim]:
     """|w|^2 - degree |a|^2 of every neuron is a constant of gradient flow."""
     if not evidence.is_flow:
         return []
-    architecture = cast("TwoLayer", evidence.architecture)
+    architecture = cast(TwoLayer, evidence.architecture)
 
     def balance(neurons: Tensor) -> Tensor:
         weights, outputs = architecture.split(neurons)
@@ -38,7 +36,7 @@ def conserved_balance(evidence: Evidence) -> list[Claim]:
 
 def first_activation_bound(evidence: Evidence) -> list[Claim]:
     """No neuron of AGF activates before the largest utility that the data's moments allow would let it."""
-    architecture = cast("TwoLayer", evidence.architecture)
+    architecture = cast(TwoLayer, evidence.architecture)
     ahead, first = _utility_ahead(evidence), _first_activation(evidence, "agf")
     if first is None or ahead is None:
         return []

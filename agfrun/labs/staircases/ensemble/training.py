@@ -24,7 +24,7 @@ from agfrun.labs.staircases.ensemble.stacked_flow import StackedFlow, stacked_fl
 from agfrun.labs.staircases.ensemble.stacking import NotStackable, structure
 from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.labs.staircases.run.result import Plan
-from agfrun.labs.staircases.run.training import Watch, optimizer_steps
+from agfrun.labs.staircases.run.training import Watch, optimizer_steps, train
 
 # Numbers in the Jacobians of a batch (256 MiB in float64); more members make more batches.
 LARGEST_BATCH = 2**25
@@ -179,7 +179,7 @@ def _train_alone(members: Sequence[Member], progress: EnsembleProgress | None) -
     for place, member in enumerate(members):
         assert member.plan is not None
         watch = Watch(member.config.seed, progress=False)
-        made = attempt(partial(member.config.train.run, member.plan.problem, member.plan.horizon, watch))
+        made = attempt(partial(train, member.config.train, member.plan.problem, member.plan.horizon, watch))
         member.training, member.failure = made.outcome, made.reason
         member.seconds += made.seconds
         if progress is not None:

@@ -53,7 +53,8 @@ class Architecture(ABC):
         interchangeable_neurons: whether every orthogonal mixture of the neurons makes the same network, so that
             single neurons mean nothing.
         wording: how features are called.
-        claims: functions of `staircases.claims.claim.Evidence` that check what is claimed of this network.
+        claims: functions of `staircases.claims.claim.Evidence` that check what is claimed of a network from outside;
+            those of the built-in networks are in `staircases.claims`.
     """
 
     name: str

@@ -38,7 +38,7 @@ from agfrun.labs.staircases.run.result import (
     tables_of,
     words_of,
 )
-from agfrun.labs.staircases.run.training import Watch, check_length, choose_threads
+from agfrun.labs.staircases.run.training import Watch, check_length, choose_threads, train
 from agfrun.runner.execution import execute
 from agfrun.study.bench import Bench
 from agfrun.study.errors import ConfigError, DivergenceError
@@ -84,8 +84,8 @@ def compare_at(config: RunConfig, bench: Bench) -> StudyResult:
     with bench.clock.stage("train"):
         first = plan.prediction.rounds[0].time if plan.prediction.rounds else None
         state = checkpoints.latest() if checkpoints is not None and bench.resume else None
-        training = config.train.run(plan.problem, plan.horizon,
-                                    Watch(config.seed, first, bench.progress, checkpoints, state))
+        training = train(config.train, plan.problem, plan.horizon,
+                         Watch(config.seed, first, bench.progress, checkpoints, state))
     return judged(plan, training, bench)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import singledispatch
 
 import torch
 from threadpoolctl import threadpool_limits
 
 from agfrun.files.training_state import Checkpoints, TrainingState
-from agfrun.labs.staircases.config import GradientDescentConfig, GradientFlowConfig, RunConfig
+from agfrun.labs.staircases.config import GradientDescentConfig, GradientFlowConfig, RunConfig, TrainConfig
 from agfrun.labs.staircases.dynamics.clock import flow_time_per_step
 from agfrun.labs.staircases.dynamics.compilation import compiled
 from agfrun.labs.staircases.dynamics.gradient_descent import train_by_gradient_descent
@@ -84,12 +85,19 @@ class Watch:
     resume: TrainingState | None = None
 
 
-def flow(settings: GradientFlowConfig, problem: Problem, horizon: float, watch: Watch) -> TrainingResult:
-    """Train by gradient flow up to `horizon` in gradient-flow time.
+@singledispatch
+def train(settings: TrainConfig, problem: Problem, horizon: float, watch: Watch) -> TrainingResult:
+    """Train up to `horizon` in gradient-flow time as the settings say; a trainer from outside by its own `run`.
 
     Raises:
         CheckpointError: `watch.resume` is of another training.
     """
+    trained: TrainingResult = settings.run(problem, horizon, watch)
+    return trained
+
+
+@train.register
+def _flow(settings: GradientFlowConfig, problem: Problem, horizon: float, watch: Watch) -> TrainingResult:
     with TrainingBar(horizon, watch.first_event, watch.progress) as bar:
         return train_by_gradient_flow(
             problem.architecture, problem.initial, horizon, tolerance=settings.tolerance, method=settings.method,
@@ -97,12 +105,8 @@ def flow(settings: GradientFlowConfig, problem: Problem, horizon: float, watch: 
             checkpoints=watch.checkpoints, resume=watch.resume)
 
 
-def descent(settings: GradientDescentConfig, problem: Problem, horizon: float, watch: Watch) -> TrainingResult:
-    """Train by gradient descent for `train.max_steps` steps, or those up to `horizon`.
-
-    Raises:
-        CheckpointError: `watch.resume` is of another training.
-    """
+@train.register
+def _descent(settings: GradientDescentConfig, problem: Problem, horizon: float, watch: Watch) -> TrainingResult:
     architecture = problem.architecture
     per_step = flow_time_per_step(settings.learning_rate, settings.momentum, settings.loss_normalization,
                                   architecture.output_dimension)
@@ -136,7 +140,7 @@ def train_alone(config: RunConfig) -> TrainingResult:
     require_length(config)
     problem = build_problem(config)
     choose_threads(problem)
-    result = config.train.run(problem, config.train.horizon or 0.0, Watch(config.seed, progress=False))
+    result = train(config.train, problem, config.train.horizon or 0.0, Watch(config.seed, progress=False))
     if result.status == "interrupted":
         raise interruption_of(result.reason)
     if result.status in GAVE_UP:

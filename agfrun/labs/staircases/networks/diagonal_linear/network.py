@@ -15,7 +15,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from agfrun.labs.staircases.claims.diagonal_linear import CLAIMS
 from agfrun.labs.staircases.config import ModelConfig
 from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.labs.staircases.networks.diagonal_linear.coordinates import (
@@ -81,7 +80,6 @@ class DiagonalLinear(Architecture):
     name = "diagonal_linear"
     output_dimension = 1
     wording = Wording("coefficient", "coefficient", r"$\beta_{{{}}}$")
-    claims = CLAIMS
 
     def __init__(self, data: Regression, depth: int = 2, signed: bool = True) -> None:
         self.data = data

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agfrun.labs.staircases.claims.fully_connected_linear import CLAIMS
 from agfrun.labs.staircases.config import ModelConfig
 from agfrun.labs.staircases.dynamics.coordinates import FlowCoordinates
 from agfrun.labs.staircases.networks.base import Architecture
@@ -92,7 +91,6 @@ class FullyConnectedLinear(Architecture):
     homogeneity_degree = 2
     interchangeable_neurons = True
     wording = Wording("mode", "coefficient along the mode")
-    claims = CLAIMS
 
     def __init__(self, data: LinearMap, width: int) -> None:
         self.data = data

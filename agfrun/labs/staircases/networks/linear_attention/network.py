@@ -23,7 +23,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from agfrun.labs.staircases.claims.linear_attention import CLAIMS
 from agfrun.labs.staircases.config import ModelConfig
 from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.labs.staircases.networks.linear_attention.data import InContextRegression
@@ -96,7 +95,6 @@ class LinearAttention(Architecture):
     homogeneity_degree = 3
     output_dimension = 1
     wording = Wording("mode", "coefficient along the eigenvector")
-    claims = CLAIMS
 
     def __init__(
         self, data: InContextRegression, width: int, head_dim: int = 1, parameterization: str = "restricted"

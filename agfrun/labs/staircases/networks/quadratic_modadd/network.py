@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from agfrun.labs.staircases.arrays import Array, as_tensor, native
-from agfrun.labs.staircases.claims.quadratic_modadd import CLAIMS
 from agfrun.labs.staircases.config import ModelConfig
 from agfrun.labs.staircases.dynamics.coordinates import FlowCoordinates
 from agfrun.labs.staircases.ensemble.flow import EnsembleFlow
@@ -66,7 +65,6 @@ class QuadraticModadd(Architecture):
     name = "quadratic_modadd"
     homogeneity_degree = 3
     wording = Wording("frequency", "output amplitude")
-    claims = CLAIMS
 
     def __init__(self, data: ModularAddition, width: int) -> None:
         self.data = data

@@ -12,7 +12,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from agfrun.labs.staircases.claims.two_layer import CLAIMS
 from agfrun.labs.staircases.config import ModelConfig
 from agfrun.labs.staircases.networks.theory import Theory
 from agfrun.labs.staircases.networks.two_layer.activation import Activation, leaky_relu, monomial, relu
@@ -122,7 +121,6 @@ class TwoLayer(SampleNetwork):
         name: the registry's name.
     """
 
-    claims = CLAIMS
 
     def __init__(
         self, data: Samples, width: int, activation: Activation, kink_width: float = 0.0, name: str = "two_layer"

@@ -14,7 +14,7 @@ from agfrun.labs.staircases.paper.claims.paper_claim import Finding, Inconclusiv
 from agfrun.labs.staircases.run.pipeline import judge, prepare, run
 from agfrun.labs.staircases.run.problem import build_architecture
 from agfrun.labs.staircases.run.result import Plan, Result
-from agfrun.labs.staircases.run.training import Watch
+from agfrun.labs.staircases.run.training import Watch, train
 from agfrun.study.claim import Claim
 from agfrun.study.settings import config_hash
 
@@ -93,7 +93,7 @@ def _run(config: RunConfig, build: Build | None) -> Result:
     plan = prepare(config, build(config))
     first = plan.prediction.rounds[0].time if plan.prediction.rounds else None
     watch = Watch(config.seed, first, progress=False)
-    return judge(plan, config.train.run(plan.problem, plan.horizon, watch))
+    return judge(plan, train(config.train, plan.problem, plan.horizon, watch))
 
 
 def claims_of(results: Sequence[Result], name: str, source: str | None = None) -> list[Claim]:
