@@ -148,7 +148,7 @@ def training(problem: Problem, limit: float) -> Row:
     initial_loss = float(architecture.loss(architecture.empty_residual()))
     start = time.perf_counter()
     result = train_by_gradient_flow(architecture, problem.initial, _longest(problem), convergence=LEFT,
-                                    progress=watch, log_scale=problem.log_scale)
+                                    progress=watch, log_factor=problem.log_factor)
     seconds = time.perf_counter() - start
     loss = float(result.trajectory.loss[-1])
     learned = (initial_loss - loss) / (initial_loss - architecture.minimal_loss)

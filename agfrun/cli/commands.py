@@ -23,7 +23,7 @@ def plot(arguments: Sequence[str]) -> int:
                         help="file formats (both unless told)")
     options = parser.parse_intermixed_args(arguments)
 
-    from agfrun.report.redraw import redraw
+    from agfrun.report.redraw import redraw  # Matplotlib
 
     for run_dir in options.run_dirs:
         for path in redraw(run_dir, formats=options.formats):
@@ -42,7 +42,7 @@ def report(arguments: Sequence[str]) -> int:
                         "all of them)")
     options = parser.parse_intermixed_args(arguments)
 
-    from agfrun.report.html.report import write_comparison, write_report
+    from agfrun.report.html.report import write_comparison, write_report  # templates and charts
 
     alone = len(options.run_dirs) == 1 and options.output is None
     page = write_report(options.run_dirs[0]) if alone else write_comparison(options.run_dirs, options.output)
@@ -61,7 +61,7 @@ def collect(arguments: Sequence[str]) -> int:
     parser.add_argument("--no-report", action="store_true", help="leave report.html as it is")
     options = parser.parse_intermixed_args(arguments)
 
-    from agfrun.sweep.gather import gather
+    from agfrun.sweep.gather import gather  # pandas
 
     for sweep_dir in options.sweep_dirs:
         print(gather(sweep_dir, formats=options.formats, report=not options.no_report).summary(), flush=True)
@@ -76,8 +76,8 @@ def resume(arguments: Sequence[str]) -> int:
     parser.add_argument("run_dirs", metavar="RUN_DIR", type=Path, nargs="+", help="folder of a run")
     options = parser.parse_intermixed_args(arguments)
 
-    from agfrun.files.saved_run import finished_status
-    from agfrun.runner.resumption import resume_run
+    from agfrun.files.saved_run import finished_status  # YAML
+    from agfrun.runner.resumption import resume_run  # the study's modules
 
     heed_termination()
     for run_dir in options.run_dirs:
@@ -100,7 +100,7 @@ def rerun(arguments: Sequence[str]) -> int:
                         help="largest difference over the largest number of a column (default: %(default)g)")
     options = parser.parse_intermixed_args(arguments)
 
-    from agfrun.runner.rerun import rerun as do_again
+    from agfrun.runner.rerun import rerun as do_again  # pandas
 
     outcome = do_again(options.run_dir, options.output)
     print(outcome.summary(), flush=True)

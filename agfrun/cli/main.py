@@ -9,13 +9,12 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
-
-from omegaconf import DictConfig, OmegaConf
+from typing import TYPE_CHECKING, NoReturn
 
 from agfrun.cli.commands import COMMANDS
+from agfrun.cli.help import HELP_FLAGS, help_text
+from agfrun.cli.seeds import as_sweep
 from agfrun.configuration.composition import from_composed
-from agfrun.configuration.hydra_folders import first_given, run_name
 from agfrun.files.folders import CHECKPOINTS_FOLDER
 from agfrun.runner.execution import execute
 from agfrun.study.config_tree import config_directory
@@ -25,6 +24,9 @@ from agfrun.study.termination import exit_status, heed_termination
 from agfrun.tracking import check_installed, track
 from agfrun.version import __version__
 
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
 BROKEN_PIPE = 141
 
 # What `agfrun claims` is short for; what follows on the command line wins.
@@ -32,8 +34,6 @@ CLAIMS = ("study=claims", "hydra.run.dir=outputs/claims/${now:%Y-%m-%d_%H-%M-%S-
 
 # Hydra 1.4 warns users of what only this program's authors can change.
 warnings.filterwarnings("ignore", message=r"[\s\S]*deprecated", module=r"hydra\.|agfrun\.")
-OmegaConf.register_new_resolver("agfrun.first", first_given, replace=True)
-OmegaConf.register_new_resolver("agfrun.run_name", run_name, replace=True)
 
 
 def entry_point() -> NoReturn:
@@ -75,10 +75,13 @@ def main(arguments: Sequence[str]) -> int:
             return COMMANDS[arguments[0]](arguments[1:])
         if arguments[:1] == ["claims"]:
             arguments = [*CLAIMS, *arguments[1:]]
+        if any(flag in arguments for flag in HELP_FLAGS):
+            print(help_text(arguments))
+            return 0
         if list(arguments) == ["--version"]:
             print(f"agfrun {__version__}")
             return 0
-        return _compose_and_run(arguments)
+        return _compose_and_run(as_sweep(arguments))
     except AgfrunError as error:
         return _report(error)
     except SystemExit as stop:
@@ -103,12 +106,14 @@ def _import_named(arguments: Sequence[str]) -> list[str]:
 
 def _compose_and_run(arguments: Sequence[str]) -> int:
     """Hand over to Hydra, which composes the configuration and calls `_job`, or the launcher of a sweep."""
-    import hydra
+    import hydra  # a quarter of a second, for which help and the commands on folders need not wait
 
-    from agfrun.configuration import guard as hydra_guard
-    from agfrun.configuration.hydra_errors import explain
-    from agfrun.sweep.multirun import SweepFailed
+    from agfrun.configuration import guard as hydra_guard  # Hydra
+    from agfrun.configuration.hydra_errors import explain  # Hydra
+    from agfrun.configuration.hydra_folders import register_resolvers  # Hydra
+    from agfrun.sweep.multirun import SweepFailed  # Hydra
 
+    register_resolvers()
     hydra_guard.install()
     hydra_guard.refuse_pickles(arguments)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # raise errors, so that they can be put in one line
@@ -126,7 +131,8 @@ def _compose_and_run(arguments: Sequence[str]) -> int:
 
 def _job(composed: DictConfig) -> None:
     """One run. It ends the process by itself, so that Hydra has nothing to say about its errors."""
-    from hydra.core.hydra_config import HydraConfig
+    from hydra.core.hydra_config import HydraConfig  # Hydra, which runs already
+    from omegaconf import OmegaConf
 
     heed_termination()
     settings = HydraConfig.get()

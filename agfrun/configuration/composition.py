@@ -47,7 +47,7 @@ def compose_varied(common: Sequence[str], varied: Sequence[Sequence[str]],
     """
     from omegaconf import OmegaConf
 
-    from agfrun.configuration.guard import check_value
+    from agfrun.configuration.guard import check_value  # Hydra
 
     search = [f"hydra.searchpath=[{','.join('file://' + folder for folder in config_dirs)}]"] if config_dirs else []
     try:
@@ -71,8 +71,8 @@ def _compose(overrides: Sequence[str]) -> DictConfig:
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
-    from agfrun.configuration import guard as hydra_guard
-    from agfrun.configuration.hydra_errors import explain
+    from agfrun.configuration import guard as hydra_guard  # Hydra
+    from agfrun.configuration.hydra_errors import explain  # Hydra
 
     hydra_guard.install()
     # A study composes further networks while the command line's own Hydra runs, which allows for no second one.
@@ -90,7 +90,7 @@ def _compose(overrides: Sequence[str]) -> DictConfig:
 def _parsed(overrides: Sequence[str]) -> list[tuple[str, Any]]:
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    from agfrun.configuration.hydra_errors import explain
+    from agfrun.configuration.hydra_errors import explain  # Hydra
 
     try:
         return [(override.get_key_element(), override.value())
@@ -112,7 +112,7 @@ def from_composed(composed: DictConfig, overrides: Sequence[str] = ()) -> Any:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    from agfrun.configuration.hydra_errors import explain, values_by_key
+    from agfrun.configuration.hydra_errors import explain, values_by_key  # Hydra
 
     written = values_by_key(overrides)
     for group in slot_groups():

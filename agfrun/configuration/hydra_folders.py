@@ -26,6 +26,12 @@ def run_name(*, _root_: Any) -> str:
     return "run"
 
 
+def register_resolvers() -> None:
+    """Make what the shipped configurations look up known to OmegaConf."""
+    OmegaConf.register_new_resolver("agfrun.first", first_given, replace=True)
+    OmegaConf.register_new_resolver("agfrun.run_name", run_name, replace=True)
+
+
 class RemoveEmptyFolders(Callback):
     """Hydra makes a run's folder before it starts the run; remove it at exit if nothing came of it."""
 

@@ -10,8 +10,8 @@ import yaml
 
 # Of every shipped choice the first line: which laboratory it belongs to, and what it is.
 _FIRST_LINE = re.compile(r"# (?:(\w+): )?")
-# Groups that are Hydra's own, or presets over several groups.
-_NO_SLOTS = ("hydra", "experiment")
+# Groups that are Hydra's own, presets over several groups, or what the studies of a laboratory have in common.
+_NO_SLOTS = ("hydra", "experiment", "laboratory")
 
 
 def config_directory() -> Path:

@@ -97,6 +97,11 @@ def laboratory_of(module: str) -> str:
     return parts[2] if module.startswith(f"{LABS}.") else ""
 
 
+def laboratory_of_study(name: str) -> str:
+    """Name of the laboratory of a built-in study, without importing it; empty where it is of none."""
+    return next((laboratory_of(module) for module in _study_modules(name)), "")
+
+
 def import_choices(base: type) -> None:
     """Import what the laboratory of a type offers for its slots."""
     if name := laboratory_of(base.__module__):

@@ -258,7 +258,7 @@ def gathering(folder: Path, formats: Sequence[str], report: bool, parquet: bool 
     try:
         yield
     finally:
-        from agfrun.sweep.gather import gather
+        from agfrun.sweep.gather import gather  # pandas
 
         try:
             gather(folder, formats, report, parquet)

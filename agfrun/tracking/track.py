@@ -56,15 +56,15 @@ def track(folder: Path, config: RunSettings, overrides: Sequence[str]) -> None:
 
 
 def _write(folder: Path, config: RunSettings, overrides: Sequence[str]) -> None:
-    from agfrun.tracking.record import read_record
+    from agfrun.tracking.record import read_record  # pandas
 
     record, settings = read_record(folder, config, overrides), config.tracking
     if settings.name == "mlflow":
-        from agfrun.tracking.mlflow_store import write_mlflow
+        from agfrun.tracking.mlflow_store import write_mlflow  # MLflow
 
         write_mlflow(record, settings.uri, settings.experiment, LIMIT_SECONDS)
     else:
-        from agfrun.tracking.tensorboard_files import write_tensorboard
+        from agfrun.tracking.tensorboard_files import write_tensorboard  # TensorBoard
 
         write_tensorboard(record, Path(settings.folder))
 

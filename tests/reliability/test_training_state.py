@@ -62,7 +62,7 @@ def problem_of(name: str) -> Problem:
 
 def flow(problem: Problem, horizon: float, method: str = "auto") -> Callable[..., TrainingResult]:
     return partial(train_by_gradient_flow, problem.architecture, problem.initial, horizon, tolerance=1e-5,
-                   method=method, log_scale=problem.log_scale)
+                   method=method, log_factor=problem.log_factor)
 
 
 def resumed(train: Callable[..., TrainingResult], folder: Path, every: int) -> tuple[TrainingResult, int]:

@@ -118,12 +118,12 @@ def test_smallest_scale_depends_on_degree_and_precision() -> None:
 
     Below, degree 2 goes on with log norms and directions apart.
     """
-    assert build_problem(diagonal(init=InitConfig(name="deterministic", scale=1e-150))).log_scale == 0
-    assert build_problem(RunConfig(init=InitConfig(scale=1e-15))).log_scale == 0
+    assert build_problem(diagonal(init=InitConfig(name="deterministic", scale=1e-150))).log_factor == 0
+    assert build_problem(RunConfig(init=InitConfig(scale=1e-15))).log_factor == 0
     single = build_problem(diagonal(init=InitConfig(name="deterministic", scale=1e-60), dtype="float32"))
-    assert single.log_scale == pytest.approx(math.log(1e-60))
+    assert single.log_factor == pytest.approx(math.log(1e-60))
     apart = build_problem(diagonal(init=InitConfig(name="deterministic", log10_scale=-400)))
-    assert apart.log_scale == pytest.approx(-400 * math.log(10))
+    assert apart.log_factor == pytest.approx(-400 * math.log(10))
     assert float(apart.initial.norm(dim=1).max()) == pytest.approx(math.sqrt(2))
     with pytest.raises(ConfigError, match="needs train=gradient_flow"):
         build_problem(diagonal(init=InitConfig(name="deterministic", log10_scale=-400),

@@ -152,8 +152,8 @@ def run_batch(folder: str, batch: int) -> None:
     """What a task does in its process; first it says where that is."""
     import ray
 
-    from agfrun.files.json_files import write_object
-    from agfrun.sweep import worker
+    from agfrun.files.json_files import write_object  # only where it is asked for
+    from agfrun.sweep import worker  # pandas
 
     place = _place_file(Path(folder), batch)
     place.parent.mkdir(exist_ok=True)

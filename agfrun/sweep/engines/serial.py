@@ -16,7 +16,7 @@ class SerialEngine:
 
     def run(self, folder: Path, batches: Sequence[int], ended: Callable[[int, str], None]) -> None:
         """See `Engine`."""
-        from agfrun.sweep.worker import run_batch
+        from agfrun.sweep.worker import run_batch  # pandas
 
         for batch in batches:
             run_batch(str(folder), batch)

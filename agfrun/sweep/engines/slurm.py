@@ -209,7 +209,7 @@ class _Submission:
         """
         from submitit.core.utils import FailedJobError
 
-        from agfrun.sweep.engines.slurm_task import BatchTask
+        from agfrun.sweep.engines.slurm_task import BatchTask  # submitit
 
         try:
             with slurm_queue.quiet():

@@ -22,7 +22,7 @@ class BatchTask:
     def __call__(self) -> None:
         """Run the batch's jobs that are not finished."""
         _work_on_to_the_limit()
-        from agfrun.sweep.worker import run_batch
+        from agfrun.sweep.worker import run_batch  # pandas
 
         run_batch(self.folder, self.batch)
 

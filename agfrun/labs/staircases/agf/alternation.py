@@ -83,18 +83,18 @@ class _Moment:
 
 @dataclass
 class Alternation:
-    """One run of the algorithm from neurons `initial * exp(log_scale)`, (H, D); call `predict` once."""
+    """One run of the algorithm from neurons `initial * exp(log_factor)`, (H, D); call `predict` once."""
 
     architecture: Architecture
     initial: Tensor
     options: AlternationOptions
-    log_scale: float = 0.0
+    log_factor: float = 0.0
     statistics: IntegrationStatistics = field(default_factory=IntegrationStatistics)
 
     def __post_init__(self) -> None:
         everyone = torch.arange(self.initial.shape[0], device=self.initial.device)
         self.time = 0.0
-        self.dormant = DormantNeurons.of(self.initial, everyone, self.log_scale)
+        self.dormant = DormantNeurons.of(self.initial, everyone, self.log_factor)
         self.active = self.initial[:0]
         self.active_index = everyone[:0]
         self.activation_states: dict[int, DormantNeurons] = {}
@@ -103,7 +103,7 @@ class Alternation:
         self.initial_loss = float(self.architecture.loss(self.architecture.empty_residual()))
         self.loss = self.initial_loss
         self.max_time = self.options.max_time or LARGEST_TIME_RATIO * shortest_activation_time(
-            self.architecture, self.initial, self.options.threshold, self.log_scale)
+            self.architecture, self.initial, self.options.threshold, self.log_factor)
         self.path = PathRecord(self.architecture, self.initial,
                                only_active=self.options.cost_phase == "instantaneous")
         self.dormant_flow = DormantFlow(self.architecture, self.options.threshold, self.options.tolerance,
@@ -206,7 +206,7 @@ class Alternation:
         self.activation_states[neuron] = joining
         self.dormant = self.dormant.without(row)
         if self.options.dormant_clock == "restarted":
-            start = DormantNeurons.of(self.initial, torch.arange(len(self.initial)), self.log_scale).log_norms
+            start = DormantNeurons.of(self.initial, torch.arange(len(self.initial)), self.log_factor).log_norms
             self.dormant = replace(self.dormant, log_norms=start[self.dormant.index])
         self.active = torch.cat([self.active, joining.neurons()])
         self.active_index = torch.cat([self.active_index, joining.index])
@@ -240,7 +240,7 @@ class Alternation:
         residual = self.architecture.residual(self.active, self.active_index)
         if float(self.architecture.utility(state.directions, residual, state.index)[0]) < 0:
             return state
-        return DormantNeurons.of(self.initial[neuron][None], state.index, self.log_scale)
+        return DormantNeurons.of(self.initial[neuron][None], state.index, self.log_factor)
 
     def _release_collapsed(self) -> None:
         """Timed variant: neurons below the collapse norm become dormant as they are."""
@@ -271,11 +271,11 @@ class Alternation:
         self._add_row(self.time, neurons, loss, self.dormant)
 
     def _add_row(self, time: float, neurons: Tensor, loss: float, dormant: DormantNeurons) -> None:
-        log_scales = None
-        if self.log_scale:
+        log_factors = None
+        if self.log_factor:
             neurons[dormant.index] = dormant.directions
-            log_scales = torch.zeros_like(neurons[:, 0]).index_put((dormant.index,), dormant.log_norms)
-        self.path.record(time, neurons, loss, self.active_index, log_scales)
+            log_factors = torch.zeros_like(neurons[:, 0]).index_put((dormant.index,), dormant.log_norms)
+        self.path.record(time, neurons, loss, self.active_index, log_factors)
 
     def _record_since(self, drive: UtilityField | ResidualAt, active_at: Callable[[float], Tensor],
                       dormant: DormantNeurons, start: float) -> None:
@@ -343,14 +343,14 @@ def threshold_distance(log_norms: Tensor, threshold: float, homogeneity_degree: 
 
 
 def shortest_activation_time(
-    architecture: Architecture, neurons: Tensor, threshold: float, log_scale: float = 0.0
+    architecture: Architecture, neurons: Tensor, threshold: float, log_factor: float = 0.0
 ) -> float:
     """Time in which the fastest neuron could activate if its growth rate stayed at |grad U|; the problem's unit.
 
     Args:
-        neurons: initialization over exp(log_scale), (H, D).
+        neurons: initialization over exp(log_factor), (H, D).
     """
-    dormant = DormantNeurons.of(neurons, torch.arange(neurons.shape[0], device=neurons.device), log_scale)
+    dormant = DormantNeurons.of(neurons, torch.arange(neurons.shape[0], device=neurons.device), log_factor)
     gradient = architecture.utility_gradient(dormant.directions, architecture.empty_residual(), dormant.index)
     rates = torch.linalg.vector_norm(gradient, dim=1)
     times = threshold_distance(dormant.log_norms, threshold, architecture.homogeneity_degree) / rates

@@ -26,7 +26,7 @@ ROWS_PER_PHASE = 40
 
 
 def diagonal_prediction(
-    architecture: DiagonalLinear, initial: Tensor, options: AlternationOptions, log_scale: float = 0.0
+    architecture: DiagonalLinear, initial: Tensor, options: AlternationOptions, log_factor: float = 0.0
 ) -> Prediction:
     """The alternation of a diagonal network: dormant neurons slide along their curves as fast as they are driven.
 
@@ -35,10 +35,10 @@ def diagonal_prediction(
     Flammarion's rule, which holds at any depth, for a neuron always moves on one curve).
 
     Args:
-        initial: neurons at the start, over exp(log_scale), (d, D).
+        initial: neurons at the start, over exp(log_factor), (d, D).
     """
     inputs, targets = design_of(architecture.data)
-    curves = architecture.curves(initial, log_scale)
+    curves = architecture.curves(initial, log_factor)
     saddles = successive_saddles(inputs, targets, *curves.ends(options.threshold), options.loss_tolerance,
                                  options.max_events, options.max_time or np.inf)
     recorder = _Recorder(architecture, initial, curves, options.threshold)
@@ -90,31 +90,31 @@ class _Recorder:
 
     def record(self, place: _Place, levels: FloatArray, times: FloatArray, joining: int | None = None) -> None:
         """Rows at levels (R, d) and times (R,), with the coefficients and the loss of `place`."""
-        neurons, log_scales = self._states(levels, place.coefficients)
+        neurons, log_factors = self._states(levels, place.coefficients)
         active = place.coefficients != 0
         if joining is not None:
             active[joining] = True
         index = torch.tensor(np.nonzero(active)[0])
         for row, time in enumerate(times):
-            self.path.record(float(time), neurons[row], place.loss, index, log_scales[row])
+            self.path.record(float(time), neurons[row], place.loss, index, log_factors[row])
 
     def final(self, place: _Place) -> Tensor:
         """Neurons (d, D) of a place."""
-        neurons, log_scales = self._states(place.levels[None], place.coefficients)
-        return neurons[0] * log_scales[0].exp()[:, None]
+        neurons, log_factors = self._states(place.levels[None], place.coefficients)
+        return neurons[0] * log_factors[0].exp()[:, None]
 
     def _states(self, levels: FloatArray, coefficients: FloatArray) -> tuple[Tensor, Tensor]:
-        """Neurons (R, d, D) over log scales (R, d): dormant ones from their levels, active ones from beta."""
+        """Neurons (R, d, D) over log factors (R, d): dormant ones from their levels, active ones from beta."""
         positions = self.curves.positions(levels)
         for ends, end_positions in zip(self.ends, self.end_positions, strict=True):
             positions = np.where((levels == ends) & np.isfinite(end_positions), end_positions, positions)
-        neurons, log_scales = self.curves.at(positions)
+        neurons, log_factors = self.curves.at(positions)
         active = coefficients != 0
         learned = self.curves.with_coefficients(np.where(active, coefficients, 1.0))
         neurons = np.where(active[:, None], learned, neurons)
-        log_scales = np.where(active, 0.0, log_scales)
+        log_factors = np.where(active, 0.0, log_factors)
         return (torch.tensor(neurons, dtype=self.like.dtype, device=self.like.device),
-                torch.tensor(log_scales, dtype=self.like.dtype, device=self.like.device))
+                torch.tensor(log_factors, dtype=self.like.dtype, device=self.like.device))
 
 
 def _round(saddle: Saddle, feature: str, inputs: FloatArray, targets: FloatArray, curves: NeuronCurves) -> Round:

@@ -43,10 +43,10 @@ class DormantNeurons:
     index: Tensor
 
     @classmethod
-    def of(cls, neurons: Tensor, index: Tensor, log_scale: float = 0.0) -> DormantNeurons:
-        """Split `neurons * exp(log_scale)`, (K, D), into direction and log norm."""
+    def of(cls, neurons: Tensor, index: Tensor, log_factor: float = 0.0) -> DormantNeurons:
+        """Split `neurons * exp(log_factor)`, (K, D), into direction and log norm."""
         directions, log_norms = directions_and_log_norms(neurons)
-        return cls(directions, log_norms + log_scale, index)
+        return cls(directions, log_norms + log_factor, index)
 
     def neurons(self) -> Tensor:
         """The neurons' parameters, (K, D)."""

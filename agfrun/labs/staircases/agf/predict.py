@@ -14,9 +14,9 @@ from agfrun.study.errors import ConfigError
 
 def predict(
     architecture: Architecture, initial: Tensor, options: AlternationOptions | None = None, method: str = "auto",
-    log_scale: float = 0.0,
+    log_factor: float = 0.0,
 ) -> Prediction:
-    """Predict training from the initialization `initial * exp(log_scale)`, (H, D).
+    """Predict training from the initialization `initial * exp(log_factor)`, (H, D).
 
     Args:
         method: `generic`, `closed_form`, or `auto`: the closed form where there is one.
@@ -28,8 +28,8 @@ def predict(
     idealized = (options.cost_phase == "instantaneous" and options.dormant_clock == "carried"
                  and not options.dormant_interaction)
     if method != "generic" and idealized and isinstance(architecture, DiagonalLinear):
-        return diagonal_prediction(architecture, initial, options, log_scale)
+        return diagonal_prediction(architecture, initial, options, log_factor)
     if method == "closed_form":
         raise ConfigError("agf.method", method, f"model={architecture.name} with agf.cost_phase="
                           f"{options.cost_phase} has no closed form; choose auto or generic")
-    return Alternation(architecture, architecture.fewest_neurons(initial), options, log_scale).predict()
+    return Alternation(architecture, architecture.fewest_neurons(initial), options, log_factor).predict()

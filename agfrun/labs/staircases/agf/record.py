@@ -56,17 +56,17 @@ class PathRecord:
         self.answering: Moment | None = None
 
     def record(self, time: float, neurons: Tensor, loss: float, active_index: Tensor,
-               log_scales: Tensor | None = None) -> None:
+               log_factors: Tensor | None = None) -> None:
         """Add a row: time, all neurons (H, D), the loss, indices of the active neurons.
 
-        With `log_scales` (H,) the neurons are `neurons * exp(log_scales)`, which may be too small for floats.
+        With `log_factors` (H,) the neurons are `neurons * exp(log_factors)`, which may be too small for floats.
         """
         active = np.zeros(self.width, dtype=bool)
         active[active_index.cpu().numpy()] = True
         self.times.append(time)
         self.losses.append(loss)
         self.actives.append(active)
-        self.last = (neurons, log_scales)
+        self.last = (neurons, log_factors)
         self.pending.append(self.last)
         if self.only_active:
             self._note_output(active_index)
@@ -120,12 +120,12 @@ class PathRecord:
 
     def _note_output(self, active_index: Tensor) -> None:
         """Observe the output of the active neurons if it is not that of the row before."""
-        neurons, log_scales = self.last
+        neurons, log_factors = self.last
         masked = torch.zeros_like(neurons)
         masked[active_index] = neurons[active_index]
-        scales = None if log_scales is None else torch.zeros_like(log_scales)
-        if scales is not None and log_scales is not None:
-            scales[active_index] = log_scales[active_index]
+        scales = None if log_factors is None else torch.zeros_like(log_factors)
+        if scales is not None and log_factors is not None:
+            scales[active_index] = log_factors[active_index]
         if self.answering is None or not _same(self.answering, (masked, scales)):
             self.answering = (masked, scales)
             self.outputs.append(observe_moments(self.architecture, [self.answering]))

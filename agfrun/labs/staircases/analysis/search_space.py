@@ -9,6 +9,7 @@ from typing import Any
 
 from agfrun.labs.staircases.config import RunConfig
 from agfrun.study.checks import require
+from agfrun.study.conversion import field_types, from_mapping, unknown_key
 from agfrun.study.errors import ConfigError
 from agfrun.study.settings import NOT_IN_HASH
 
@@ -65,8 +66,6 @@ def with_values(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
     Raises:
         ConfigError: a key is unknown, or a value not allowed.
     """
-    from agfrun.study.conversion import from_mapping, unknown_key
-
     plain: dict[str, Any] = dataclasses.asdict(config) | {"study": {"name": "compare"}}
     if "init.scale" in values:
         plain["init"]["log10_scale"] = None  # it would stand in for the scale
@@ -76,7 +75,7 @@ def with_values(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
         for group in groups:
             place = place.get(group) if isinstance(place, dict) else None
         if not isinstance(place, dict) or last not in place:
-            raise unknown_key(key, value)
+            raise unknown_key(key, value, config.study.name)
         place[last] = value
     made: RunConfig = from_mapping(plain)
     return made
@@ -101,8 +100,6 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_whole(config: RunConfig, key: str) -> bool:
-    from agfrun.study.conversion import field_types
-
     group, _, last = key.partition(".")
     part = getattr(config, group, None)
     return dataclasses.is_dataclass(part) and field_types(type(part)).get(last) in (int, int | None)

@@ -83,7 +83,7 @@ def _utility_ahead(evidence: Evidence) -> float | None:
 
     So it is for neurons that start at the threshold or above, and for such as are too small for floats.
     """
-    from agfrun.labs.staircases.agf.alternation import threshold_distance
+    from agfrun.labs.staircases.agf.alternation import threshold_distance  # torch
 
     log_norms = torch.linalg.vector_norm(evidence.initial, dim=1).log()
     ahead = threshold_distance(log_norms.max(), evidence.threshold, evidence.architecture.homogeneity_degree)

@@ -8,16 +8,13 @@ that no absolute tolerance exists that could swamp a tiny initialization.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from agfrun.files.training_state import TrainingState
+from agfrun.labs.staircases.dynamics.landscape import LossLandscape
 from agfrun.labs.staircases.dynamics.linearization import DenseLinearization, Linearization
-
-if TYPE_CHECKING:
-    from agfrun.labs.staircases.networks.base import Architecture
 
 
 class FlowCoordinates(ABC):
@@ -57,7 +54,7 @@ class FlowCoordinates(ABC):
             raise ValueError(f"{type(self).__name__} never change")
 
     def scaled(self, y: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Neurons as (K, D) times exp of log scales (K,), for norms below the smallest float; None: all zero."""
+        """Neurons as (K, D) times exp of log factors (K,), for norms below the smallest float; None: all zero."""
         return self.decode(y), None
 
     @abstractmethod
@@ -90,8 +87,8 @@ class EuclideanCoordinates(FlowCoordinates):
 
     isometric = True
 
-    def __init__(self, architecture: Architecture, neurons: Tensor, index: Tensor | None) -> None:
-        self.architecture = architecture
+    def __init__(self, landscape: LossLandscape, neurons: Tensor, index: Tensor | None) -> None:
+        self.landscape = landscape
         self.shape = neurons.shape
         self.index = index
 
@@ -105,12 +102,12 @@ class EuclideanCoordinates(FlowCoordinates):
 
     def loss_and_velocity(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """See `FlowCoordinates.loss_and_velocity`."""
-        loss, gradient = self.architecture.loss_and_gradient(self.decode(y), self.index)
+        loss, gradient = self.landscape.loss_and_gradient(self.decode(y), self.index)
         return loss, -gradient.reshape(-1)
 
     def jacobian(self, y: Tensor) -> Tensor:
         """See `FlowCoordinates.jacobian`."""
-        return -self.architecture.hessian(self.decode(y), self.index)
+        return -self.landscape.hessian(self.decode(y), self.index)
 
     def sizes(self, y: Tensor) -> Tensor:
         """The norm of the neuron that an entry belongs to."""

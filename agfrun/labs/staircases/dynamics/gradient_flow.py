@@ -58,31 +58,31 @@ def make_stepper(method: str, coordinates: FlowCoordinates, size: int,
 def train_by_gradient_flow(
     architecture: Architecture, neurons: Tensor, horizon: float, *, tolerance: float = 1e-6,
     method: str = "auto", convergence: float = 1e-6, max_rows: int = 2000, progress: Progress | None = None,
-    log_scale: float = 0.0, checkpoints: Checkpoints | None = None, resume: TrainingState | None = None,
+    log_factor: float = 0.0, checkpoints: Checkpoints | None = None, resume: TrainingState | None = None,
 ) -> TrainingResult:
     """Integrate d theta / dt = -grad L until the horizon or until the loss has converged.
 
     Args:
-        neurons: initialization over exp(log_scale), (H, D).
+        neurons: initialization over exp(log_factor), (H, D).
         horizon: gradient-flow time at which to stop.
         tolerance: relative error of each neuron allowed in a step; there is no absolute tolerance.
         method: one of those of `make_stepper`, or `lsoda`, SciPy's.
         convergence: stop once no more than this fraction of what there was to learn is left.
         max_rows: rows of the trajectory at most.
         progress: called with (time, loss) after each step.
-        log_scale: logarithm of a factor of all neurons, where the product is too small for floats.
+        log_factor: logarithm of a factor of all neurons, where the product is too small for floats.
         checkpoints: where states are kept on the way; None: nowhere.
         resume: one of these states, to go on from; everything else must be as it was.
 
     Raises:
         CheckpointError: `resume` is of another training.
     """
-    coordinates = architecture.flow_coordinates(neurons, None, log_scale)
+    coordinates = architecture.flow_coordinates(neurons, None, log_factor)
     y = coordinates.encode(neurons)
     statistics = IntegrationStatistics()
     integration = _integration(method, coordinates, statistics, y, horizon, tolerance)
     recorder = Recorder(architecture, "training", max_rows)
-    final = coordinates.decode(y) if log_scale else neurons
+    final = coordinates.decode(y) if log_factor else neurons
     loss = initial_loss = float(architecture.loss(architecture.residual(final)))
     if resume is None:
         _record(recorder, coordinates, y, 0.0, loss)
@@ -145,5 +145,5 @@ def _record_segment(recorder: Recorder, coordinates: FlowCoordinates, segment: S
 
 
 def _record(recorder: Recorder, coordinates: FlowCoordinates, y: Tensor, time: float, loss: float) -> None:
-    neurons, log_scales = coordinates.scaled(y)
-    recorder.record(time, neurons, loss, log_scales=log_scales)
+    neurons, log_factors = coordinates.scaled(y)
+    recorder.record(time, neurons, loss, log_factors=log_factors)

@@ -9,15 +9,11 @@ with the residual r of the true neurons exp(l) d, to which one below the smalles
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
 from agfrun.labs.staircases.dynamics.coordinates import FlowCoordinates
-
-if TYPE_CHECKING:
-    from agfrun.labs.staircases.networks.base import Architecture
+from agfrun.labs.staircases.dynamics.landscape import UtilityLandscape
 
 
 def directions_and_log_norms(neurons: Tensor) -> tuple[Tensor, Tensor]:
@@ -36,7 +32,7 @@ class PolarCoordinates(FlowCoordinates):
     """y = (direction, log norm) of each neuron, for a network of homogeneity degree 2.
 
     Args:
-        neurons: reference neurons, (K, D); those meant are `neurons * exp(log_scale)`.
+        neurons: reference neurons, (K, D); those meant are `neurons * exp(log_factor)`.
 
     Raises:
         ValueError: another degree, at which the flow of a vanishing neuron vanishes too.
@@ -45,20 +41,20 @@ class PolarCoordinates(FlowCoordinates):
     symmetric = False
 
     def __init__(
-        self, architecture: Architecture, neurons: Tensor, index: Tensor | None, log_scale: float
+        self, landscape: UtilityLandscape, neurons: Tensor, index: Tensor | None, log_factor: float
     ) -> None:
-        if architecture.homogeneity_degree != 2:
+        if landscape.homogeneity_degree != 2:
             raise ValueError("vanishing neurons turn at a finite speed at homogeneity degree 2 only, not at "
-                             f"{architecture.homogeneity_degree}")
-        self.architecture = architecture
+                             f"{landscape.homogeneity_degree}")
+        self.landscape = landscape
         self.index = index
-        self.log_scale = log_scale
+        self.log_factor = log_factor
         self.shape = (neurons.shape[0], neurons.shape[1] + 1)
 
     def encode(self, neurons: Tensor) -> Tensor:
-        """Coordinates of `neurons * exp(log_scale)`."""
+        """Coordinates of `neurons * exp(log_factor)`."""
         directions, log_norms = directions_and_log_norms(neurons)
-        return torch.cat([directions, log_norms[:, None] + self.log_scale], dim=1).reshape(-1)
+        return torch.cat([directions, log_norms[:, None] + self.log_factor], dim=1).reshape(-1)
 
     def decode(self, y: Tensor) -> Tensor:
         """Neurons; one below the smallest float is zero."""
@@ -73,11 +69,11 @@ class PolarCoordinates(FlowCoordinates):
     def loss_and_velocity(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """See `FlowCoordinates.loss_and_velocity`."""
         directions, log_norms = self._split(y)
-        residual = self.architecture.residual(directions * log_norms.exp(), self.index)
-        gradient = self.architecture.utility_gradient(directions, residual, self.index)
+        residual = self.landscape.residual(directions * log_norms.exp(), self.index)
+        gradient = self.landscape.utility_gradient(directions, residual, self.index)
         growth = (directions * gradient).sum(1, keepdim=True)
         velocity = torch.cat([gradient - growth * directions, growth], dim=1)
-        return self.architecture.loss(residual), velocity.reshape(-1)
+        return self.landscape.loss(residual), velocity.reshape(-1)
 
     def jacobian(self, y: Tensor) -> Tensor:
         """By forward-mode differentiation."""

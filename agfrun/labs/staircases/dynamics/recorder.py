@@ -53,15 +53,15 @@ class Recorder:
         return recorder
 
     def record(
-        self, time: float, neurons: Tensor, loss: float, step: int = -1, log_scales: Tensor | None = None
+        self, time: float, neurons: Tensor, loss: float, step: int = -1, log_factors: Tensor | None = None
     ) -> None:
         """Add a moment: time, neurons (H, D), paper loss, optimizer step (-1 for a flow).
 
-        With `log_scales` (H,) the neurons are `neurons * exp(log_scales)`, which may be too small for floats.
+        With `log_factors` (H,) the neurons are `neurons * exp(log_factors)`, which may be too small for floats.
         """
-        self._keep_state(time, neurons if log_scales is None else neurons * log_scales.exp()[:, None])
+        self._keep_state(time, neurons if log_factors is None else neurons * log_factors.exp()[:, None])
         self.rows.append((time, step, loss))
-        self.pending.append((neurons, log_scales))
+        self.pending.append((neurons, log_factors))
         if len(self.pending) >= OBSERVE_TOGETHER:
             self._observe()
 
@@ -195,20 +195,20 @@ class Observed:
 
 
 def observe_moments(architecture: Architecture, moments: Sequence[tuple[Tensor, Tensor | None]]) -> Observed:
-    """Observe moments, each neurons (H, D) and log scales (H,) or None (see `Recorder.record`)."""
+    """Observe moments, each neurons (H, D) and log factors (H,) or None (see `Recorder.record`)."""
     states = torch.stack([neurons for neurons, _ in moments])
-    scales = torch.stack([torch.zeros_like(neurons[:, 0]) if log_scales is None else log_scales
-                          for neurons, log_scales in moments])
+    scales = torch.stack([torch.zeros_like(neurons[:, 0]) if log_factors is None else log_factors
+                          for neurons, log_factors in moments])
     return observe(architecture, states, scales)
 
 
-def observe(architecture: Architecture, states: Tensor, log_scales: Tensor | None = None) -> Observed:
-    """Observe states (T, H, D), or `states * exp(log_scales)` with log scales (T, H)."""
+def observe(architecture: Architecture, states: Tensor, log_factors: Tensor | None = None) -> Observed:
+    """Observe states (T, H, D), or `states * exp(log_factors)` with log factors (T, H)."""
     log_norms = directions_and_log_norms(states)[1]
     actual = states
-    if log_scales is not None:
-        log_norms = log_norms + log_scales
-        actual = states * log_scales.exp()[..., None]
+    if log_factors is not None:
+        log_norms = log_norms + log_factors
+        actual = states * log_factors.exp()[..., None]
     return Observed(
         architecture.features(actual).double().cpu().numpy(),
         log_norms.double().cpu().numpy(),

@@ -46,7 +46,7 @@ class EnsembleFlow(ABC):
         """Coordinates (B, n) to neurons (B, K, D)."""
 
     def scaled(self, y: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Neurons as (B, K, D) times exp of log scales (B, K), or None where these are all zero."""
+        """Neurons as (B, K, D) times exp of log factors (B, K), or None where these are all zero."""
         return self.decode(y), None
 
     @abstractmethod

@@ -52,13 +52,13 @@ class EnsembleRecorder:
         self.observed: list[Observed] = []
         self.states = _KeptStates(members)
 
-    def record(self, moments: Moments, neurons: Tensor, log_scales: Tensor | None = None) -> None:
-        """Add R moments with neurons (R, H, D), which are `neurons * exp(log_scales)` where these are given."""
+    def record(self, moments: Moments, neurons: Tensor, log_factors: Tensor | None = None) -> None:
+        """Add R moments with neurons (R, H, D), which are `neurons * exp(log_factors)` where these are given."""
         if len(moments.members) == 0:
             return
         self.moments.append(moments)
-        self.pending.append((neurons, log_scales))
-        self.states.add(moments, neurons if log_scales is None else neurons * log_scales.exp()[..., None])
+        self.pending.append((neurons, log_factors))
+        self.states.add(moments, neurons if log_factors is None else neurons * log_factors.exp()[..., None])
         if sum(states.numel() for states, _ in self.pending) > OBSERVE_TOGETHER:
             self._observe()
 

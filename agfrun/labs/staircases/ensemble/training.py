@@ -110,21 +110,21 @@ def _batch(group: Sequence[tuple[Member, Plan, FlowCoordinates]], size: int) -> 
     name = type(coordinates[0]).__name__
     if not reason:
         try:
-            flow = _together(problem.architecture, neurons, coordinates, problem.log_scale, config)
+            flow = _together(problem.architecture, neurons, coordinates, problem.log_factor, config)
             name = name if isinstance(flow, StackedFlow) else type(flow).__name__
         except NotStackable as error:
             reason = f"its functions cannot be vectorized over members: {error}"
     return Batch(members, neurons, flow, reason, name)
 
 
-def _together(architecture: Architecture, neurons: Tensor, coordinates: Sequence[FlowCoordinates], log_scale: float,
+def _together(architecture: Architecture, neurons: Tensor, coordinates: Sequence[FlowCoordinates], log_factor: float,
               config: RunConfig) -> EnsembleFlow:
     """The network's own flow of many members, or its coordinates stacked.
 
     Raises:
         NotStackable: neither is possible.
     """
-    flow = architecture.ensemble_flow(neurons, log_scale)
+    flow = architecture.ensemble_flow(neurons, log_factor)
     descends = isinstance(config.train, GradientDescentConfig)
     if flow is not None and (flow.isometric or not descends):
         return flow
@@ -136,7 +136,7 @@ def _coordinates(plan: Plan) -> FlowCoordinates:
     problem = plan.problem
     if isinstance(plan.config.train, GradientDescentConfig):
         return EuclideanCoordinates(problem.architecture, problem.initial, None)
-    return problem.architecture.flow_coordinates(problem.initial, None, problem.log_scale)
+    return problem.architecture.flow_coordinates(problem.initial, None, problem.log_factor)
 
 
 def _why_alone(config: RunConfig, count: int, size: int) -> str:

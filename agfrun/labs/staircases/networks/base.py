@@ -108,15 +108,15 @@ class Architecture(ABC):
         raise ConfigError("init.name", kind, f"model={self.name} has no such initialization")
 
     def theory(
-        self, initial: Tensor, log_init_scale: float, threshold: float, log_scale: float = 0.0
+        self, initial: Tensor, log_init_scale: float, threshold: float, log_factor: float = 0.0
     ) -> Theory | None:
         """Closed forms for this network from an initialization; None if there are none.
 
         Args:
-            initial: neurons over exp(log_scale), (H, D).
+            initial: neurons over exp(log_factor), (H, D).
             log_init_scale: natural logarithm of the initialization scale alpha.
             threshold: norm at which a neuron activates.
-            log_scale: 0, or `log_init_scale` where alpha is too small for floats.
+            log_factor: 0, or `log_init_scale` where alpha is too small for floats.
         """
         return None
 
@@ -191,18 +191,18 @@ class Architecture(ABC):
         return 0.5 * (hessian + hessian.T)
 
     def flow_coordinates(
-        self, neurons: Tensor, index: Tensor | None = None, log_scale: float = 0.0
+        self, neurons: Tensor, index: Tensor | None = None, log_factor: float = 0.0
     ) -> FlowCoordinates:
-        """Coordinates in which the gradient flow from `neurons * exp(log_scale)` is integrated.
+        """Coordinates in which the gradient flow from `neurons * exp(log_factor)` is integrated.
 
-        A log scale is given where these would be too small for floats, at homogeneity degree 2.
+        A log factor is given where these would be too small for floats, at homogeneity degree 2.
         """
-        if log_scale:
-            return PolarCoordinates(self, neurons, index, log_scale)
+        if log_factor:
+            return PolarCoordinates(self, neurons, index, log_factor)
         return EuclideanCoordinates(self, neurons, index)
 
-    def ensemble_flow(self, neurons: Tensor, log_scale: float = 0.0) -> EnsembleFlow | None:
-        """The flow of many members from `neurons * exp(log_scale)`, (B, K, D), as one tensor program.
+    def ensemble_flow(self, neurons: Tensor, log_factor: float = 0.0) -> EnsembleFlow | None:
+        """The flow of many members from `neurons * exp(log_factor)`, (B, K, D), as one tensor program.
 
         None (the default) vectorizes the members' own `flow_coordinates`, where their functions allow that.
         """

@@ -118,10 +118,10 @@ def prepare(config: RunConfig, architecture: Architecture | None = None, clock: 
         problem = draw_initialization(config, architecture or build_architecture(config))
         choose_threads(problem)
         theory = problem.architecture.theory(problem.initial, config.init.log_scale, config.agf.threshold,
-                                             problem.log_scale)
+                                             problem.log_factor)
     with clock.stage("predict"):
         prediction = predict(problem.architecture, problem.initial, _agf_options(config), config.agf.method,
-                             problem.log_scale)
+                             problem.log_factor)
     horizon = config.train.horizon or _default_horizon(problem, prediction, config.agf.threshold)
     check_length(config, problem.architecture, horizon)
     return Plan(config, problem, theory, prediction, horizon)
@@ -149,7 +149,7 @@ def _judge(config: RunConfig, problem: Problem, prediction: Prediction, training
     kinds = ("acquisition",) if problem.architecture.interchangeable_neurons else COMPARED_KINDS
     rows = compare(predicted, measured, theory, theory_events, initial_loss, kinds)
     evidence = Evidence(
-        architecture=problem.architecture, initial=problem.initial * math.exp(problem.log_scale),
+        architecture=problem.architecture, initial=problem.initial * math.exp(problem.log_factor),
         log_init_scale=config.init.log_scale, threshold=threshold, prediction=prediction, training=training,
         is_flow=isinstance(config.train, GradientFlowConfig), theory=theory, predicted=predicted,
         measured=measured, comparison=rows)
@@ -179,7 +179,7 @@ def _agf_options(config: RunConfig) -> AlternationOptions:
 def _default_horizon(problem: Problem, prediction: Prediction, threshold: float) -> float:
     """Enough to see every predicted drop; without any, long enough for one that the prediction missed."""
     norms = torch.linalg.vector_norm(problem.initial, dim=1)
-    if bool((norms.log() + problem.log_scale >= math.log(threshold)).any()):
+    if bool((norms.log() + problem.log_factor >= math.log(threshold)).any()):
         # Activations at the start say nothing of how long what is active then takes: some of its e-folds.
         gradients = torch.linalg.vector_norm(problem.architecture.loss_and_gradient(problem.initial)[1], dim=1)
         e_fold = 1 / float((gradients / norms.clamp(min=torch.finfo(norms.dtype).tiny)).max().clamp(min=SLOWEST_RATE))
@@ -187,7 +187,7 @@ def _default_horizon(problem: Problem, prediction: Prediction, threshold: float)
         return max(HORIZON_FACTOR * max([prediction.last_time, *seen]), MISSED_DROP * e_fold)
     if prediction.last_time > 0:
         return HORIZON_FACTOR * prediction.last_time
-    return MISSED_DROP * shortest_activation_time(problem.architecture, problem.initial, threshold, problem.log_scale)
+    return MISSED_DROP * shortest_activation_time(problem.architecture, problem.initial, threshold, problem.log_factor)
 
 
 def save_prediction(plan: Plan, bench: Bench) -> None:

@@ -21,14 +21,14 @@ class Problem:
 
     Attributes:
         architecture: the network.
-        initial: neurons at the start, (H, D), over exp(log_scale).
-        log_scale: 0, or the logarithm of the initialization scale where that is too small for floats. Log
-            norms and directions of the neurons are then carried apart.
+        initial: neurons at the start, (H, D), over exp(log_factor).
+        log_factor: logarithm of the factor that the neurons are held over: 0, or that of the initialization scale
+            where it is too small for floats. Log norms and directions of the neurons are then carried apart.
     """
 
     architecture: Architecture
     initial: Tensor
-    log_scale: float = 0.0
+    log_factor: float = 0.0
 
 
 def build_problem(config: RunConfig) -> Problem:
@@ -76,9 +76,9 @@ def draw_initialization(config: RunConfig, architecture: Architecture) -> Proble
         ConfigError: the initialization is too small for the numbers that hold it.
     """
     generator = torch.Generator(device="cpu").manual_seed(config.seed)
-    log_scale = _separate_scale(config, architecture)
-    scale = 1.0 if log_scale else math.exp(config.init.log_scale)
-    return Problem(architecture, architecture.initialize(config.init.name, scale, generator), log_scale)
+    log_factor = _separate_scale(config, architecture)
+    scale = 1.0 if log_factor else math.exp(config.init.log_scale)
+    return Problem(architecture, architecture.initialize(config.init.name, scale, generator), log_factor)
 
 
 def resolve_device(name: str) -> torch.device:

@@ -229,7 +229,7 @@ def words_of(problem: Problem) -> dict[str, Any]:
 def manifest(result: Result) -> dict[str, Any]:
     """What a run adds to its provenance: device, clock, how it was trained and predicted."""
     problem, training, prediction = result.problem, result.training, result.prediction
-    coordinates = problem.architecture.flow_coordinates(problem.initial, None, problem.log_scale)
+    coordinates = problem.architecture.flow_coordinates(problem.initial, None, problem.log_factor)
     return {
         "device": str(problem.architecture.device),
         "dtype": str(problem.architecture.dtype).removeprefix("torch."),
@@ -239,7 +239,7 @@ def manifest(result: Result) -> dict[str, Any]:
             **training.clock,
         },
         "coordinates": type(coordinates).__name__,
-        "neurons_held_as": "direction and log norm" if problem.log_scale else "parameters",
+        "neurons_held_as": "direction and log norm" if problem.log_factor else "parameters",
         "training": {"status": training.status, "reason": training.reason,
                      **dataclasses.asdict(training.statistics)},
         "agf": {

@@ -33,7 +33,7 @@ FEWEST_STEPS = 20
 
 def choose_threads(problem: Problem) -> None:
     """Use one thread for a small network, in torch and in the linear algebra below NumPy and SciPy."""
-    coordinates = problem.architecture.flow_coordinates(problem.initial, None, problem.log_scale)
+    coordinates = problem.architecture.flow_coordinates(problem.initial, None, problem.log_factor)
     if coordinates.encode(problem.initial).numel() <= SINGLE_THREAD_SIZE:
         torch.set_num_threads(1)
         threadpool_limits(1)
@@ -101,7 +101,7 @@ def _flow(settings: GradientFlowConfig, problem: Problem, horizon: float, watch:
     with TrainingBar(horizon, watch.first_event, watch.progress) as bar:
         return train_by_gradient_flow(
             problem.architecture, problem.initial, horizon, tolerance=settings.tolerance, method=settings.method,
-            convergence=settings.convergence, max_rows=settings.max_rows, progress=bar, log_scale=problem.log_scale,
+            convergence=settings.convergence, max_rows=settings.max_rows, progress=bar, log_factor=problem.log_factor,
             checkpoints=watch.checkpoints, resume=watch.resume)
 
 

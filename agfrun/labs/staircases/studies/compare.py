@@ -77,8 +77,8 @@ class CompareConfig(Study):
 
     def verdict(self, saved: Saved) -> Verdict:
         """See `Study.verdict`."""
-        from agfrun.labs.staircases.report.html.verdict import verdict_on_run
-        from agfrun.labs.staircases.report.saved import saved_run
+        from agfrun.labs.staircases.report.html.verdict import verdict_on_run  # pandas
+        from agfrun.labs.staircases.report.saved import saved_run  # pandas
 
         return verdict_on_run(saved_run(saved))
 
@@ -90,13 +90,13 @@ class CompareConfig(Study):
 
     def sweep_verdict(self, runs: pd.DataFrame) -> Verdict | None:
         """See `Study.sweep_verdict`."""
-        from agfrun.labs.staircases.report.html.verdict import sweep_verdict
+        from agfrun.labs.staircases.report.html.verdict import sweep_verdict  # pandas
 
         return sweep_verdict(runs)
 
     def sweep_text(self, runs: pd.DataFrame) -> str:
         """See `Study.sweep_text`."""
-        from agfrun.labs.staircases.report.terminal import sweep_text
+        from agfrun.labs.staircases.report.terminal import sweep_text  # pandas
 
         return sweep_text(runs)
 

@@ -128,7 +128,7 @@ class OrderThresholdConfig(Study):
 
     def figures(self, saved: Saved) -> Iterator[tuple[str, Figure]]:
         """See `Study.figures`."""
-        from agfrun.labs.staircases.report.figures.order_threshold import plot_order_threshold
+        from agfrun.labs.staircases.report.figures.order_threshold import plot_order_threshold  # Matplotlib
 
         if "scales" in saved.tables and len(saved.tables["scales"]):
             yield "order_threshold", plot_order_threshold(saved.tables["scales"], self.share)

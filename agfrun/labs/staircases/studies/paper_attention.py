@@ -52,6 +52,6 @@ class PaperAttentionConfig(PaperFigureConfig):
 
     def draw(self, tables: PaperTables) -> Iterator[tuple[str, Figure]]:
         """See `PaperFigureConfig.draw`."""
-        from agfrun.labs.staircases.paper.figures.single_network import plot_single_network
+        from agfrun.labs.staircases.paper.figures.single_network import plot_single_network  # Matplotlib
 
         yield "attention", plot_single_network(tables)

@@ -78,6 +78,6 @@ class PaperDiagonalPlaneConfig(PaperFigureConfig):
 
     def draw(self, tables: PaperTables) -> Iterator[tuple[str, Figure]]:
         """See `PaperFigureConfig.draw`."""
-        from agfrun.labs.staircases.paper.figures.diagonal_plane import plot_diagonal_plane
+        from agfrun.labs.staircases.paper.figures.diagonal_plane import plot_diagonal_plane  # Matplotlib
 
         yield "diagonal_plane", plot_diagonal_plane(tables)

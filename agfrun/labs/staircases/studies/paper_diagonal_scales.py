@@ -68,6 +68,6 @@ class PaperDiagonalScalesConfig(PaperFigureConfig):
 
     def draw(self, tables: PaperTables) -> Iterator[tuple[str, Figure]]:
         """See `PaperFigureConfig.draw`."""
-        from agfrun.labs.staircases.paper.figures.diagonal_scales import plot_diagonal_scales
+        from agfrun.labs.staircases.paper.figures.diagonal_scales import plot_diagonal_scales  # Matplotlib
 
         yield "diagonal_scales", plot_diagonal_scales(tables)

@@ -67,6 +67,6 @@ class PaperLinearModesConfig(PaperFigureConfig):
 
     def draw(self, tables: PaperTables) -> Iterator[tuple[str, Figure]]:
         """See `PaperFigureConfig.draw`."""
-        from agfrun.labs.staircases.paper.figures.linear_modes import plot_linear_modes
+        from agfrun.labs.staircases.paper.figures.linear_modes import plot_linear_modes  # Matplotlib
 
         yield "linear_modes", plot_linear_modes(tables)

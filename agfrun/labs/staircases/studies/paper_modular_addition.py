@@ -61,7 +61,7 @@ class PaperModularAdditionConfig(PaperFigureConfig):
 
     def further_tables(self, result: Result) -> Mapping[str, pd.DataFrame]:
         """The template, and the neurons on every plateau."""
-        from agfrun.labs.staircases.run.result import parameters
+        from agfrun.labs.staircases.run.result import parameters  # torch
 
         arrays = parameters(result)
         template = arrays["template"]
@@ -79,8 +79,8 @@ class PaperModularAdditionConfig(PaperFigureConfig):
 
     def draw(self, tables: PaperTables) -> Iterator[tuple[str, Figure]]:
         """See `PaperFigureConfig.draw`."""
-        from agfrun.labs.staircases.paper.figures.modular_addition import plot_network_states
-        from agfrun.labs.staircases.paper.figures.single_network import plot_single_network
+        from agfrun.labs.staircases.paper.figures.modular_addition import plot_network_states  # Matplotlib
+        from agfrun.labs.staircases.paper.figures.single_network import plot_single_network  # Matplotlib
 
         yield "modular_addition", plot_single_network(tables)
         yield from plot_network_states(tables)

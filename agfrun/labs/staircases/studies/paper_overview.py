@@ -37,13 +37,13 @@ class PaperOverviewConfig(PaperFigureConfig):
 
     def cases(self, config: RunConfig) -> list[Case]:
         """The five networks of the paper, with this package's settings of each."""
-        from agfrun.configuration.composition import load_config
+        from agfrun.configuration.composition import load_config  # Hydra
 
         return [Case(name, load_config([*overrides, f"seed={config.seed}", f"device={config.device}"]))
                 for name, overrides in NETWORKS.items()]
 
     def draw(self, tables: PaperTables) -> Iterator[tuple[str, Figure]]:
         """See `PaperFigureConfig.draw`."""
-        from agfrun.labs.staircases.paper.figures.overview import plot_overview
+        from agfrun.labs.staircases.paper.figures.overview import plot_overview  # Matplotlib
 
         yield "overview", plot_overview(tables)

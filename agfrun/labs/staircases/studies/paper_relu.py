@@ -41,6 +41,6 @@ class PaperReluConfig(PaperFigureConfig):
 
     def draw(self, tables: PaperTables) -> Iterator[tuple[str, Figure]]:
         """See `PaperFigureConfig.draw`."""
-        from agfrun.labs.staircases.paper.figures.widths import plot_widths
+        from agfrun.labs.staircases.paper.figures.widths import plot_widths  # Matplotlib
 
         yield "relu", plot_widths(tables)

@@ -109,7 +109,7 @@ class SearchConfig(Study):
 
     def figures(self, saved: Saved) -> Iterator[tuple[str, Figure]]:
         """See `Study.figures`."""
-        from agfrun.labs.staircases.report.figures.search import plot_search
+        from agfrun.labs.staircases.report.figures.search import plot_search  # Matplotlib
 
         trials = saved.tables.get("trials")
         if trials is not None and trials["objective"].notna().any():

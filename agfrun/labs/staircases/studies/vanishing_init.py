@@ -142,7 +142,7 @@ class VanishingInitConfig(Study):
 
     def figures(self, saved: Saved) -> Iterator[tuple[str, Figure]]:
         """See `Study.figures`."""
-        from agfrun.labs.staircases.report.figures.vanishing_init import plot_vanishing_init
+        from agfrun.labs.staircases.report.figures.vanishing_init import plot_vanishing_init  # Matplotlib
 
         tables = saved.tables
         if "curves" in tables and len(tables["curves"]):
@@ -202,15 +202,15 @@ def _mean_times(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _clock(config: RunConfig) -> AcceleratedClock:
-    from agfrun.labs.staircases.analysis.approach import AcceleratedClock
-    from agfrun.labs.staircases.run.problem import build_problem
+    from agfrun.labs.staircases.analysis.approach import AcceleratedClock  # torch
+    from agfrun.labs.staircases.run.problem import build_problem  # torch
 
     anywhere = dataclasses.replace(config, init=dataclasses.replace(config.init, log10_scale=-1.0))
     return AcceleratedClock(build_problem(anywhere).architecture.homogeneity_degree)
 
 
 def _attempt(config: RunConfig, log10_scale: float, seed: int) -> Attempt[Result]:
-    from agfrun.labs.staircases.run.pipeline import run
+    from agfrun.labs.staircases.run.pipeline import run  # torch
 
     init = dataclasses.replace(config.init, log10_scale=log10_scale)
     return attempt(lambda: run(one_run(config, init=init, seed=seed), progress=False))
@@ -218,7 +218,7 @@ def _attempt(config: RunConfig, log10_scale: float, seed: int) -> Attempt[Result
 
 def _rows(config: RunConfig, clock: AcceleratedClock, log10_scale: float, seed: int) -> dict[str, Any]:
     """The rows of one run by table, and why it failed."""
-    from agfrun.labs.staircases.analysis.approach import curve_rows, distance_rows
+    from agfrun.labs.staircases.analysis.approach import curve_rows, distance_rows  # torch
 
     made = _attempt(config, log10_scale, seed)
     rate, case = clock.rate(log10_scale), {"log10_scale": log10_scale, "seed": seed}
@@ -231,7 +231,7 @@ def _rows(config: RunConfig, clock: AcceleratedClock, log10_scale: float, seed: 
 
 
 def _run_row(made: Attempt[Result], rate: float) -> dict[str, Any]:
-    from agfrun.labs.staircases.analysis.approach import window
+    from agfrun.labs.staircases.analysis.approach import window  # torch
 
     if made.outcome is None:
         return {"status": "failed", "reason": made.reason, "seconds": made.seconds}

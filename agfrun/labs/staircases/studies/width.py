@@ -129,7 +129,7 @@ class WidthConfig(Study):
 
     def figures(self, saved: Saved) -> Iterator[tuple[str, Figure]]:
         """See `Study.figures`."""
-        from agfrun.labs.staircases.report.figures.width import plot_width
+        from agfrun.labs.staircases.report.figures.width import plot_width  # Matplotlib
 
         tables = saved.tables
         if "curves" in tables and len(tables["curves"]):
@@ -144,11 +144,11 @@ class WidthConfig(Study):
     def _paths(self, config: RunConfig) -> Paths:
         """Train, and predict if asked to."""
         if not self.predict:
-            from agfrun.labs.staircases.run.training import train_alone
+            from agfrun.labs.staircases.run.training import train_alone  # torch
 
             trained = train_alone(config)
             return Paths(trained.trajectory, None, trained.status, trained.reason)
-        from agfrun.labs.staircases.run.pipeline import run
+        from agfrun.labs.staircases.run.pipeline import run  # torch
 
         result = run(config, progress=False)
         training = result.training
@@ -194,7 +194,7 @@ def _with_width(config: RunConfig, width: int, **changes: Any) -> RunConfig:
 
 def _recorded(made: Attempt[Paths], case: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """The rows of one run by table."""
-    from agfrun.labs.staircases.analysis.sharpness import sharpness
+    from agfrun.labs.staircases.analysis.sharpness import sharpness  # SciPy
 
     if made.outcome is None:
         failed = {"source": "training", "status": "failed", "reason": made.reason, "seconds": made.seconds}

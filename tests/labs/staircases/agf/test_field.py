@@ -16,9 +16,7 @@ from agfrun.labs.staircases.dynamics.integrate import IntegrationStatistics
 from agfrun.labs.staircases.networks.frozen_utility import FrozenUtility
 from agfrun.labs.staircases.networks.linear_attention.data import InContextRegressionConfig
 from agfrun.labs.staircases.networks.linear_attention.network import LinearAttention
-from agfrun.labs.staircases.networks.linear_attention.utility import AttentionUtility
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModadd
-from agfrun.labs.staircases.networks.quadratic_modadd.utility import QuadraticUtility
 
 CPU = torch.device("cpu")
 
@@ -38,10 +36,9 @@ EVERY = pytest.mark.parametrize("name", networks())
 
 
 def quick(architecture: Architecture, sources: Tensor) -> FrozenUtility:
-    if isinstance(architecture, QuadraticModadd):
-        return QuadraticUtility(architecture, sources)
-    assert isinstance(architecture, LinearAttention)
-    return AttentionUtility(architecture)
+    utility = architecture.frozen_utility(sources)
+    assert utility is not None
+    return utility
 
 
 def drawn(architecture: Architecture, count: int, seed: int) -> Tensor:

@@ -31,7 +31,6 @@ from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.dynamics.rosenbrock import Rosenbrock
 from agfrun.labs.staircases.dynamics.trajectory import Trajectory
 from agfrun.labs.staircases.networks.diagonal_linear.data import Regression
-from agfrun.labs.staircases.networks.diagonal_linear.network import HyperbolicCoordinates
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModadd
 
 MODADD_CASES = [(5, (1, 2), (5.0, 3.0), 4, 1e-2, 17.0), (6, (1, 3), (5.0, 3.0), 4, 1e-2, 23.0),
@@ -275,14 +274,14 @@ def test_methods_agree_with_each_other_and_with_plain_parameters(monkeypatch: py
     network, neurons, horizon, _ = modadd_case(0)
     reduced = train_by_gradient_flow(network.architecture, neurons, horizon / 2, tolerance=1e-7).final
     monkeypatch.setattr(type(network.architecture), "flow_coordinates",
-                        lambda self, neurons, index, log_scale: EuclideanCoordinates(self, neurons, index))
+                        lambda self, neurons, index, log_factor: EuclideanCoordinates(self, neurons, index))
     plain = train_by_gradient_flow(network.architecture, neurons, horizon / 2, tolerance=1e-7).final
     torch.testing.assert_close(reduced, plain, rtol=0, atol=1e-5)
 
 
 def test_make_stepper_chooses_by_size() -> None:
     network = regression_5d()
-    coordinates = HyperbolicCoordinates(network.architecture, network.random_neurons(), None)  # type: ignore[arg-type]
+    coordinates = network.architecture.flow_coordinates(network.random_neurons())
     statistics = IntegrationStatistics()
     assert isinstance(make_stepper("auto", coordinates, 2500, statistics), Rosenbrock)
     assert isinstance(make_stepper("auto", coordinates, 2501, statistics), RungeKuttaChebyshev)

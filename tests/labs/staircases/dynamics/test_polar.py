@@ -15,10 +15,10 @@ from agfrun.labs.staircases.dynamics.polar import PolarCoordinates
 def test_decoding_gives_the_neurons_back_at_the_scale() -> None:
     network = regression_5d()
     neurons = network.random_neurons(seed=1)
-    for log_scale in (0.0, -3.0):
-        coordinates = PolarCoordinates(network.architecture, neurons, None, log_scale)
+    for log_factor in (0.0, -3.0):
+        coordinates = PolarCoordinates(network.architecture, neurons, None, log_factor)
         y = coordinates.encode(neurons)
-        torch.testing.assert_close(coordinates.decode(y), neurons * math.exp(log_scale), rtol=1e-13, atol=0)
+        torch.testing.assert_close(coordinates.decode(y), neurons * math.exp(log_factor), rtol=1e-13, atol=0)
 
 
 def test_far_below_the_smallest_float_directions_and_log_norms_remain() -> None:
@@ -67,28 +67,28 @@ def test_other_degrees_are_refused() -> None:
 def test_a_flow_from_any_scale_is_that_of_the_hyperbola_equation(log10_scale: int) -> None:
     """Oracle: SciPy on the equations dq/dt = g, beta = scale^2 sinh(2 q) of the deterministic initialization."""
     network = regression_2d()
-    log_scale = log10_scale * math.log(10)
+    log_factor = log10_scale * math.log(10)
     start = torch.tensor([[math.sqrt(2), 0.0], [math.sqrt(2), 0.0]])
     inputs = network.architecture.data.inputs.numpy()
     targets = network.architecture.data.targets.numpy()
 
     def coefficients(q: np.ndarray) -> np.ndarray:
         # A trial step of the reference may overshoot by far.
-        return np.sign(q) * 0.5 * np.exp(np.minimum(2 * (log_scale + np.abs(q)), 50)) * -np.expm1(-4 * np.abs(q))
+        return np.sign(q) * 0.5 * np.exp(np.minimum(2 * (log_factor + np.abs(q)), 50)) * -np.expm1(-4 * np.abs(q))
 
     def velocity(_: float, q: np.ndarray) -> np.ndarray:
         return np.asarray(inputs.T @ (targets - inputs @ coefficients(q)) / len(targets))
 
-    horizon = 5.0 * -log_scale
+    horizon = 5.0 * -log_factor
     reference = solve_ivp(velocity, (0, horizon), np.zeros(2), method="LSODA", rtol=1e-9, atol=1e-9, dense_output=True)
     result = train_by_gradient_flow(network.architecture, start, horizon, tolerance=1e-8, convergence=1e-12,
-                                    log_scale=log_scale)
+                                    log_factor=log_factor)
     path = result.trajectory
     errors = targets[:, None] - inputs @ coefficients(reference.sol(path.times))
     expected = 0.5 * np.mean(errors**2, axis=0)
     # Where the loss falls fast a small error of the time is a large one of the loss: compare times of levels.
     assert np.median(np.abs(path.loss - expected)) < 1e-6
     assert np.quantile(np.abs(path.loss - expected), 0.9) < 1e-3
-    assert path.log_norms[0] == pytest.approx(log_scale + 0.5 * math.log(2))
+    assert path.log_norms[0] == pytest.approx(log_factor + 0.5 * math.log(2))
     assert np.isfinite(path.log_norms).all()
     assert result.status == "converged"

@@ -213,7 +213,7 @@ def test_a_neuron_at_the_origin_has_a_finite_log_norm() -> None:
     assert np.isfinite(accumulated_utility(seen.log_norms, 2)).all()
 
 
-def test_log_scales_carry_norms_below_the_smallest_float() -> None:
+def test_log_factors_carry_norms_below_the_smallest_float() -> None:
     network = regression_2d()
     states = network.random_neurons(seed=3)[None].repeat(2, 1, 1)
     scales = torch.tensor([[-2000.0, 0.0], [0.5, -3000.0]])

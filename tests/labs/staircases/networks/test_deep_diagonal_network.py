@@ -234,13 +234,13 @@ def test_neurons_below_the_smallest_float(signed: bool) -> None:
     y = torch.tensor([3.0, -2.0, 11.0, 0.0])
     torch.testing.assert_close(apart.decode(y), together.decode(y), rtol=1e-9, atol=1e-14)
     torch.testing.assert_close(apart.loss_and_velocity(y)[1], together.loss_and_velocity(y)[1])
-    unit, log_scales = apart.scaled(y)
-    assert log_scales is not None
-    torch.testing.assert_close(unit * log_scales.exp()[:, None], apart.decode(y), rtol=1e-12, atol=1e-14)
+    unit, log_factors = apart.scaled(y)
+    assert log_factors is not None
+    torch.testing.assert_close(unit * log_factors.exp()[:, None], apart.decode(y), rtol=1e-12, atol=1e-14)
     tiny = architecture.flow_coordinates(neurons, None, -400 * math.log(10))
-    unit, log_scales = tiny.scaled(y)
-    assert log_scales is not None
-    assert bool(((unit.norm(dim=1).log() + log_scales) < -400).all())
+    unit, log_factors = tiny.scaled(y)
+    assert log_factors is not None
+    assert bool(((unit.norm(dim=1).log() + log_factors) < -400).all())
     assert bool(unit.isfinite().all())
     grown = torch.full((4,), 400 * math.log(10))
     assert float(tiny.decode(grown).norm(dim=1).min()) > 0.01
@@ -271,7 +271,7 @@ def test_gradient_flow_against_scipy(depth: int, signed: bool) -> None:
 
 def test_euclidean_and_curve_coordinates_give_one_path() -> None:
     class Plain(DiagonalLinear):
-        def flow_coordinates(self, neurons: Tensor, index: Tensor | None = None, log_scale: float = 0.0) -> object:  # type: ignore[override]
+        def flow_coordinates(self, neurons: Tensor, index: Tensor | None = None, log_factor: float = 0.0) -> object:  # type: ignore[override]
             return EuclideanCoordinates(self, neurons, index)
 
     initial = neurons_of(DiagonalLinear(tall(), 3), 0.05)

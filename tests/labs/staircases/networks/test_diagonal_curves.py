@@ -28,8 +28,8 @@ def random_neurons(count: int, depth: int, scale: float, seed: int = 0) -> Float
 
 
 def states_at(curves: NeuronCurves, levels: FloatArray) -> FloatArray:
-    neurons, log_scales = curves.at(curves.positions(levels))
-    return neurons * np.exp(log_scales)[..., None]
+    neurons, log_factors = curves.at(curves.positions(levels))
+    return neurons * np.exp(log_factors)[..., None]
 
 
 def integrated(neuron: FloatArray, level: float) -> FloatArray:
@@ -57,8 +57,8 @@ def test_neurons_along_their_curves(depth: int) -> None:
 def test_norm_is_the_threshold_at_the_ends(depth: int, scale: float) -> None:
     curves = ProductCurves(random_neurons(5, depth, scale))
     for positions, sign in zip(curves.end_positions(1.0), (-1, 1), strict=True):
-        neurons, log_scales = curves.at(positions)
-        neurons = neurons * np.exp(log_scales)[:, None]
+        neurons, log_factors = curves.at(positions)
+        neurons = neurons * np.exp(log_factors)[:, None]
         np.testing.assert_allclose(np.linalg.norm(neurons, axis=1), 1.0, rtol=1e-12)
         assert np.all(np.sign(neurons.prod(axis=1)) == sign)
 
@@ -69,8 +69,8 @@ def test_differences_of_squares_are_conserved(depth: int, seed: int, exponent: f
     neurons = random_neurons(4, depth, 10**exponent, seed)
     curves = ProductCurves(neurons)
     lower, upper = curves.end_positions(1.0)
-    moved, log_scales = curves.at(lower + share * (upper - lower))
-    moved = moved * np.exp(log_scales)[:, None]
+    moved, log_factors = curves.at(lower + share * (upper - lower))
+    moved = moved * np.exp(log_factors)[:, None]
     squares = (moved**2).sum(axis=1)[:, None]
     drift = (moved**2 - moved[:, :1] ** 2) - (neurons**2 - neurons[:, :1] ** 2)
     assert np.all(np.abs(drift) <= 1e-13 * squares)
@@ -141,12 +141,12 @@ def test_ends_of_the_deterministic_initialization(scale: float) -> None:
     assert lower[0] == pytest.approx(-expected, rel=1e-12)
 
 
-@pytest.mark.parametrize("log_scale", [-200 * math.log(10), -400 * math.log(10)])
-def test_ends_at_a_scale_whose_square_underflows(log_scale: float) -> None:
+@pytest.mark.parametrize("log_factor", [-200 * math.log(10), -400 * math.log(10)])
+def test_ends_at_a_scale_whose_square_underflows(log_factor: float) -> None:
     """arccosh(1 / (2 a^2)) / 2 = log(1 / a) to double precision once a < 1e-8."""
-    lower, upper = ProductCurves(np.array([[math.sqrt(2), 0.0]]), log_scale).ends(1.0)
-    assert upper[0] == pytest.approx(-log_scale, rel=1e-14)
-    assert lower[0] == pytest.approx(log_scale, rel=1e-14)
+    lower, upper = ProductCurves(np.array([[math.sqrt(2), 0.0]]), log_factor).ends(1.0)
+    assert upper[0] == pytest.approx(-log_factor, rel=1e-14)
+    assert lower[0] == pytest.approx(log_factor, rel=1e-14)
 
 
 @pytest.mark.parametrize("depth", [2, 3, 5])

@@ -35,7 +35,7 @@ def test_residual_of_coefficients_leaves_errors_and_drives(network: ExplicitNetw
     coefficients = torch.linspace(-1, 2, network.architecture.width).requires_grad_()
     errors = data.targets - data.inputs @ coefficients
     drives = -torch.autograd.grad(0.5 * errors.square().mean(), coefficients)[0]
-    residual = network.architecture.residual_of(coefficients.detach())  # type: ignore[attr-defined]
+    residual = network.architecture.data.residual(coefficients.detach())  # type: ignore[attr-defined]
     torch.testing.assert_close(residual.errors, errors.detach(), rtol=1e-13, atol=1e-13)
     torch.testing.assert_close(residual.drives, drives, rtol=1e-13, atol=1e-13)
 

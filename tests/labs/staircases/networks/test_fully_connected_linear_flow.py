@@ -74,8 +74,8 @@ def settled_sizes(architecture: FullyConnectedLinear) -> FloatArray:
 
 Coordinates = IndependentNeurons | IndependentPolarNeurons
 MAKERS: dict[str, Callable[[FullyConnectedLinear, Tensor], Coordinates]] = {
-    "parameters": IndependentNeurons,
-    "polar": lambda architecture, neurons: IndependentPolarNeurons(architecture, neurons, -3.0),
+    "parameters": lambda architecture, neurons: architecture.flow_coordinates(neurons),
+    "polar": lambda architecture, neurons: architecture.flow_coordinates(neurons, None, -3.0),
 }
 EITHER = pytest.mark.parametrize("kind", MAKERS)
 
@@ -110,8 +110,8 @@ def test_coordinates_are_the_flow_of_the_parameters(kind: str, shape: tuple[int,
     torch.testing.assert_close(torch.func.jvp(coordinates.decode, (y,), (velocity,))[1], -gradient,
                                rtol=1e-9, atol=1e-12)
     torch.testing.assert_close(coordinates.jacobian(y), jacobian_by_differences(coordinates, y), rtol=1e-6, atol=1e-6)
-    scaled, log_scales = coordinates.scaled(y)
-    factors = torch.ones(len(neurons)) if log_scales is None else log_scales.exp()
+    scaled, log_factors = coordinates.scaled(y)
+    factors = torch.ones(len(neurons)) if log_factors is None else log_factors.exp()
     torch.testing.assert_close(scaled * factors[:, None], meant(kind, neurons), rtol=1e-12, atol=1e-14)
 
 

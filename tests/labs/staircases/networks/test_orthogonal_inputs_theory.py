@@ -39,8 +39,8 @@ def start(architecture: TwoLayer, scale: float, seed: int) -> torch.Tensor:
     return architecture.initialize("gaussian", scale, torch.Generator().manual_seed(seed))
 
 
-def as_neurons(rows: torch.Tensor, log_scale: float = 0.0) -> list[Neuron]:
-    return [Neuron.of(row[:-1].numpy(), float(row[-1]), log_scale) for row in rows]
+def as_neurons(rows: torch.Tensor, log_factor: float = 0.0) -> list[Neuron]:
+    return [Neuron.of(row[:-1].numpy(), float(row[-1]), log_factor) for row in rows]
 
 
 def raw_path(p: Array, a: float, drives: Array, slope: float, duration: float) -> tuple[Array, Array]:

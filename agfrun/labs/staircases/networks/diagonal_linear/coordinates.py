@@ -11,15 +11,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from agfrun.labs.staircases.dynamics.coordinates import FlowCoordinates
-
-if TYPE_CHECKING:
-    from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinear
+from agfrun.labs.staircases.networks.diagonal_linear.data import Regression
 
 
 @dataclass(frozen=True)
@@ -33,14 +30,14 @@ class CurvePoint:
 
 
 class CurveCoordinates(FlowCoordinates):
-    """One coordinate a neuron, zero at the reference `neurons * exp(log_scale)`; the Jacobian is not symmetric."""
+    """One coordinate a neuron, zero at the reference `neurons * exp(log_factor)`; the Jacobian is not symmetric."""
 
     symmetric = False
 
-    def __init__(self, architecture: DiagonalLinear, index: Tensor | None, log_scale: float) -> None:
-        self.architecture = architecture
+    def __init__(self, data: Regression, index: Tensor | None, log_factor: float) -> None:
+        self.data = data
         self.index = index
-        self.log_scale = log_scale
+        self.log_factor = log_factor
 
     @abstractmethod
     def point(self, y: Tensor) -> CurvePoint:
@@ -54,17 +51,16 @@ class CurveCoordinates(FlowCoordinates):
     def loss_and_velocity(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Loss, and the drives times the speeds."""
         coefficients, speeds = self.coefficients_and_speeds(y)
-        residual = self.architecture.residual_of(coefficients, self.index)
+        residual = self.data.residual(coefficients, self.index)
         drives = self._own(residual.drives)
-        return self.architecture.loss(residual), drives if speeds is None else drives * speeds
+        return residual.loss, drives if speeds is None else drives * speeds
 
     def jacobian(self, y: Tensor) -> Tensor:
         """-diag(speed) Sigma diag(d beta / dy) + diag(g d speed / dy), Sigma = X^T X / n."""
         point = self.point(y)
-        inputs = self.architecture.data.inputs
-        inputs = inputs if self.index is None else inputs[:, self.index]
+        inputs = self.data.inputs if self.index is None else self.data.inputs[:, self.index]
         jacobian = -(inputs.T @ inputs / inputs.shape[0]) * point.slopes * point.speeds[:, None]
-        drives = self._own(self.architecture.residual_of(point.coefficients, self.index).drives)
+        drives = self._own(self.data.residual(point.coefficients, self.index).drives)
         return jacobian + torch.diag(drives * point.accelerations)
 
     def relative_error(self, error: Tensor, y: Tensor, y_new: Tensor) -> Tensor:
@@ -83,10 +79,8 @@ class HyperbolicCoordinates(CurveCoordinates):
     flipping an even number of them changes nothing, so that all but r can be made positive.
     """
 
-    def __init__(
-        self, architecture: DiagonalLinear, neurons: Tensor, index: Tensor | None, log_scale: float = 0.0
-    ) -> None:
-        super().__init__(architecture, index, log_scale)
+    def __init__(self, data: Regression, neurons: Tensor, index: Tensor | None, log_factor: float = 0.0) -> None:
+        super().__init__(data, index, log_factor)
         self.order = neurons.abs().argsort(dim=-1, stable=True)
         layers = neurons.gather(-1, self.order)
         flips = torch.where(layers < 0, -1.0, 1.0).to(layers)
@@ -97,7 +91,7 @@ class HyperbolicCoordinates(CurveCoordinates):
         self.no_sums, self.no_differences = self.sums == 0, self.differences == 0
 
     def encode(self, neurons: Tensor) -> Tensor:
-        """Coordinates of `neurons * exp(log_scale)` on the same curves as the reference."""
+        """Coordinates of `neurons * exp(log_factor)` on the same curves as the reference."""
         sums, differences = self._pair(neurons)
         growing = sums.abs() * self.differences.abs() >= differences.abs() * self.sums.abs()
         usable = torch.where(self.sums == 0, False, torch.where(self.differences == 0, True, growing))
@@ -106,24 +100,24 @@ class HyperbolicCoordinates(CurveCoordinates):
 
     def decode(self, y: Tensor) -> Tensor:
         """See `FlowCoordinates.decode`."""
-        return self._neurons(*self._layers(y, -self.log_scale))
+        return self._neurons(*self._layers(y, -self.log_factor))
 
     def scaled(self, y: Tensor) -> tuple[Tensor, Tensor | None]:
         """See `FlowCoordinates.scaled`."""
-        if not self.log_scale:
+        if not self.log_factor:
             return self.decode(y), None
-        return self._neurons(*self._layers(y, y.abs())), y.abs() + self.log_scale
+        return self._neurons(*self._layers(y, y.abs())), y.abs() + self.log_factor
 
     def coefficients_and_speeds(self, y: Tensor) -> tuple[Tensor, Tensor | None]:
         """See `CurveCoordinates.coefficients_and_speeds`."""
         if self.excess.shape[-1]:
             return super().coefficients_and_speeds(y)
-        smallest, second = self._smallest_two(y, -self.log_scale)
+        smallest, second = self._smallest_two(y, -self.log_factor)
         return smallest * second, None
 
     def point(self, y: Tensor) -> CurvePoint:
         """See `CurveCoordinates.point`."""
-        smallest, second, others = self._layers(y, -self.log_scale)
+        smallest, second, others = self._layers(y, -self.log_factor)
         pair, speed = smallest * second, others.prod(-1)
         # d(layer)/dy = pair / layer for each of the others; they vanish only if the pair does.
         safe = torch.where(others > 0, others, 1.0)
@@ -137,7 +131,7 @@ class HyperbolicCoordinates(CurveCoordinates):
         return pair.sum(-1), pair[:, 0] - pair[:, 1]
 
     def _layers(self, y: Tensor, log_unit: Tensor | float) -> tuple[Tensor, Tensor, Tensor]:
-        """Layers r (K,), w (K,) and the others (K, L - 2) over exp(log_scale + log_unit), without flips."""
+        """Layers r (K,), w (K,) and the others (K, L - 2) over exp(log_factor + log_unit), without flips."""
         smallest, second = self._smallest_two(y, log_unit)
         if not self.excess.shape[-1]:
             return smallest, second, self.excess
@@ -146,7 +140,7 @@ class HyperbolicCoordinates(CurveCoordinates):
         return smallest, second, (smallest.square()[:, None] + excess).sqrt()
 
     def _smallest_two(self, y: Tensor, log_unit: Tensor | float) -> tuple[Tensor, Tensor]:
-        """Layers r and w (K,) over exp(log_scale + log_unit), without flips.
+        """Layers r and w (K,) over exp(log_factor + log_unit), without flips.
 
         A branch that starts at zero stays there, even once the exponential overflows.
         """
@@ -164,9 +158,10 @@ class PowerCoordinates(CurveCoordinates):
     """Powers u^L of one parameter: u = u_0 e^y, dy/dt = L g u^(L - 2)."""
 
     def __init__(
-        self, architecture: DiagonalLinear, neurons: Tensor, index: Tensor | None, log_scale: float = 0.0
+        self, data: Regression, depth: int, neurons: Tensor, index: Tensor | None, log_factor: float = 0.0
     ) -> None:
-        super().__init__(architecture, index, log_scale)
+        super().__init__(data, index, log_factor)
+        self.depth = depth
         self.start = neurons[:, 0]
 
     def encode(self, neurons: Tensor) -> Tensor:
@@ -175,15 +170,15 @@ class PowerCoordinates(CurveCoordinates):
 
     def decode(self, y: Tensor) -> Tensor:
         """See `FlowCoordinates.decode`."""
-        return (self.start * (y + self.log_scale).exp())[:, None]
+        return (self.start * (y + self.log_factor).exp())[:, None]
 
     def scaled(self, y: Tensor) -> tuple[Tensor, Tensor | None]:
         """See `FlowCoordinates.scaled`."""
-        return (self.start[:, None], y + self.log_scale) if self.log_scale else (self.decode(y), None)
+        return (self.start[:, None], y + self.log_factor) if self.log_factor else (self.decode(y), None)
 
     def point(self, y: Tensor) -> CurvePoint:
         """See `CurveCoordinates.point`."""
-        depth, values = self.architecture.depth, self.decode(y)[:, 0]
+        depth, values = self.depth, self.decode(y)[:, 0]
         coefficients, speeds = values**depth, depth * values ** (depth - 2)
         return CurvePoint(coefficients, depth * coefficients, speeds, (depth - 2) * speeds)
 

@@ -63,7 +63,7 @@ class NeuronCurves(ABC):
 
     @abstractmethod
     def at(self, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Neurons (R, d, D) at finite positions (R, d), over the exponentials of log scales (R, d)."""
+        """Neurons (R, d, D) at finite positions (R, d), over the exponentials of log factors (R, d)."""
 
     @abstractmethod
     def limit_ends(self, log_init_scale: float) -> tuple[FloatArray, FloatArray]:
@@ -87,9 +87,9 @@ class NeuronCurves(ABC):
         return self.levels(lower), self.levels(upper)
 
 
-def neuron_curves(neurons: FloatArray, depth: int, log_scale: float = 0.0) -> NeuronCurves:
-    """Curves from `neurons * exp(log_scale)`, (d, D): products of D = depth layers, or powers, D = 1."""
-    return PowerCurves(neurons, depth, log_scale) if neurons.shape[1] == 1 else ProductCurves(neurons, log_scale)
+def neuron_curves(neurons: FloatArray, depth: int, log_factor: float = 0.0) -> NeuronCurves:
+    """Curves from `neurons * exp(log_factor)`, (d, D): products of D = depth layers, or powers, D = 1."""
+    return PowerCurves(neurons, depth, log_factor) if neurons.shape[1] == 1 else ProductCurves(neurons, log_factor)
 
 
 class PowerCurves(NeuronCurves):
@@ -98,10 +98,10 @@ class PowerCurves(NeuronCurves):
     A level has no lower end: the coefficient cannot become negative.
     """
 
-    def __init__(self, neurons: FloatArray, depth: int, log_scale: float = 0.0) -> None:
+    def __init__(self, neurons: FloatArray, depth: int, log_factor: float = 0.0) -> None:
         self.depth, self.width = depth, neurons.shape[0]
         with np.errstate(divide="ignore"):
-            self.log_start = np.log(neurons[:, 0]) + log_scale
+            self.log_start = np.log(neurons[:, 0]) + log_factor
 
     def end_positions(self, threshold: float) -> tuple[FloatArray, FloatArray]:
         """See `NeuronCurves.end_positions`."""
@@ -152,9 +152,9 @@ class ProductCurves(NeuronCurves):
     an even number of layers changes nothing, so that all but r can be made positive.
     """
 
-    def __init__(self, neurons: FloatArray, log_scale: float = 0.0) -> None:
+    def __init__(self, neurons: FloatArray, log_factor: float = 0.0) -> None:
         self.width, self.depth = neurons.shape
-        self.log_scale = log_scale
+        self.log_factor = log_factor
         self.order = np.argsort(np.abs(neurons), axis=1, kind="stable")
         layers = np.take_along_axis(neurons, self.order, axis=1)
         self.flips = np.where(layers < 0, -1.0, 1.0)
@@ -167,26 +167,26 @@ class ProductCurves(NeuronCurves):
 
     def end_positions(self, threshold: float) -> tuple[FloatArray, FloatArray]:
         """See `NeuronCurves.end_positions`."""
-        return self.positions_at(math.log(threshold) - self.log_scale)
+        return self.positions_at(math.log(threshold) - self.log_factor)
 
     def levels(self, positions: FloatArray) -> FloatArray:
         """See `NeuronCurves.levels`."""
         if self.quadrature is None:
             return positions
-        return np.asarray(self.quadrature.levels(positions) * math.exp((2 - self.depth) * self.log_scale))
+        return np.asarray(self.quadrature.levels(positions) * math.exp((2 - self.depth) * self.log_factor))
 
     def positions(self, levels: FloatArray) -> FloatArray:
         """See `NeuronCurves.positions`."""
         if self.quadrature is None:
             return levels
-        return self.quadrature.positions(levels * math.exp((self.depth - 2) * self.log_scale))
+        return self.quadrature.positions(levels * math.exp((self.depth - 2) * self.log_factor))
 
     def at(self, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
         """See `NeuronCurves.at`."""
         scales = np.abs(positions)
         smallest = self.smallest(positions, scales)
         excess = self.excess * np.exp(-2 * scales)[..., None]
-        return self._neurons(smallest, np.sqrt(np.square(smallest)[..., None] + excess)), scales + self.log_scale
+        return self._neurons(smallest, np.sqrt(np.square(smallest)[..., None] + excess)), scales + self.log_factor
 
     def limit_ends(self, log_init_scale: float) -> tuple[FloatArray, FloatArray]:
         """See `NeuronCurves.limit_ends`."""
@@ -197,7 +197,7 @@ class ProductCurves(NeuronCurves):
 
     def with_coefficients(self, coefficients: FloatArray) -> FloatArray:
         """See `NeuronCurves.with_coefficients`."""
-        excess = self.excess * math.exp(2 * self.log_scale)
+        excess = self.excess * math.exp(2 * self.log_factor)
         constants, wanted = np.concatenate([np.zeros((self.width, 1)), excess], axis=1), np.square(coefficients)
         # The product of s + c_l is convex in s and beyond beta^2 at the start: Newton falls to its root.
         square = np.asarray(wanted ** (1 / self.depth))
@@ -217,7 +217,7 @@ class ProductCurves(NeuronCurves):
         return _without_one(neurons)
 
     def positions_at(self, log_norm: float) -> tuple[FloatArray, FloatArray]:
-        """Positions (lower, upper), each (d,), of neurons of a norm in units of exp(log_scale)."""
+        """Positions (lower, upper), each (d,), of neurons of a norm in units of exp(log_factor)."""
         if log_norm > LARGEST_LOG:
             reach = np.full(self.width, log_norm + math.log(2 / math.sqrt(self.depth)))
         else:
@@ -228,7 +228,7 @@ class ProductCurves(NeuronCurves):
             return np.log(-self.differences) - reach, reach - np.log(self.sums)
 
     def smallest(self, positions: FloatArray, scales: FloatArray | float = 0.0) -> FloatArray:
-        """The layer r (..., d), in units of exp(log_scale + scales)."""
+        """The layer r (..., d), in units of exp(log_factor + scales)."""
         branches = []
         for start, exponents in ((self.sums, positions), (self.differences, -positions)):
             # A branch that starts at zero stays there, even once the exponential overflows.

@@ -15,11 +15,30 @@ from agfrun.study.registry import register
 
 
 @dataclass(frozen=True)
+class RegressionResidual:
+    """What regression leaves: errors y - X beta, shape (n,), and drives -dL/dbeta, shape (d,)."""
+
+    errors: Tensor
+    drives: Tensor
+
+    @property
+    def loss(self) -> Tensor:
+        """1/(2n) ||y - X beta||^2, a scalar."""
+        return 0.5 * self.errors.square().mean()
+
+
+@dataclass(frozen=True)
 class Regression:
     """Fixed design X (n, d) and targets y (n,); loss 1/(2n) ||X beta - y||^2."""
 
     inputs: Tensor
     targets: Tensor
+
+    def residual(self, coefficients: Tensor, index: Tensor | None = None) -> RegressionResidual:
+        """What coefficients (K,) leave, of the inputs `index` (K,) or all in order; drives are those of all inputs."""
+        inputs = self.inputs if index is None else self.inputs[:, index]
+        errors = self.targets - inputs @ coefficients
+        return RegressionResidual(errors, self.inputs.T @ errors / errors.shape[0])
 
 
 def rotated_regression(

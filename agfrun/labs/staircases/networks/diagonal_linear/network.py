@@ -25,7 +25,7 @@ from agfrun.labs.staircases.networks.diagonal_linear.coordinates import (
     products_without_two,
 )
 from agfrun.labs.staircases.networks.diagonal_linear.curves import NeuronCurves, neuron_curves
-from agfrun.labs.staircases.networks.diagonal_linear.data import Regression
+from agfrun.labs.staircases.networks.diagonal_linear.data import Regression, RegressionResidual
 from agfrun.labs.staircases.networks.diagonal_linear.lasso import lasso_path
 from agfrun.labs.staircases.networks.diagonal_linear.theory import design_of, diagonal_linear_theory
 from agfrun.labs.staircases.networks.theory import Theory
@@ -59,14 +59,6 @@ class DiagonalLinearConfig(ModelConfig):
     def build(self, data: Regression) -> DiagonalLinear:
         """See `ModelConfig.build`."""
         return DiagonalLinear(data, self.depth, self.signed)
-
-
-@dataclass(frozen=True)
-class RegressionResidual:
-    """What regression leaves: errors y - X beta, shape (n,), and drives -dL/dbeta, shape (d,)."""
-
-    errors: Tensor
-    drives: Tensor
 
 
 class DiagonalLinear(Architecture):
@@ -114,14 +106,14 @@ class DiagonalLinear(Architecture):
         return drawn if self.signed else drawn.abs()
 
     def theory(
-        self, initial: Tensor, log_init_scale: float, threshold: float, log_scale: float = 0.0
+        self, initial: Tensor, log_init_scale: float, threshold: float, log_factor: float = 0.0
     ) -> Theory | None:
         """The vanishing limit of this initialization."""
-        return diagonal_linear_theory(self.data, self.curves(initial, log_scale), log_init_scale)
+        return diagonal_linear_theory(self.data, self.curves(initial, log_factor), log_init_scale)
 
-    def curves(self, neurons: Tensor, log_scale: float = 0.0) -> NeuronCurves:
-        """The curves on which `neurons * exp(log_scale)`, (d, D), move."""
-        return neuron_curves(neurons.cpu().double().numpy(), self.depth, log_scale)
+    def curves(self, neurons: Tensor, log_factor: float = 0.0) -> NeuronCurves:
+        """The curves on which `neurons * exp(log_factor)`, (d, D), move."""
+        return neuron_curves(neurons.cpu().double().numpy(), self.depth, log_factor)
 
     def data_arrays(self) -> dict[str, Tensor]:
         """The Lasso path: breakpoints (K,) and the coefficients there (K, d)."""
@@ -143,19 +135,13 @@ class DiagonalLinear(Architecture):
             return products_without_two(neurons)
         return (self.depth * (self.depth - 1) * neurons ** (self.depth - 2))[..., None]
 
-    def residual_of(self, coefficients: Tensor, index: Tensor | None = None) -> RegressionResidual:
-        """Residual of given coefficients (K,)."""
-        inputs = self.data.inputs if index is None else self.data.inputs[:, index]
-        errors = self.data.targets - inputs @ coefficients
-        return RegressionResidual(errors, self.data.inputs.T @ errors / errors.shape[0])
-
     def residual(self, neurons: Tensor, index: Tensor | None = None) -> RegressionResidual:
         """Residual of the neurons' coefficients."""
-        return self.residual_of(self.coefficients_of(neurons), index)
+        return self.data.residual(self.coefficients_of(neurons), index)
 
     def loss(self, residual: RegressionResidual) -> Tensor:
         """1/(2n) ||y - X beta||^2."""
-        return 0.5 * residual.errors.square().mean()
+        return residual.loss
 
     def utility_gradient(
         self, neurons: Tensor, residual: RegressionResidual, index: Tensor | None = None
@@ -191,7 +177,9 @@ class DiagonalLinear(Architecture):
         return -self.slopes(neurons) * (inputs.T @ errors / batch_size)[:, None]
 
     def flow_coordinates(
-        self, neurons: Tensor, index: Tensor | None = None, log_scale: float = 0.0
+        self, neurons: Tensor, index: Tensor | None = None, log_factor: float = 0.0
     ) -> CurveCoordinates:
         """Each neuron's place on its curve, exact at any scale."""
-        return (HyperbolicCoordinates if self.signed else PowerCoordinates)(self, neurons, index, log_scale)
+        if self.signed:
+            return HyperbolicCoordinates(self.data, neurons, index, log_factor)
+        return PowerCoordinates(self.data, self.depth, neurons, index, log_factor)

@@ -10,7 +10,6 @@ neurons have independent directions, at most their dimension, however wide the n
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,11 +17,9 @@ from torch import Tensor
 
 from agfrun.files.training_state import TrainingState
 from agfrun.labs.staircases.dynamics.coordinates import EuclideanCoordinates
+from agfrun.labs.staircases.dynamics.landscape import LossLandscape, UtilityLandscape
 from agfrun.labs.staircases.dynamics.polar import PolarCoordinates
-
-if TYPE_CHECKING:
-    from agfrun.labs.staircases.dynamics.trajectory import FloatArray
-    from agfrun.labs.staircases.networks.fully_connected_linear.network import FullyConnectedLinear
+from agfrun.labs.staircases.dynamics.trajectory import FloatArray
 
 # Mixtures are renewed once two of them are nearer than 60 degrees, and then made orthogonal to this cosine.
 LARGEST_COSINE = 0.5
@@ -31,14 +28,15 @@ LARGEST_SWEEP_COUNT = 50
 
 
 class IndependentNeurons(EuclideanCoordinates):
-    """Mixtures Q^T Theta of the neurons Theta as parameters; Q has orthonormal columns, (K, r).
+    """Mixtures Q^T Theta of the neurons Theta as parameters; `renewed` mixes anew.
 
-    At the start, mixture j has no part in the j - 1 directions that grow fastest. `renewed` mixes anew.
+    Args:
+        mixing: Q with orthonormal columns, (K, r); that of `initial_mixing`, say.
     """
 
-    def __init__(self, architecture: FullyConnectedLinear, neurons: Tensor) -> None:
-        self.mixing = initial_mixing(architecture, neurons)
-        super().__init__(architecture, self.mixing.T @ neurons, None)
+    def __init__(self, landscape: LossLandscape, neurons: Tensor, mixing: Tensor) -> None:
+        self.mixing = mixing
+        super().__init__(landscape, mixing.T @ neurons, None)
 
     def encode(self, neurons: Tensor) -> Tensor:
         """Mixtures of neurons whose columns are combinations of those of the reference neurons."""
@@ -50,12 +48,12 @@ class IndependentNeurons(EuclideanCoordinates):
 
     def loss_and_velocity(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """The mixtures make the same network, and flow as its neurons do."""
-        loss, gradient = self.architecture.loss_and_gradient(y.view(self.shape))
+        loss, gradient = self.landscape.loss_and_gradient(y.view(self.shape))
         return loss, -gradient.reshape(-1)
 
     def jacobian(self, y: Tensor) -> Tensor:
         """See `FlowCoordinates.jacobian`."""
-        return -self.architecture.hessian(y.view(self.shape))
+        return -self.landscape.hessian(y.view(self.shape))
 
     def outworn(self, y: Tensor) -> Tensor:
         """Whether two mixtures have come near one another, a scalar."""
@@ -83,14 +81,14 @@ class IndependentNeurons(EuclideanCoordinates):
 
 
 class IndependentPolarNeurons(PolarCoordinates):
-    """The same mixtures as directions and log norms, for neurons `neurons * exp(log_scale)` of any size."""
+    """The same mixtures as directions and log norms, for neurons `neurons * exp(log_factor)` of any size."""
 
-    def __init__(self, architecture: FullyConnectedLinear, neurons: Tensor, log_scale: float) -> None:
-        self.mixing = initial_mixing(architecture, neurons)
-        super().__init__(architecture, self.mixing.T @ neurons, None, log_scale)
+    def __init__(self, landscape: UtilityLandscape, neurons: Tensor, mixing: Tensor, log_factor: float) -> None:
+        self.mixing = mixing
+        super().__init__(landscape, mixing.T @ neurons, None, log_factor)
 
     def encode(self, neurons: Tensor) -> Tensor:
-        """See `IndependentNeurons.encode`; of `neurons * exp(log_scale)`."""
+        """See `IndependentNeurons.encode`; of `neurons * exp(log_factor)`."""
         return super().encode(self.mixing.T @ neurons)
 
     def decode(self, y: Tensor) -> Tensor:
@@ -127,10 +125,13 @@ class IndependentPolarNeurons(PolarCoordinates):
         return torch.cat([directions, renewed_norms[:, None]], dim=1).reshape(-1)
 
 
-def initial_mixing(architecture: FullyConnectedLinear, neurons: Tensor) -> Tensor:
-    """Q, (K, r): Q^T neurons is triangular in the directions of growth, r the rank of the neurons (K, D)."""
-    directions = architecture.growth_directions(architecture.residual(neurons))
-    mixing, mixtures = torch.linalg.qr(neurons @ directions)
+def initial_mixing(neurons: Tensor, growth_directions: Tensor) -> Tensor:
+    """Q, (K, r), r the rank of the neurons (K, D): row j of Q^T neurons has no part in the j - 1 fastest directions.
+
+    Args:
+        growth_directions: orthonormal directions in which neurons grow, fastest first; columns, (D, D).
+    """
+    mixing, mixtures = torch.linalg.qr(neurons @ growth_directions)
     sizes = torch.linalg.vector_norm(mixtures, dim=1)
     independent: Tensor = mixing[:, sizes > 100 * torch.finfo(sizes.dtype).eps * sizes.max()]
     return independent

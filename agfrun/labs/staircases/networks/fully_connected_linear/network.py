@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from agfrun.labs.staircases.config import ModelConfig
-from agfrun.labs.staircases.dynamics.coordinates import FlowCoordinates
 from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.labs.staircases.networks.fully_connected_linear.coordinates import (
     IndependentNeurons,
@@ -139,7 +138,7 @@ class FullyConnectedLinear(Architecture):
         return torch.cat(layers, dim=1).mul(scale * rank**-0.5).to(self.device)
 
     def theory(
-        self, initial: Tensor, log_init_scale: float, threshold: float, log_scale: float = 0.0
+        self, initial: Tensor, log_init_scale: float, threshold: float, log_factor: float = 0.0
     ) -> Theory:
         """Conjecture 4.1."""
         return fully_connected_linear_theory(self.stages, log_init_scale)
@@ -181,19 +180,25 @@ class FullyConnectedLinear(Architecture):
         return hessian.view(neurons.numel(), neurons.numel())
 
     def flow_coordinates(
-        self, neurons: Tensor, index: Tensor | None = None, log_scale: float = 0.0
-    ) -> FlowCoordinates:
+        self, neurons: Tensor, index: Tensor | None = None, log_factor: float = 0.0
+    ) -> IndependentNeurons | IndependentPolarNeurons:
         """Mixtures of the neurons that stay independent."""
-        return IndependentPolarNeurons(self, neurons, log_scale) if log_scale else IndependentNeurons(self, neurons)
+        mixing = self._initial_mixing(neurons)
+        if log_factor:
+            return IndependentPolarNeurons(self, neurons, mixing, log_factor)
+        return IndependentNeurons(self, neurons, mixing)
 
     def fewest_neurons(self, neurons: Tensor) -> Tensor:
         """See `Architecture.fewest_neurons`: as many as the neurons have independent directions."""
-        return initial_mixing(self, neurons).T @ neurons
+        return self._initial_mixing(neurons).T @ neurons
 
     def independent_mixtures(self, directions: Tensor, log_norms: Tensor) -> tuple[Tensor, Tensor] | None:
         """See `Architecture.independent_mixtures`."""
         found = independent_mixtures(directions, log_norms)
         return None if found is None else found[1:]
+
+    def _initial_mixing(self, neurons: Tensor) -> Tensor:
+        return initial_mixing(neurons, self.growth_directions(self.residual(neurons)))
 
     def growth_directions(self, residual: LinearResidual) -> Tensor:
         """Orthonormal directions in which a small neuron grows or shrinks, fastest growth first; columns, (D, D).

@@ -27,6 +27,7 @@ from agfrun.labs.staircases.config import ModelConfig
 from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.labs.staircases.networks.linear_attention.data import InContextRegression
 from agfrun.labs.staircases.networks.linear_attention.dormant_head import DormantHead
+from agfrun.labs.staircases.networks.linear_attention.heads import HeadLayout, output_of_products
 from agfrun.labs.staircases.networks.linear_attention.moments import AttentionLoss, FullLoss, RestrictedLoss
 from agfrun.labs.staircases.networks.linear_attention.theory import linear_attention_theory, loss_levels
 from agfrun.labs.staircases.networks.linear_attention.utility import AttentionUtility
@@ -80,7 +81,7 @@ class AttentionResidual:
 
 
 class LinearAttention(Architecture):
-    """Linear attention; heads theta = (v, K, Q), the label last in v and in each row of K, both row by row.
+    """Linear attention; heads theta = (v, K, Q) as `HeadLayout` says.
 
     Args:
         width: number of heads H.
@@ -107,13 +108,12 @@ class LinearAttention(Architecture):
         self.dtype = data.eigenvalues.dtype
         self.feature_names = tuple(str(rank) for rank in range(1, data.dimension + 1))
         self.attention_loss = LOSSES[parameterization](data)
-        self.sizes = (self.attention_loss.value_size, head_dim * self.attention_loss.key_size,
-                      head_dim * data.dimension)
+        self.layout = HeadLayout.of(data, head_dim, self.attention_loss.value_size, self.attention_loss.key_size)
+        self.sizes = self.layout.sizes
         self.neuron_dimension = sum(self.sizes)
         # As in the paper all entries have one deviation, there the scale itself: that is sqrt(p / 2) scales here.
         self.parameter_blocks = tuple((size, (2 / self.neuron_dimension) ** 0.5) for size in self.sizes)
         self.minimal_loss = loss_levels(data)[min(width * head_dim, data.dimension)]
-        self.axes = self._axes()
 
     def initialize(self, kind: str, scale: float, generator: torch.Generator) -> Tensor:
         """Gaussian; `balanced`: v, K, Q of one norm. Restricted heads start with v > 0, as in the paper.
@@ -132,7 +132,7 @@ class LinearAttention(Architecture):
         return neurons
 
     def theory(
-        self, initial: Tensor, log_init_scale: float, threshold: float, log_scale: float = 0.0
+        self, initial: Tensor, log_init_scale: float, threshold: float, log_factor: float = 0.0
     ) -> Theory:
         """Order, levels, bounds; for restricted heads also times."""
         heads = None
@@ -147,16 +147,12 @@ class LinearAttention(Architecture):
                 "optimal_coefficients": self.data.optimal_coefficients}
 
     def parts(self, neurons: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """v, K and Q along the eigenvectors: (..., H, value_size), (..., H, r, key_size), (..., H, r, D)."""
-        values, keys, queries = torch.split(neurons @ self.axes, list(self.sizes), dim=-1)
-        rows = (*neurons.shape[:-1], self.head_dim)
-        return (values, keys.reshape(*rows, self.attention_loss.key_size),
-                queries.reshape(*rows, self.data.dimension))
+        """See `HeadLayout.parts`."""
+        return self.layout.parts(neurons)
 
     def output_tensor(self, neurons: Tensor) -> Tensor:
-        """T = sum_h v_h (x) K_h^T Q_h along the eigenvectors, (..., value_size, key_size, D)."""
-        values, keys, queries = self.parts(neurons)
-        return _tensor(values, keys.mT @ queries)
+        """See `HeadLayout.output_tensor`."""
+        return self.layout.output_tensor(neurons)
 
     def mixed_matrix(self, neurons: Tensor) -> Tensor:
         """M along the eigenvectors, (..., D, D): the network answers s^T M x on input times label."""
@@ -172,7 +168,7 @@ class LinearAttention(Architecture):
 
     def frozen_utility(self, sources: Tensor) -> AttentionUtility:
         """See `Architecture.frozen_utility`."""
-        return AttentionUtility(self)
+        return AttentionUtility(self.layout, self.attention_loss)
 
     def utility_gradient(
         self, neurons: Tensor, residual: AttentionResidual, index: Tensor | None = None
@@ -185,7 +181,7 @@ class LinearAttention(Architecture):
         """Loss and gradient in one pass."""
         values, keys, queries = self.parts(neurons)
         products = keys.mT @ queries
-        loss, drive = self.attention_loss.loss_and_drive(_tensor(values, products))
+        loss, drive = self.attention_loss.loss_and_drive(output_of_products(values, products))
         return loss, -self._utility_gradient(values, keys, queries, products, drive)
 
     def hessian(self, neurons: Tensor, index: Tensor | None = None) -> Tensor:
@@ -196,7 +192,7 @@ class LinearAttention(Architecture):
         hessian = (jacobian.flatten(1) @ stiff.T).view(count, size, count, size)
         curvature = self._utility_curvature(neurons, self.residual(neurons).drive)
         hessian = hessian - torch.einsum("hij,hk->hikj", curvature, torch.eye(count).to(hessian))
-        turned = self.axes @ hessian.permute(0, 2, 1, 3) @ self.axes.T
+        turned = self.layout.axes @ hessian.permute(0, 2, 1, 3) @ self.layout.axes.T
         return turned.permute(0, 2, 1, 3).reshape(count * size, count * size)
 
     def features(self, neurons: Tensor) -> Tensor:
@@ -241,24 +237,13 @@ class LinearAttention(Architecture):
             drive += (moments.T @ (errors[:, None] * queries / batch_size)).view_as(drive)
         return -self.utility_gradient(neurons, AttentionResidual(drive.new_zeros(()), drive))
 
-    def _axes(self) -> Tensor:
-        """A head along the eigenvectors is its parameters times this, (p, p), orthogonal."""
-        axes = torch.eye(self.neuron_dimension, dtype=self.dtype, device=self.device)
-        starts = [] if self.attention_loss.value_size == 1 else [0]
-        starts += [self.sizes[0] + row * self.attention_loss.key_size for row in range(self.head_dim)]
-        starts += [sum(self.sizes[:2]) + row * self.data.dimension for row in range(self.head_dim)]
-        for start in starts:
-            block = slice(start, start + self.data.dimension)
-            axes[block, block] = self.data.eigenvectors
-        return axes
-
     def _utility_gradient(self, values: Tensor, keys: Tensor, queries: Tensor, products: Tensor,
                           drive: Tensor) -> Tensor:
         """Gradient of the utilities from the parts of the heads and products = K^T Q, (K, p)."""
         flat = drive.reshape(drive.shape[0], -1)
         weighted = (values @ flat).view_as(products)
         by_keys, by_queries = (queries @ weighted.mT).flatten(1), (keys @ weighted).flatten(1)
-        return torch.cat([products.flatten(1) @ flat.T, by_keys, by_queries], dim=1) @ self.axes.T
+        return torch.cat([products.flatten(1) @ flat.T, by_keys, by_queries], dim=1) @ self.layout.axes.T
 
     def _degenerate_spaces(self) -> list[slice]:
         return [space for space in self.data.eigenspaces if space.stop - space.start > 1]
@@ -297,12 +282,6 @@ class LinearAttention(Architecture):
         curvature[:, first : first + second, first + second :] = torch.einsum(
             "rs,hbj->hrbsj", rows, weighted).flatten(3).flatten(1, 2)
         return curvature + curvature.mT
-
-
-def _tensor(values: Tensor, products: Tensor) -> Tensor:
-    """Sum over heads of v (x) K^T Q, (..., H, a) and (..., H, b, j) to (..., a, b, j)."""
-    flat = values.mT @ products.flatten(-2)
-    return flat.reshape(*flat.shape[:-1], *products.shape[-2:])
 
 
 def _symmetric_part(matrix: Tensor) -> Tensor:

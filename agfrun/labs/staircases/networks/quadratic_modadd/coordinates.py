@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,11 +20,8 @@ from agfrun.labs.staircases.dynamics.linearization import (
     step_matrix,
 )
 from agfrun.labs.staircases.dynamics.trajectory import FloatArray
-from agfrun.labs.staircases.networks.quadratic_modadd.loss import QuadraticLoss
 from agfrun.labs.staircases.networks.quadratic_modadd.output import OutputLoss
-
-if TYPE_CHECKING:
-    from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModadd
+from agfrun.labs.staircases.networks.quadratic_modadd.shifts import TemplateShifts
 
 # A neuron whose relaxation rate times the step is less needs no implicit treatment.
 NOT_STIFF = 0.02
@@ -45,15 +42,14 @@ class TemplateCoordinates(PartlyStiffCoordinates):
 
     isometric = True
 
-    def __init__(self, architecture: QuadraticModadd, neurons: Tensor) -> None:
-        p = architecture.data.p
+    def __init__(self, shifts: TemplateShifts, neurons: Tensor) -> None:
         self.count = neurons.shape[0]
-        self.inputs = architecture.basis
-        self.outputs = output_basis(neurons[:, 2 * p :], self.inputs)
+        self.inputs = shifts.basis
+        self.outputs = output_basis(neurons[:, 2 * shifts.p :], self.inputs)
         self.rank = self.inputs.shape[1]
-        input_map, output_map = self.inputs.T @ architecture.circulant, self.outputs.T @ architecture.circulant
-        self.moments_loss = QuadraticLoss(input_map, output_map, architecture.moments_loss.target_energy)
-        self.output_loss = architecture.loss_through_output(self.count, output_map)
+        output_map = self.outputs.T @ shifts.circulant
+        self.moments_loss = shifts.loss_by_moments(shifts.input_map, output_map)
+        self.output_loss = shifts.loss_through_output(self.count, output_map)
         self.frozen = torch.zeros_like(neurons)
         self.frozen = neurons - self.decode(self.encode(neurons))
 

@@ -21,17 +21,15 @@ from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.labs.staircases.networks.quadratic_modadd.coordinates import TemplateCoordinates, expanded, reduced
 from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAddition
 from agfrun.labs.staircases.networks.quadratic_modadd.ensemble import TemplateEnsemble
-from agfrun.labs.staircases.networks.quadratic_modadd.loss import Moments, QuadraticLoss
+from agfrun.labs.staircases.networks.quadratic_modadd.loss import Moments
 from agfrun.labs.staircases.networks.quadratic_modadd.output import OutputLoss, OutputResidual
+from agfrun.labs.staircases.networks.quadratic_modadd.shifts import TemplateShifts, waves
 from agfrun.labs.staircases.networks.quadratic_modadd.theory import modular_addition_theory
 from agfrun.labs.staircases.networks.quadratic_modadd.utility import QuadraticUtility
 from agfrun.labs.staircases.networks.theory import Theory
 from agfrun.labs.staircases.wording import Wording
 from agfrun.study.checks import require
 from agfrun.study.registry import register
-
-# Multiplications that cost no more than the calls that make them.
-CHEAP = 500_000
 
 
 @register("model")
@@ -76,11 +74,11 @@ class QuadraticModadd(Architecture):
         self.parameter_blocks = ((data.p, inputs), (data.p, inputs), (data.p, output))
         self.device = data.template.device
         self.dtype = data.template.dtype
-        self.circulant = _circulant(data.template)
-        self.basis = _frequency_basis(data)
-        self.cosines, self.sines = _waves(data)
-        self.moments_loss = QuadraticLoss(self.circulant, self.circulant, 0.5 * float(data.template.square().sum()))
-        self.output_loss = self.loss_through_output(width, self.circulant)
+        self.shifts = TemplateShifts.of(data)
+        self.circulant, self.basis = self.shifts.circulant, self.shifts.basis
+        self.cosines, self.sines = waves(data)
+        self.moments_loss = self.shifts.loss_by_moments(self.circulant, self.circulant)
+        self.output_loss = self.shifts.loss_through_output(width, self.circulant)
 
     def residual(self, neurons: Tensor, index: Tensor | None = None) -> Moments | OutputResidual:
         """What the neurons leave of the target, in whichever of the two exact forms is cheaper here."""
@@ -126,7 +124,7 @@ class QuadraticModadd(Architecture):
         return parts.flatten(1).to(self.device)
 
     def theory(
-        self, initial: Tensor, log_init_scale: float, threshold: float, log_scale: float = 0.0
+        self, initial: Tensor, log_init_scale: float, threshold: float, log_factor: float = 0.0
     ) -> Theory:
         """Order, levels, bounds and three-wave times."""
         return modular_addition_theory(self.data, self.neuron_spectra(initial), initial, threshold)
@@ -181,32 +179,21 @@ class QuadraticModadd(Architecture):
                           hidden.square() @ error], dim=1)
 
     def flow_coordinates(
-        self, neurons: Tensor, index: Tensor | None = None, log_scale: float = 0.0
+        self, neurons: Tensor, index: Tensor | None = None, log_factor: float = 0.0
     ) -> FlowCoordinates:
         """Coordinates without the directions that nothing excites."""
-        return TemplateCoordinates(self, neurons)
+        return TemplateCoordinates(self.shifts, neurons)
 
     def frozen_utility(self, sources: Tensor) -> QuadraticUtility:
         """See `Architecture.frozen_utility`."""
-        return QuadraticUtility(self, sources)
+        # The loss in all p output weights serves every basis of them.
+        loss = self.output_loss or OutputLoss(self.shifts.input_map, self.circulant)
+        return QuadraticUtility(self.basis, loss, sources)
 
-    def ensemble_flow(self, neurons: Tensor, log_scale: float = 0.0) -> EnsembleFlow | None:
+    def ensemble_flow(self, neurons: Tensor, log_factor: float = 0.0) -> EnsembleFlow | None:
         """See `Architecture.ensemble_flow`; None where the loss goes by pairs of neurons."""
-        members = [TemplateCoordinates(self, member) for member in neurons]
+        members = [TemplateCoordinates(self.shifts, member) for member in neurons]
         return None if members[0].output_loss is None else TemplateEnsemble(members)
-
-    def loss_through_output(self, count: int, output_map: Tensor) -> OutputLoss | None:
-        """The loss through the output, where that is the cheaper form for `count` neurons; else None.
-
-        Args:
-            output_map: as for `OutputLoss`.
-        """
-        p, size = self.data.p, output_map.shape[0]
-        through_output = OutputLoss.multiplications(self.basis.shape[1], size, count)
-        # For few neurons both cost the calls they are made of, and those through the output are fewer.
-        if through_output > max(count**2 * (8 * p + 2 * size), CHEAP):
-            return None
-        return OutputLoss(self.basis.T @ self.circulant, output_map)
 
     def _reduced(self, neurons: Tensor) -> Array:
         """Neurons (K, 3p) with u and v in the basis of the template's frequencies, (K, 2r + p), native."""
@@ -215,25 +202,3 @@ class QuadraticModadd(Architecture):
     def _expanded(self, coordinates: Array) -> Tensor:
         """The inverse of `_reduced` on the span of the template's frequencies."""
         return expanded(as_tensor(coordinates), self.basis, None)
-
-
-def _circulant(template: Tensor) -> Tensor:
-    """Matrix (p, p) with entry [j, s] = x_(j - s): column s is the template shifted by s."""
-    position = torch.arange(template.shape[0], device=template.device)
-    return template[(position[:, None] - position[None, :]) % template.shape[0]]
-
-
-def _waves(data: ModularAddition) -> tuple[Tensor, Tensor]:
-    """cos(2 pi j k / p) and sin(2 pi j k / p) at the template's frequencies k, (p, F) each."""
-    position = torch.arange(data.p, device=data.template.device)
-    frequencies = torch.tensor(data.frequencies, device=data.template.device)
-    turns = (position[:, None] * frequencies[None, :]) % data.p
-    angles = turns.to(data.template.dtype) * (2 * torch.pi / data.p)
-    return torch.cos(angles), torch.sin(angles)
-
-
-def _frequency_basis(data: ModularAddition) -> Tensor:
-    """Orthonormal cosines and sines at the template's frequencies, shape (p, rank)."""
-    cosines, sines = _waves(data)
-    twice = data.multiplicities == 2
-    return torch.cat([cosines * (data.multiplicities / data.p).sqrt(), sines[:, twice] * (2 / data.p) ** 0.5], dim=1)

@@ -11,8 +11,6 @@ one number a neuron carries all of them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
@@ -21,25 +19,20 @@ from agfrun.labs.staircases.networks.frozen_utility import FrozenUtility
 from agfrun.labs.staircases.networks.quadratic_modadd.coordinates import expanded, output_basis, reduced
 from agfrun.labs.staircases.networks.quadratic_modadd.output import OutputLoss
 
-if TYPE_CHECKING:
-    from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModadd
-
 
 class QuadraticUtility(FrozenUtility):
     """Coordinates (s, w, rest): 2r + q numbers that have a utility, and the norm of what has none.
 
     Args:
+        basis: orthonormal basis of the template's frequencies, (p, r).
+        loss: in that basis of u and v, and in all p output weights.
         sources: active neurons, (J, 3p); the coordinates hold for them and for all that they become by the flow
             of their own cost, which keeps their output weights in one space.
     """
 
-    def __init__(self, architecture: QuadraticModadd, sources: Tensor) -> None:
-        self.inputs = architecture.basis
-        self.outputs = output_basis(sources[:, 2 * architecture.data.p :], self.inputs)
-        # The loss in all p output weights serves every basis of them.
-        loss = architecture.output_loss
-        if not isinstance(loss, OutputLoss):
-            loss = OutputLoss(self.inputs.T @ architecture.circulant, architecture.circulant)
+    def __init__(self, basis: Tensor, loss: OutputLoss, sources: Tensor) -> None:
+        self.inputs = basis
+        self.outputs = output_basis(sources[:, 2 * basis.shape[0] :], basis)
         self.form = loss
 
     def encode(self, directions: Tensor) -> Array:

@@ -189,12 +189,12 @@ class TwoLayer(SampleNetwork):
         return blocks.transpose(1, 2).reshape(size, size) / len(residual)
 
     def theory(
-        self, initial: Tensor, log_init_scale: float, threshold: float, log_scale: float = 0.0
+        self, initial: Tensor, log_init_scale: float, threshold: float, log_factor: float = 0.0
     ) -> Theory | None:
         """AGF in closed form for (leaky) ReLU on the unit vectors with scalar targets; otherwise None."""
         data, slope = self.data, -self.activation.negative
         identity = torch.eye(len(data.inputs)).to(data.inputs)
-        known = not log_scale and self.activation.degree == 1 and self.activation.positive == 1.0 and slope >= 0
+        known = not log_factor and self.activation.degree == 1 and self.activation.positive == 1.0 and slope >= 0
         if not known or self.output_dimension != 1 or data.group_of is None or not torch.equal(data.inputs, identity):
             return None
         rows = initial.cpu().double().numpy()
