@@ -48,9 +48,10 @@ if TYPE_CHECKING:
     from agfrun.runner.execution import execute
     from agfrun.runner.rerun import rerun
     from agfrun.runner.resumption import resume_run
+    from agfrun.studies.claims import decide
     from agfrun.study.bench import Bench
     from agfrun.study.checks import one_of, require
-    from agfrun.study.claim import Claim, close, undecided
+    from agfrun.study.claim import Claim, Statement, close, undecided
     from agfrun.study.errors import (
         AgfrunError,
         CheckpointError,
@@ -58,6 +59,18 @@ if TYPE_CHECKING:
         DivergenceError,
         OutputError,
         UsageError,
+    )
+    from agfrun.study.paper_claim import (
+        Contexts,
+        Finding,
+        Inconclusive,
+        Paper,
+        PaperClaim,
+        agreement,
+        bounded_below,
+        paper_claims,
+        same_text,
+        small,
     )
     from agfrun.study.registry import choices, register
     from agfrun.study.settings import RunSettings, config_hash, validate
@@ -92,10 +105,13 @@ _HOME = {name: module for module, names in {
     "agfrun.runner.execution": "execute",
     "agfrun.runner.rerun": "rerun",
     "agfrun.runner.resumption": "resume_run",
+    "agfrun.studies.claims": "decide",
     "agfrun.study.bench": "Bench",
     "agfrun.study.checks": "one_of require",
-    "agfrun.study.claim": "Claim close undecided",
+    "agfrun.study.claim": "Claim Statement close undecided",
     "agfrun.study.errors": "AgfrunError CheckpointError ConfigError DivergenceError OutputError UsageError",
+    "agfrun.study.paper_claim": "Contexts Finding Inconclusive Paper PaperClaim agreement bounded_below paper_claims "
+                                "same_text small",
     "agfrun.study.registry": "choices register",
     "agfrun.study.settings": "RunSettings config_hash validate",
     "agfrun.study.study": "Choice Saved Study StudyResult",
@@ -106,13 +122,14 @@ _HOME = {name: module for module, names in {
 
 __all__ = [
     "AgfConfig", "AgfrunError", "AlternationOptions", "Architecture", "Attempt", "Bench", "CheckpointError", "Choice",
-    "Claim", "Column", "ConfigError", "DataConfig", "DivergenceError", "GradientDescentConfig", "GradientFlowConfig",
-    "InitConfig", "ModelConfig", "Number", "OutputError", "Result", "RunConfig", "RunSettings", "SampleNetwork",
-    "Samples", "Saved", "SavedSweep", "Schema", "Study", "StudyResult", "Tables", "TrainConfig", "UsageError",
-    "Verdict", "__version__", "attempt", "build_problem", "choices", "close", "config_hash", "execute",
-    "figures_of_numbers", "gather", "load_config", "new_figure", "one_of", "predict", "read_run", "redraw", "register",
-    "require", "rerun", "resume_run", "run", "run_seeds", "settle", "styled", "train_by_gradient_descent",
-    "train_by_gradient_flow", "undecided", "validate", "write_comparison", "write_report",
+    "Claim", "Column", "ConfigError", "Contexts", "DataConfig", "DivergenceError", "Finding", "GradientDescentConfig",
+    "GradientFlowConfig", "Inconclusive", "InitConfig", "ModelConfig", "Number", "OutputError", "Paper", "PaperClaim",
+    "Result", "RunConfig", "RunSettings", "SampleNetwork", "Samples", "Saved", "SavedSweep", "Schema", "Statement",
+    "Study", "StudyResult", "Tables", "TrainConfig", "UsageError", "Verdict", "__version__", "agreement", "attempt",
+    "bounded_below", "build_problem", "choices", "close", "config_hash", "decide", "execute", "figures_of_numbers",
+    "gather", "load_config", "new_figure", "one_of", "paper_claims", "predict", "read_run", "redraw", "register",
+    "require", "rerun", "resume_run", "run", "run_seeds", "same_text", "settle", "small", "styled",
+    "train_by_gradient_descent", "train_by_gradient_flow", "undecided", "validate", "write_comparison", "write_report",
 ]
 
 

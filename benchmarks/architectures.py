@@ -5,7 +5,8 @@
 
 Each row of the output is one `agfrun` run without figures; the summary that is printed has one row for each network
 and scale: runs in which features come in the predicted order, the worst relative error of a plateau's level, the worst
-relative error of the time of a feature, and the median wall time of a run on one thread.
+relative error of the time of a feature, the claims that hold of those that the runs could decide, and the median wall
+time of a run on one thread.
 """
 
 from __future__ import annotations
@@ -50,8 +51,9 @@ def measure(name: str, overrides: list[str], exponent: float, seed: int) -> dict
         "status": result.training.status, "events": len(acquired),
         "order_equal": bool(acquired["order_matches"].all()) if len(acquired) else None,
         "worst_time_error": times.max(), "worst_level_error": levels.max(),
-        "claims": len(result.claims), "claims_hold": sum(claim["holds"] for claim in result.claims),
-        "failing": " ".join(sorted({claim["claim"] for claim in result.claims if not claim["holds"]})),
+        "claims": sum(claim.holds is not None for claim in result.claims),
+        "claims_hold": sum(claim.holds is True for claim in result.claims),
+        "failing": " ".join(sorted({claim.claim for claim in result.claims if claim.holds is False})),
         "predict_seconds": result.wall_seconds["predict"], "train_seconds": result.wall_seconds["train"],
         "seconds": time.perf_counter() - start,
     }

@@ -9,9 +9,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import pandas as pd
-
-from agfrun.labs.staircases.paper.claims.text import claims_markdown, counts
+from agfrun import read_run
+from agfrun.report.paper_claims import claims_markdown, counts
 
 PAGE = Path(__file__).with_name("claims.md")
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
@@ -21,7 +20,8 @@ def main() -> None:
     """Replace what lies between the markers."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run_dir", type=Path, help="folder of a run of `agfrun claims`")
-    table = pd.read_csv(parser.parse_args().run_dir / "paper_claims.csv")
+    _, saved = read_run(parser.parse_args().run_dir)
+    table = saved.tables["paper_claims"]
     before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
     after = rest.split(END)[1]
     found = counts(table)

@@ -11,7 +11,7 @@ import os
 import pkgutil
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -22,6 +22,10 @@ from agfrun.study.registry import LABS, STUDY, laboratory_of_study
 
 WIDTH = 100
 HELP_FLAGS = ("--help", "-h")
+# Hydra's word, in the first line of a file, for one that is not of its group alone.
+GLOBAL = "@package _global_"
+# Groups of config.yaml that are no part of a run's configuration.
+BESIDE_GROUPS = ("hydra", "experiment")
 
 USAGE = """\
 agfrun is a laboratory for how neural networks learn, and what functions they can be: one command trains or
@@ -62,11 +66,17 @@ Flags:
 
 @dataclass(frozen=True)
 class _File:
-    """One file of the tree: what its first comment says, what it chooses for other groups, and its keys as written."""
+    """One file of the tree: what its first comment says, what it chooses for other groups, and its keys as written.
+
+    One that `is_global` names groups beside its own, and its keys have the group before them. One that `builds_on`
+    other choices of its group has their keys too.
+    """
 
     says: str
     chooses: dict[str, str]
     keys: list[str]
+    is_global: bool = False
+    builds_on: tuple[str, ...] = ()
 
 
 def help_text(arguments: Sequence[str]) -> str:
@@ -131,18 +141,25 @@ def _study(trees: Sequence[Path], chosen: dict[str, str]) -> Iterator[str]:
     file = _find(trees, STUDY, name)
     yield f"study={name}: {file.says}"
     yield from _section(f"study={name}", "study", file)
-    brought = _brought(trees, file)
-    for group, choice in brought.items():
-        suiting = [other for other, of in shipped_choices(group).items() if of in ("", laboratory_of_study(name))]
-        picked = chosen.get(group, choice)
-        part = _find(trees, group, picked)
-        yield ""
-        yield from textwrap.wrap(f"{group}={picked}: {part.says} (choices: {', '.join(suiting)})", WIDTH,
-                                 subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
-        yield from _keys(group, part)
+    laboratory = file.chooses.get("laboratory") or laboratory_of_study(name)
+    for group, choice in _brought(trees, file, chosen).items():
+        yield from _group(trees, group, choice, laboratory)
+    everywhere = _read(config_directory() / "config.yaml")
     yield ""
     yield "of every run:"
-    yield from (f"  {line}" for line in _read(config_directory() / "config.yaml").keys)
+    yield from (f"  {line}" for line in everywhere.keys)
+    for group, choice in everywhere.chooses.items():
+        if group not in (*BESIDE_GROUPS, STUDY):
+            yield from _group(trees, group, chosen.get(group, choice), laboratory)
+
+
+def _group(trees: Sequence[Path], group: str, choice: str, laboratory: str) -> Iterator[str]:
+    part = _find(trees, group, choice)
+    suiting = ", ".join(_suiting(trees, group, laboratory))
+    yield ""
+    yield from textwrap.wrap(f"{group}={choice}: {part.says} (choices: {suiting})", WIDTH, subsequent_indent="  ",
+                             break_long_words=False, break_on_hyphens=False)
+    yield from _keys(group, part)
 
 
 def _section(heading: str, group: str, file: _File) -> Iterator[str]:
@@ -152,13 +169,19 @@ def _section(heading: str, group: str, file: _File) -> Iterator[str]:
         yield from _keys(group, file)
 
 
+def _suiting(trees: Sequence[Path], group: str, laboratory: str) -> list[str]:
+    """The choices of a group: those of a laboratory, those of any, and those of the user's own folders."""
+    shipped = {name for name, of in shipped_choices(group).items() if of in ("", laboratory)}
+    return sorted(shipped | {path.stem for tree in trees[:-1] for path in (tree / group).glob("*.yaml")})
+
+
 def _keys(group: str, file: _File) -> Iterator[str]:
     for line in file.keys:
-        yield f"  {group}.{line}" if line[:1].strip() else f"  {line}"
+        yield f"  {group}.{line}" if line[:1].strip() and not file.is_global else f"  {line}"
 
 
-def _brought(trees: Sequence[Path], file: _File) -> dict[str, str]:
-    """The groups that a study has, with its choice of each, down to what a model chooses."""
+def _brought(trees: Sequence[Path], file: _File, chosen: dict[str, str]) -> dict[str, str]:
+    """The groups that a study has, with the choice of each that is made, down to what a chosen model chooses."""
     found: dict[str, str] = {}
     for group, choice in file.chooses.items():
         if group == "laboratory":
@@ -166,17 +189,36 @@ def _brought(trees: Sequence[Path], file: _File) -> dict[str, str]:
         else:
             found[group] = choice
     for group in list(found):
-        found |= {other: choice for other, choice in _find(trees, group, found[group]).chooses.items()
+        found |= {other: choice for other, choice in _find(trees, group, chosen.get(group, found[group])).chooses.items()
                   if other in found and other not in file.chooses}
-    return found
+    return found | {group: choice for group, choice in chosen.items() if group in found}
 
 
 def _find(trees: Sequence[Path], group: str, name: str) -> _File:
     for tree in trees:
         if (path := tree / group / f"{name}.yaml").is_file():
-            return _read(path)
+            file = _read(path)
+            for base in file.builds_on:
+                file = _on(_find(trees, group, base), file)
+            return file
     known = sorted({path.stem for tree in trees for path in (tree / group).glob("*.yaml")})
     raise ConfigError(group, name, f"choose one of {', '.join(known)}{did_you_mean(closest(name, known))}")
+
+
+def _on(base: _File, file: _File) -> _File:
+    """A file with what it takes from another choice of its group; its own keys are as it says them."""
+    keys = {**_by_key(base.keys), **_by_key(file.keys)}
+    return replace(file, chooses={**base.chooses, **file.chooses}, keys=[line for of in keys.values() for line in of])
+
+
+def _by_key(lines: Sequence[str]) -> dict[str, list[str]]:
+    """The lines of each key, those that are indented below it among them."""
+    found: dict[str, list[str]] = {}
+    key = ""
+    for line in lines:
+        key = line.partition(":")[0] if line[:1].strip() else key
+        found.setdefault(key, []).append(line)
+    return found
 
 
 def _read(path: Path) -> _File:
@@ -189,16 +231,35 @@ def _read(path: Path) -> _File:
         comment.append(line.lstrip("# "))
     is_shipped = path.parent.parent == config_directory()
     laboratory = shipped_choices(path.parent.name).get(path.stem, "") if is_shipped else ""
-    says = " ".join(part for part in comment if part != "@package _global_").removeprefix(f"{laboratory}: ")
+    says = " ".join(part for part in comment if part != GLOBAL).removeprefix(f"{laboratory}: ")
     content = yaml.safe_load(text) or {}
-    chooses = {}
-    for entry in content.get("defaults", []):
+    chooses, defaults = {}, content.get("defaults", [])
+    for entry in defaults:
         for key, choice in entry.items() if isinstance(entry, dict) else ():
             group = str(key).removeprefix("override ").lstrip("/").partition("@")[0]
             chooses[group] = str(choice)
     start = next((place for place, line in enumerate(lines) if line[:1].isalpha() and not line.startswith(
         ("defaults:", "name:"))), len(lines))
-    return _File(says, chooses, [line for line in lines[start:] if line.strip()])
+    keys = [line for line in lines[start:] if line.strip()]
+    is_global = GLOBAL in comment
+    builds_on = tuple(entry for entry in defaults if isinstance(entry, str) and entry not in ("_self_", path.stem))
+    return _File(says, chooses, list(_dotted(keys)) if is_global else keys, is_global, builds_on)
+
+
+def _dotted(lines: Sequence[str]) -> Iterator[str]:
+    """The lines of a file that names whole groups, with the group before each key."""
+    group = ""
+    for line in lines:
+        if line[:1].strip():
+            key, _, rest = line.partition(":")
+            group = key if not rest.partition("#")[0].strip() else ""
+            if not group:
+                yield line
+        elif group and line[:3].startswith("  ") and line[2:3].strip():
+            if not line.strip().startswith("name:"):
+                yield f"{group}.{line[2:]}"
+        else:
+            yield line
 
 
 def _further_trees(arguments: Sequence[str]) -> list[Path]:

@@ -16,7 +16,6 @@ from agfrun.cli.help import HELP_FLAGS, help_text
 from agfrun.cli.seeds import as_sweep
 from agfrun.configuration.composition import from_composed
 from agfrun.files.folders import CHECKPOINTS_FOLDER
-from agfrun.runner.execution import execute
 from agfrun.study.config_tree import config_directory
 from agfrun.study.errors import AgfrunError, ConfigError, OutputError, UsageError
 from agfrun.study.registry import import_module, named_modules
@@ -31,6 +30,10 @@ BROKEN_PIPE = 141
 
 # What `agfrun claims` is short for; what follows on the command line wins.
 CLAIMS = ("study=claims", "hydra.run.dir=outputs/claims/${now:%Y-%m-%d_%H-%M-%S-%f}")
+
+# Of Hydra's.
+FLAGS_WITH_VALUES = ("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--config-dir",
+                     "-cd")
 
 # Hydra 1.4 warns users of what only this program's authors can change.
 warnings.filterwarnings("ignore", message=r"[\s\S]*deprecated", module=r"hydra\.|agfrun\.")
@@ -81,7 +84,7 @@ def main(arguments: Sequence[str]) -> int:
         if list(arguments) == ["--version"]:
             print(f"agfrun {__version__}")
             return 0
-        return _compose_and_run(as_sweep(arguments))
+        return _compose_and_run(as_sweep(_flags_first(arguments)))
     except AgfrunError as error:
         return _report(error)
     except SystemExit as stop:
@@ -102,6 +105,15 @@ def _import_named(arguments: Sequence[str]) -> list[str]:
     for source in named.sources:
         import_module(source)
     return others
+
+
+def _flags_first(arguments: Sequence[str]) -> list[str]:
+    """Hydra reads no overrides on both sides of a flag: flags first, each with its value."""
+    flags, others = list[str](), list[str]()
+    for place, argument in enumerate(arguments):
+        is_value = place > 0 and arguments[place - 1] in FLAGS_WITH_VALUES
+        (flags if argument.startswith("-") or is_value else others).append(argument)
+    return [*flags, *others]
 
 
 def _compose_and_run(arguments: Sequence[str]) -> int:
@@ -156,6 +168,8 @@ def _job(composed: DictConfig) -> None:
 
 
 def _run(composed: DictConfig, folder: Path, overrides: Sequence[str]) -> None:
+    from agfrun.runner.execution import execute  # pandas, which help and a refused configuration do not need
+
     config = from_composed(composed, overrides)
     if config.sweep.resume is not None:
         raise ConfigError("sweep.resume", config.sweep.resume, "it continues a sweep; add --multirun")

@@ -5,11 +5,11 @@ Imports no torch, and Hydra only where it composes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agfrun.study.config_tree import config_directory, slot_groups
-from agfrun.study.conversion import from_mapping
+from agfrun.study.conversion import chosen_study, from_mapping, slots_of
 from agfrun.study.errors import AgfrunError, ConfigError
 
 if TYPE_CHECKING:
@@ -115,13 +115,19 @@ def from_composed(composed: DictConfig, overrides: Sequence[str] = ()) -> Any:
     from agfrun.configuration.hydra_errors import explain, values_by_key  # Hydra
 
     written = values_by_key(overrides)
-    for group in slot_groups():
-        if (key := f"{group}.name") in written:
-            raise ConfigError(key, written[key], f"it comes with the group; write {group}=NAME")
+    _refuse_names(slot_groups(), written)
     try:
         values: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+        _refuse_names(slots_of(chosen_study(values).settings), written)
         return from_mapping(values)
     except OmegaConfBaseException as error:
         raise explain(error, overrides) from error
     except ConfigError as error:
         raise ConfigError(error.key, written.get(error.key, error.value), error.allowed) from error
+
+
+def _refuse_names(slots: Iterable[str], written: Mapping[str, str]) -> None:
+    """Refuse `SLOT.name=...`, which would leave the keys of another choice in their place."""
+    for slot in slots:
+        if (key := f"{slot}.name") in written:
+            raise ConfigError(key, written[key], f"it comes with the group; write {slot}=NAME")

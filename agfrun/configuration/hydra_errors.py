@@ -9,6 +9,7 @@ from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
 from agfrun.study.config_tree import config_directory
+from agfrun.study.conversion import suiting as suiting_choices
 from agfrun.study.conversion import unknown_key
 from agfrun.study.errors import AgfrunError, ConfigError, OutputError, UsageError, closest, did_you_mean
 
@@ -17,8 +18,7 @@ _NOISE = re.compile(
     r"See https://hydra\.cc.*|Config search path:[\s\S]*|\n\s*(full_key|object_type|reference_type)[:=].*"
 )
 _EXPERIMENTS_STUDY = re.compile(r"override /study: (\w+)")
-# What configs/config.yaml chooses where nothing is said.
-DEFAULT_STUDY = "compare"
+_DEFAULT_STUDY = re.compile(r"^  - study: (\w+)", re.MULTILINE)
 _NO_WORD = "Config group override must be"
 _AMBIGUOUS = re.compile(r"Ambiguous value for argument '([^=']+)=(.*)'")
 
@@ -76,9 +76,18 @@ def _unknown_key(key: str, overrides: Sequence[str]) -> ConfigError:
     # A value {KEY: ...} has keys; the choice of a group, study=width beside study.widhts=[6], has none.
     around = [written for written in values if key.startswith(f"{written}.") and values[written].startswith("{")]
     if not starting + around:
-        return unknown_key(key, None, _study(overrides))
+        return _unsuitable(values, _study(overrides)) or unknown_key(key, None, _study(overrides))
     written = (starting + around)[0]
     return unknown_key(max(written, key, key=len), values[written], _study(overrides))
+
+
+def _unsuitable(values: Mapping[str, str], study: str) -> ConfigError | None:
+    """A choice of another laboratory, whose file chooses for groups that the study does not have."""
+    for group, choice in values.items():
+        suiting = suiting_choices(group, study)
+        if choice in _shipped_choices(group) and suiting and choice not in suiting:
+            return ConfigError(group, choice, f"choose one of {', '.join(suiting)} with study={study}")
+    return None
 
 
 def _study(overrides: Sequence[str]) -> str:
@@ -89,7 +98,8 @@ def _study(overrides: Sequence[str]) -> str:
     experiment = config_directory() / "experiment" / f"{values.get('experiment', '')}.yaml"
     if experiment.is_file() and (found := _EXPERIMENTS_STUDY.search(experiment.read_text(encoding="utf-8"))):
         return found[1]
-    return DEFAULT_STUDY
+    default = _DEFAULT_STUDY.search((config_directory() / "config.yaml").read_text(encoding="utf-8"))
+    return default[1] if default else ""
 
 
 def _unknown_choice(error: MissingConfigException) -> UsageError:

@@ -21,7 +21,7 @@ import safetensors
 import safetensors.numpy
 import torch
 
-from agfrun.files.folders import CHECKPOINTS_FOLDER
+from agfrun.files.folders import CHECKPOINTS_FOLDER, folder_name
 from agfrun.files.training_state import TrainingState
 from agfrun.files.writing import write_safetensors
 from agfrun.study.errors import CheckpointError, OutputError
@@ -41,10 +41,12 @@ class CheckpointFolder:
         run_dir: folder of the run.
         settings: how often and how many.
         config_hash: of the run; a checkpoint of another is not taken up.
+        name: tells one of several trainings of the run from the others; empty where there is one alone.
     """
 
-    def __init__(self, run_dir: Path, settings: CheckpointConfig, config_hash: str) -> None:
-        self.folder = run_dir / CHECKPOINTS_FOLDER
+    def __init__(self, run_dir: Path, settings: CheckpointConfig, config_hash: str, name: str = "") -> None:
+        self.all = run_dir / CHECKPOINTS_FOLDER
+        self.folder = self.all / folder_name(name) if name else self.all
         self.settings, self.config_hash = settings, config_hash
         self.number = max((int(path.stem) for path in self._files()), default=0)
         self.next = time.monotonic() + (settings.seconds or 0.0)
@@ -60,7 +62,8 @@ class CheckpointFolder:
             return
         started = time.monotonic()
         try:
-            self.folder.mkdir(exist_ok=True)
+            for folder in (self.all, self.folder):  # not the run's folder, should that have vanished
+                folder.mkdir(exist_ok=True)
             write_state(self.folder / f"{self.number + 1:06d}.safetensors", state, self.config_hash)
             self.number += 1
             for old in list(self._files())[self.settings.keep:]:

@@ -79,7 +79,7 @@ class RunFiles:
         self.schemas: dict[str, Schema] = {schema.name: schema for schema in config.study.tables}
         self.begun = False
         self._resume = resume
-        self._checkpoints: CheckpointFolder | None = None
+        self._checkpoints: dict[str, CheckpointFolder] = {}
         self._steps: StepLog | None = None
         keep = not config.overwrite and not resume
         self._refuse_if(keep and self.is_there())  # said before the folder is found to be read-only, or taken
@@ -174,13 +174,14 @@ class RunFiles:
         with suppress(OSError):
             shutil.rmtree(self.folder / CHECKPOINTS_FOLDER)
 
-    def checkpoints(self) -> CheckpointFolder:
-        """Where states of a training under way are kept."""
-        if self._checkpoints is None:
+    def checkpoints(self, name: str = "") -> CheckpointFolder:
+        """Where states of a training under way are kept; `name` tells one of several trainings from the others."""
+        if name not in self._checkpoints:
             from agfrun.files.checkpoints import CheckpointFolder  # torch, which most studies without a training lack
 
-            self._checkpoints = CheckpointFolder(self.folder, self.config.checkpoint, config_hash(self.config))
-        return self._checkpoints
+            self._checkpoints[name] = CheckpointFolder(self.folder, self.config.checkpoint, config_hash(self.config),
+                                                       name)
+        return self._checkpoints[name]
 
     def steps(self) -> StepLog:
         """What is remembered of the run's steps."""

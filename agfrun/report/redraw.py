@@ -11,7 +11,7 @@ from agfrun.files.folders import PLOTS_FOLDER
 from agfrun.files.saved_run import read_run
 from agfrun.files.sweep_folder import SweepFolder
 from agfrun.files.writing import write_bytes
-from agfrun.report.figures.style import render
+from agfrun.report.figures.style import render, styled
 from agfrun.report.saved_sweep import read_sweeps
 from agfrun.report.sweep_figures import figures_of_sweep
 from agfrun.study.errors import OutputError
@@ -40,15 +40,16 @@ def redraw(run_dir: Path, formats: Sequence[str] = ("png", "pdf")) -> list[Path]
     if folder.is_symlink():
         raise OutputError(f"{folder} leads to another place, where no figures are drawn")
     written: list[Path] = []
-    for name, figure in figures:
-        try:
-            folder.mkdir(exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot write {folder}: {error.strerror or error}") from error
-        for file_format in formats:
-            path = folder / f"{name}.{file_format}"
-            write_bytes(path, render(figure, file_format))
-            written.append(path)
+    with styled():  # a study's generator draws while it is asked for the next
+        for name, figure in figures:
+            try:
+                folder.mkdir(exist_ok=True)
+            except OSError as error:
+                raise OutputError(f"cannot write {folder}: {error.strerror or error}") from error
+            for file_format in formats:
+                path = folder / f"{name}.{file_format}"
+                write_bytes(path, render(figure, file_format))
+                written.append(path)
     return written
 
 

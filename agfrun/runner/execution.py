@@ -14,6 +14,7 @@ from agfrun.runner.provenance import provenance
 from agfrun.study.bench import Bench
 from agfrun.study.claim import CLAIMS, claim_counts
 from agfrun.study.errors import OutputError, first_line
+from agfrun.study.interruption import interruption_of
 from agfrun.study.settings import config_hash, validate
 from agfrun.study.study import StudyResult
 
@@ -41,8 +42,9 @@ def execute(config: Any, *, output_dir: Path | str | None = None, progress: bool
     with opened_run(config, output_dir, progress, command, resume) as run:
         result: StudyResult = config.study.run(config, run.bench)
         run.finish(result)
-    if result.failure is not None:
-        raise result.failure
+    failure = result.failure or (interruption_of(result.reason) if result.status == INTERRUPTED else None)
+    if failure is not None:
+        raise failure
     return result
 
 

@@ -94,9 +94,8 @@ def rerun(run_dir: Path, output_dir: Path | None = None, progress: bool | None =
         raise OutputError(f"{run_dir} holds no finished run: it was interrupted")
     manifest = read_manifest(run_dir)
     saved = manifest.get("config")
-    values = read_config(run_dir)
-    if isinstance(saved, dict):
-        values = of_this_format(run_dir, {"format": manifest.get("format", 1), **saved})
+    values = (of_this_format(run_dir, {"format": manifest.get("format", 1), **saved}) if isinstance(saved, dict)
+              else read_config(run_dir))
     config = _without_decoration(from_mapping(values))
     expected = manifest.get("config_hash")
     # The hash of the first format was of keys that are no more.

@@ -23,8 +23,8 @@ class Store(Protocol):
     def save(self, tables: Mapping[str, pd.DataFrame], words: Mapping[str, Any]) -> None:
         """Write tables and words as they are now."""
 
-    def checkpoints(self) -> Any:
-        """The run's `agfrun.files.checkpoints.CheckpointFolder`."""
+    def checkpoints(self, name: str) -> Any:
+        """The `agfrun.files.checkpoints.CheckpointFolder` of one of the run's trainings."""
 
     def steps(self) -> Steps:
         """What was remembered of the run's steps."""
@@ -70,12 +70,24 @@ class Bench:
         if self._store is not None:
             self._store.save(tables, words or {})
 
-    def checkpoints(self) -> Any:
+    def checkpoints(self, name: str = "") -> Any:
         """Where states of a training under way are kept (`CheckpointFolder`); None where nothing is written.
 
         What `agfrun.training.train` and the trainers of the laboratories take; the runner removes it at the end.
+
+        Args:
+            name: tells a training from all others of the run; one word, where there are several.
         """
-        return self._store.checkpoints() if self._store is not None else None
+        return self._store.checkpoints(name) if self._store is not None else None
+
+    def last_state(self, name: str = "") -> Any:
+        """The state that a training goes on from (`TrainingState`); None where it begins anew.
+
+        Args:
+            name: that of its checkpoints.
+        """
+        checkpoints = self.checkpoints(name) if self.resume else None
+        return checkpoints.latest() if checkpoints is not None else None
 
     def remember(self, key: str, task: Callable[[], Value]) -> Value:
         """Do a step once: what `task` returns, or what it returned before the run was interrupted.

@@ -43,6 +43,8 @@ class Claim:
     def __post_init__(self) -> None:
         if self.standing and self.standing not in STANDINGS:
             raise ValueError(f"the claim {self.claim} has the standing {self.standing}; allowed are {STANDINGS}")
+        if self.holds is not None:  # a comparison of NumPy's numbers is no bool, and `holds is True` would be false
+            object.__setattr__(self, "holds", bool(self.holds))
 
     @property
     def verdict(self) -> str:
@@ -55,17 +57,48 @@ def verdict_of(holds: bool | None) -> str:
     return UNDECIDED if holds is None else HOLDS if holds else FAILS
 
 
+@dataclass(frozen=True)
+class Statement:
+    """What is claimed, before it is decided.
+
+    Attributes:
+        claim, source: see `Claim`.
+        words: the claim in words.
+        stated, standing: see `Claim`.
+    """
+
+    claim: str
+    source: str
+    words: str
+    stated: str = ""
+    standing: str = ""
+
+    def decided(self, expected: float | str, measured: float | str, holds: bool, why: str = "",
+                tolerance: float | None = None) -> Claim:
+        """The claim with a verdict; without a tolerance it is exact."""
+        return Claim(self.claim, self.source, self.words, expected, measured, tolerance, holds, self.stated,
+                     self.standing, why)
+
+    def close(self, expected: float, measured: float, tolerance: float, why: str = "", scale: float | None = None
+              ) -> Claim:
+        """The claim that two numbers agree to `tolerance`, relative to `scale` (default: the expected number)."""
+        reference = abs(expected) if scale is None else scale
+        return self.decided(expected, measured, abs(measured - expected) <= tolerance * reference, why, tolerance)
+
+    def undecided(self, why: str) -> Claim:
+        """The claim, left open, and why."""
+        return Claim(self.claim, self.source, self.words, None, None, None, None, self.stated, self.standing, why)
+
+
 def close(claim: str, source: str, statement: str, expected: float, measured: float, tolerance: float,
           scale: float | None = None, stated: str = "", standing: str = "", why: str = "") -> Claim:
     """A claim that two numbers agree to `tolerance`, relative to `scale` (default: the expected number)."""
-    reference = abs(expected) if scale is None else scale
-    return Claim(claim, source, statement, expected, measured, tolerance,
-                 abs(measured - expected) <= tolerance * reference, stated, standing, why)
+    return Statement(claim, source, statement, stated, standing).close(expected, measured, tolerance, why, scale)
 
 
 def undecided(claim: str, source: str, statement: str, why: str, stated: str = "", standing: str = "") -> Claim:
     """A claim that could not be decided, and why not."""
-    return Claim(claim, source, statement, None, None, None, None, stated, standing, why)
+    return Statement(claim, source, statement, stated, standing).undecided(why)
 
 
 def claim_counts(claims: Sequence[Claim]) -> dict[str, int]:

@@ -85,16 +85,25 @@ def unknown_key(key: str, value: object, study: str = "") -> ConfigError:
     group, _, last = key.partition(".")
     if having:
         return ConfigError(key, value, f"it belongs to {' and '.join(f'{group}={name}' for name in having)}")
-    if group not in known and (group in slot_groups() or last):
-        return ConfigError(key, value, _not_of_study(group, study, known))
+    if group not in known and group != "hydra" and (group in slot_groups() or last):
+        return ConfigError(key, value, _not_of_study(key, study, known))
+    if key in known and last:
+        return ConfigError(key, value, f"the configuration of study={study} does not name it; write +{key}=VALUE")
+    if group != registry.STUDY:  # keys of other studies are no help
+        known = {name: having for name, having in known.items() if not name.startswith(f"{registry.STUDY}.")
+                 or not having or study in having}
     hint = did_you_mean(_closest_key(key, known)) or _where_to_look(group, known)
-    return ConfigError(key, value, f"there is no such key{hint}")
+    link = "" if hint.endswith("?") else ";"
+    more = f"{link} agfrun study={study} --help shows all" if study and group != "hydra" else ""
+    return ConfigError(key, value, f"there is no such key{hint}{more}")
 
 
-def _not_of_study(group: str, study: str, known: Mapping[str, Any]) -> str:
-    groups = ", ".join(key for key in known if "." not in key)
-    near = did_you_mean(closest(group, [key for key in known if "." not in key]))
-    return f"study={study} has no {group}; it has {groups}{near}" if study else f"there is no such key{near}"
+def _not_of_study(key: str, study: str, known: Mapping[str, Any]) -> str:
+    group, groups = key.partition(".")[0], [name for name in known if "." not in name]
+    # A group that other studies have is no slip.
+    near = closest(group, groups) if group in slot_groups() else _closest_key(key, known) or closest(group, groups)
+    told = f"study={study} has no {group}; it has {', '.join(groups)}" if study else "there is no such key"
+    return f"{told}{did_you_mean(near)}"
 
 
 @functools.cache

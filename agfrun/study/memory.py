@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from agfrun.study.checks import require
 from agfrun.study.settings import RunSettings
@@ -52,22 +53,34 @@ def in_units(size: float) -> str:
     return f"{size:.2g} TB"
 
 
-def largest_key(config: RunSettings) -> tuple[str, int]:
-    """The integer of the configuration that is the largest multiple of its default, with its value."""
+def largest_key(config: RunSettings) -> tuple[str, Any]:
+    """The integer, or list of integers, of the configuration that is the largest multiple of its default.
+
+    Returns:
+        The key and its value; of a list the largest entries are compared.
+    """
     return max(_sizes(config), key=lambda found: found[2])[:2]
 
 
-def _sizes(config: RunSettings) -> Iterator[tuple[str, int, float]]:
+def _sizes(config: RunSettings) -> Iterator[tuple[str, Any, float]]:
     for group in (entry.name for entry in dataclasses.fields(config)):
         part = getattr(config, group)
         if not isinstance(part, Choice):
             continue
         for field in dataclasses.fields(part):
             value = getattr(part, field.name)
-            if isinstance(value, int) and not isinstance(value, bool) and "seed" not in field.name.removesuffix("s"):
-                usual = field.default if isinstance(field.default, int) else 1
-                yield f"{group}.{field.name}", value, value / max(1, usual)
+            largest = _largest(value)
+            if largest is not None and "seed" not in field.name.removesuffix("s"):
+                made = field.default_factory() if callable(field.default_factory) else field.default
+                yield f"{group}.{field.name}", value, largest / max(1, _largest(made) or 1)
     yield "seed", config.seed, 0.0  # there is always one
+
+
+def _largest(value: object) -> int | None:
+    """An integer, or the largest of a list of them; None for anything else."""
+    entries = value if isinstance(value, list) else [value]
+    whole = [entry for entry in entries if isinstance(entry, int) and not isinstance(entry, bool)]
+    return max(whole) if whole and len(whole) == len(entries) else None
 
 
 def _of_machine() -> Iterator[int]:

@@ -3,8 +3,9 @@
 A class is registered for a slot where it is defined: within a laboratory, or in a module from outside that the user
 names with `--import` or that an installed package declares as an entry point of the group `agfrun.plugins`. Nothing
 else is ever imported, and no more than is asked for: a study NAME of a laboratory lies in `labs/LAB/studies/NAME.py`,
-and the other choices of a laboratory in the packages that its `CHOICES` names. A configuration chooses among what is
-registered and cannot name code.
+one of no laboratory in `studies/NAME.py`, and the other choices of a laboratory in the packages that its `CHOICES`
+names, claims of papers in those that its `PAPER_CLAIMS` names. A configuration chooses among what is registered and
+cannot name code.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import importlib.metadata
 import importlib.util
 import pkgutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
@@ -102,6 +103,32 @@ def laboratory_of_study(name: str) -> str:
     return next((laboratory_of(module) for module in _study_modules(name)), "")
 
 
+def laboratories() -> list[str]:
+    """Names of the laboratories, in alphabetical order; imports none."""
+    return sorted(module.name for module in pkgutil.iter_modules(importlib.import_module(LABS).__path__))
+
+
+def paper_claim_files(laboratory: str) -> dict[str, Path]:
+    """Modules in which a laboratory registers claims of papers, each with its file; imports none of them."""
+    found = {}
+    for part in getattr(importlib.import_module(f"{LABS}.{laboratory}"), "PAPER_CLAIMS", ()):
+        spec = importlib.util.find_spec(f"{LABS}.{laboratory}.{part}")
+        if spec is None or spec.origin is None:
+            raise ImportError(f"the laboratory {laboratory} has no {part}, which its PAPER_CLAIMS names")
+        found[spec.name] = Path(spec.origin)
+        for folder in spec.submodule_search_locations or ():
+            found |= {f"{spec.name}.{path.stem}": path for path in sorted(Path(folder).glob("[!_]*.py"))}
+    return found
+
+
+def import_paper_claims(names: Iterable[str]) -> None:
+    """Import what registers claims of papers: in these laboratories, and from outside."""
+    for name in names:
+        for module in paper_claim_files(name):
+            importlib.import_module(module)
+    _import_plugins()
+
+
 def import_choices(base: type) -> None:
     """Import what the laboratory of a type offers for its slots."""
     if name := laboratory_of(base.__module__):
@@ -152,10 +179,10 @@ def _import_file(path: Path) -> ModuleType:
 
 
 def _study_modules(name: str) -> Iterator[str]:
-    labs = Path(importlib.import_module(LABS).__path__[0])
-    for path in sorted(labs.glob(f"*/studies/{name}.py")):
+    package = Path(importlib.import_module(LABS).__path__[0]).parent
+    for path in [*sorted(package.glob(f"labs/*/studies/{name}.py")), *sorted(package.glob(f"studies/{name}.py"))]:
         if path.stem != "__init__":
-            yield f"{LABS}.{path.parent.parent.name}.studies.{path.stem}"
+            yield _PACKAGE + ".".join(path.relative_to(package).with_suffix("").parts)
 
 
 @functools.cache

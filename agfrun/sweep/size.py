@@ -26,8 +26,7 @@ def check_size(overrides: Sequence[Override]) -> None:
     jobs = math.prod(size for size, _ in sizes.values())
     if jobs > MOST_JOBS:
         _, largest = max(sizes.values())
-        raise UsageError(f"{largest} makes a sweep of {jobs:.3g} runs; at most {MOST_JOBS} are planned at a time "
-                         "(ensemble.seeds=N makes many in one run)")
+        raise UsageError(f"{largest} makes a sweep of {jobs:.3g} runs; at most {MOST_JOBS} are planned at a time")
 
 
 def length(override: Override) -> float:

@@ -18,14 +18,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from agfrun.training.batches import Batches, Stream, TensorBatches
+    from agfrun.training.devices import resolve_device
     from agfrun.training.history import HISTORY, History
     from agfrun.training.loop import Trained, train
     from agfrun.training.settings import LoopSettings
 
 _HOME = {"Batches": "batches", "HISTORY": "history", "History": "history", "LoopSettings": "settings",
-         "Stream": "batches", "TensorBatches": "batches", "Trained": "loop", "train": "loop"}
+         "Stream": "batches", "TensorBatches": "batches", "Trained": "loop", "resolve_device": "devices",
+         "train": "loop"}
 
-__all__ = ["HISTORY", "Batches", "History", "LoopSettings", "Stream", "TensorBatches", "Trained", "train"]
+__all__ = ["HISTORY", "Batches", "History", "LoopSettings", "Stream", "TensorBatches", "Trained", "resolve_device",
+           "train"]
 
 
 def __getattr__(name: str) -> Any:

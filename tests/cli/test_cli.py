@@ -10,9 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from agfrun import load_config
-from agfrun.study.conversion import known_keys
-from agfrun.version import __version__
+from agfrun import __version__
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # The command line, then a line that says whether torch was imported on the way.
@@ -40,12 +38,13 @@ def start(arguments: list[str], directory: Path, before: str = "") -> subprocess
 def fake_run(body: str) -> str:
     """Code that puts a run of this body in the place of the real one, to test the command line alone."""
     return f"""
-import sys, types
-def run(config, *, output_dir, progress, command):
+import types
+import agfrun.runner.execution
+def execute(config, *, output_dir, progress, command):
     {body}
     said = f"command: {{command}} progress: {{progress}} folder: {{output_dir}}"
     return types.SimpleNamespace(summary=lambda: said)
-sys.modules["agfrun.labs.staircases.run.pipeline"] = types.SimpleNamespace(run=run)
+agfrun.runner.execution.execute = execute
 """
 
 
@@ -104,30 +103,6 @@ def test_wrong_input_gives_one_line_and_leaves_nothing(name: str, refused: Refus
     assert done.returncode == 2
     assert done.stdout == f"torch imported: {name in LOOKED_AT_BY_THE_NETWORK}\n"
     assert sorted(path.name for path in directory.rglob("*")) == ["existing", "occupied"]
-
-
-def test_help_is_for_a_researcher_and_needs_no_torch(tmp_path: Path) -> None:
-    done = start(["--help"], tmp_path)
-    assert done.returncode == 0
-    assert done.stderr == ""
-    assert done.stdout.endswith("torch imported: False\n")
-    for group in ("model", "data", "init", "train", "agf", "study", "experiment"):
-        choices = sorted(path.stem for path in (REPOSITORY / "configs" / group).glob("*.yaml"))
-        assert f"\n{group}: {', '.join(choices)}\n" in done.stdout
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_help_names_only_keys_and_examples_that_exist(tmp_path: Path) -> None:
-    text = start(["--help"], tmp_path).stdout
-    keys = set(re.findall(r"\b(?:model|data|init|train|agf|study)\.[a-z_0-9]+", text))
-    assert len(keys) >= 15
-    assert keys <= known_keys().keys()
-    examples = re.findall(r"^  agfrun (.*)$", text.split("Examples:")[1].split("Results")[0], re.MULTILINE)
-    assert len(examples) == 5
-    for example in examples:
-        overrides = [word for word in example.split() if word != "--multirun"]
-        # Of values to sweep over, the first; a list in brackets is one value.
-        load_config([word if "[" in word else word.split(",")[0] for word in overrides])
 
 
 def test_version(tmp_path: Path) -> None:

@@ -5,13 +5,23 @@ from pathlib import Path
 
 import pytest
 
-from agfrun import AgfConfig, ConfigError, GradientDescentConfig, InitConfig, RunConfig, UsageError, load_config
+from agfrun import (
+    AgfConfig,
+    ConfigError,
+    DataConfig,
+    GradientDescentConfig,
+    InitConfig,
+    ModelConfig,
+    RunConfig,
+    UsageError,
+    choices,
+    load_config,
+)
 from agfrun.labs.staircases.networks.diagonal_linear.data import RandomRegressionConfig, RotatedRegressionConfig
 from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinearConfig
 from agfrun.study import registry
-from agfrun.study.config_tree import config_directory, shipped_keys
-from agfrun.study.conversion import GROUPS as CHOICE_GROUPS
-from agfrun.study.conversion import choices, field_types
+from agfrun.study.config_tree import config_directory, shipped_choices, shipped_keys, slot_groups
+from agfrun.study.conversion import field_types, slots_of, suiting
 
 CONFIGS = config_directory()
 DIAGONAL = "model=diagonal_linear"
@@ -25,11 +35,27 @@ FILES = {
 }
 
 
+def settings_of_slots() -> dict[tuple[str, type], str]:
+    """Each slot of the settings of a study, with what its choices derive from; a study that has it, `compare` first."""
+    found: dict[tuple[str, type], str] = {}
+    for name in sorted(registry.studies(), key=lambda name: name != "compare"):
+        for slot, base in slots_of(registry.studies()[name].settings).items():  # type: ignore[attr-defined]
+            found.setdefault((slot, base), name)
+    return found
+
+
+SLOTS = settings_of_slots()
+
+
 def companions(choice: str) -> list[str]:
-    """The model that a choice of data or of an initialization needs to be valid, and files."""
+    """The study and model that a choice of a group needs to be valid, and files."""
     group, _, option = choice.partition("=")
-    for name, model in registry.models().items():
-        if (group == "data" and issubclass(registry.data_sets()[option].provides, model.data_type)) or (
+    study = next((name for (slot, base), name in SLOTS.items() if slot == group and option in choices(slot, base)),
+                 "compare")
+    if study != "compare" and group != "study":
+        return [f"study={study}"]
+    for name, model in choices("model", ModelConfig).items():
+        if (group == "data" and issubclass(choices("data", DataConfig)[option].provides, model.data_type)) or (
                 group == "init" and option in model.initializations):
             return [f"model={name}", *FILES.get(choice, [])]
     return []
@@ -39,13 +65,15 @@ def options(group: str) -> list[str]:
     return sorted(path.stem for path in (CONFIGS / group).glob("*.yaml"))
 
 
-ALL_GROUPS = ["model", "data", "init", "train", "agf", "study", "tracking", "experiment"]
+ALL_GROUPS = [*slot_groups(), "experiment"]
 ALL_OPTIONS = [f"{group}={option}" for group in ALL_GROUPS for option in options(group)]
 
 
 def test_the_tree_is_that_of_the_repository() -> None:
     assert Path(__file__).resolve().parents[2] / "configs" == CONFIGS
-    assert sorted(path.name for path in CONFIGS.iterdir() if path.is_dir()) == sorted([*ALL_GROUPS, "hydra"])
+    assert {"model", "data", "init", "train", "agf", "study", "tracking"} <= set(slot_groups())
+    # A group is a slot of some study's settings, or one of its plain groups of keys.
+    assert set(slot_groups()) == {slot for slot, _ in SLOTS} | {"agf", "tracking"}
 
 
 def test_defaults_are_those_of_the_schema() -> None:
@@ -56,18 +84,19 @@ def test_defaults_are_those_of_the_schema() -> None:
 def test_every_option_composes_and_validates(choice: str) -> None:
     config = load_config([choice, *companions(choice)])
     group, _, option = choice.partition("=")
-    if group in CHOICE_GROUPS:
+    if group in {slot for slot, _ in SLOTS}:
         assert getattr(config, group).name == option
 
 
-@pytest.mark.parametrize("group", CHOICE_GROUPS)
-def test_every_choice_of_the_schema_has_a_file_with_its_defaults(group: str) -> None:
-    assert options(group) == sorted(choices(group))
-    for option, kind in choices(group).items():
-        choice = f"{group}={option}"
-        composed = dataclasses.asdict(getattr(load_config([choice, *companions(choice)]), group))
-        expected = dataclasses.asdict(kind())
-        if group == "init":  # one dataclass for all initializations; the scale is the file's
+@pytest.mark.parametrize(("slot", "base"), SLOTS, ids=[f"{study}-{slot}" for (slot, _), study in SLOTS.items()])
+def test_every_choice_of_the_schema_has_a_file_with_its_defaults(slot: str, base: type) -> None:
+    study = SLOTS[slot, base]
+    assert list(choices(slot, base)) == sorted(shipped_choices(slot) if slot == "study" else suiting(slot, study))
+    for option, kind in choices(slot, base).items():
+        choice = f"{slot}={option}"
+        composed = dataclasses.asdict(getattr(load_config([choice, *companions(choice)]), slot))
+        expected = dataclasses.asdict(kind(option))
+        if slot == "init":  # one dataclass for all initializations; the scale is the file's
             assert composed.keys() == expected.keys()
         elif choice == "train=gradient_descent":
             assert composed == expected | {"loss_normalization": load_config().model.loss_normalization}
@@ -146,7 +175,7 @@ REFUSED = [
     ("study.scales=[1e-3,1e-4]", "study.scales=[1e-3,1e-4] is not allowed: there is no such key"),
     ("train.momentum=0.9", "train.momentum=0.9 is not allowed: it belongs to train=gradient_descent"),
     ("model.name=diagonal_linear", "it comes with the group; write model=NAME"),
-    ("~data", f"choose one of {', '.join(choices('data'))}"),
+    ("~data", f"choose one of {', '.join(choices('data', DataConfig))}"),
     ("data=null", "data=null"),
     ("data=[1]", "data=[1]"),
     ("data=random_regression", "modular_addition with model=quadratic_modadd"),
@@ -182,10 +211,11 @@ def test_a_wrong_key_is_named_with_its_own_value(choice: str) -> None:
         load_config([choice, "study.scales=[1e-3,1e-4]"])
 
 
-def test_keys_read_from_the_files_are_those_of_the_schema() -> None:
-    for group in ("model", "data", "study"):
-        assert {name: set(keys) for name, keys in shipped_keys(group).items()} == {
-            name: set(field_types(kind)) for name, kind in choices(group).items()}
+@pytest.mark.parametrize("slot", ["model", "data", "study"])
+def test_keys_read_from_the_files_are_those_of_the_schema(slot: str) -> None:
+    assert {name: set(keys) for name, keys in shipped_keys(slot).items()} == {
+        name: set(field_types(kind)) for (group, base) in SLOTS if group == slot
+        for name, kind in choices(slot, base).items()}
 
 
 def test_of_two_values_for_one_key_the_last_is_named() -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import math
 import struct
 import tempfile
@@ -13,146 +12,53 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agfrun import OutputError
+from agfrun import Column, OutputError, Schema
 from agfrun.files import tables
 from agfrun.files.writing import write_csv
-from agfrun.labs.staircases.dynamics.trajectory import Trajectory
-from agfrun.labs.staircases.events.event import Event
+from agfrun.study.claim import CLAIMS
 
-
-def _trajectory(moments: int, width: int, source: str = "training") -> Trajectory:
-    """Norm of neuron n at moment m is 1 + m + n / 1000, so that each row tells where it is from."""
-    norms = 1 + np.arange(moments)[:, None] + np.arange(width) / 1000
-    direction = np.tile(np.arange(width) % 3 - 1, (moments, 1))
-    return Trajectory(
-        source, np.arange(moments) * 0.1, np.linspace(1, 0, moments), ("1", "3"),
-        np.arange(2.0 * moments).reshape(-1, 2), np.log(norms), -norms, direction, norms > 2,
-        np.arange(moments) * 10,
-    )
-
-
-def test_columns_are_those_of_the_specification() -> None:
-    promised = {
-        "loss.csv": "source,time,step,loss",
-        "features.csv": "source,time,feature,value",
-        "observables.csv": "source,time,quantity,index,value",
-        "neurons.csv": "source,time,neuron,norm,log10_norm,accumulated_utility,direction_feature,active",
-        "events.csv": "source,event,kind,time,feature,neuron,loss_before,loss_after,"
-        "plateau_start,plateau_end",
-        "endings.csv": "source,status,reason,time,loss",
-        "comparison.csv": "event,feature,time_agf,time_training,time_ratio,level_agf,level_training,"
-        "level_error,order_matches,lower_bound,lower_bound_holds",
-        "claims.csv": "claim,source,statement,expected,measured,tolerance,holds",
-    }
-    assert {schema.file for schema in tables.SCHEMAS} == set(promised)
-    for schema in tables.SCHEMAS:
-        wanted = promised[schema.file].split(",")
-        assert [name for name in schema.names if name in wanted] == wanted
-
-
-def test_loss_table_keeps_sources_steps_and_missing_steps() -> None:
-    stepped = _trajectory(3, 1)
-    flow = dataclasses.replace(_trajectory(2, 1, "agf"), steps=None)
-    frame = tables.loss_table([stepped, flow])
-    assert frame["source"].tolist() == ["training"] * 3 + ["agf"] * 2
-    assert frame["step"].tolist()[:3] == [0, 10, 20]
-    assert frame["step"].isna().tolist() == [False] * 3 + [True] * 2
-    assert frame["loss"].tolist() == [1.0, 0.5, 0.0, 1.0, 0.0]
-
-
-def test_features_table_is_tidy() -> None:
-    frame = tables.features_table([_trajectory(2, 1)])
-    assert frame.to_numpy().tolist() == [
-        ["training", 0.0, "1", 0.0],
-        ["training", 0.0, "3", 1.0],
-        ["training", 0.1, "1", 2.0],
-        ["training", 0.1, "3", 3.0],
-    ]
-
-
-def test_neurons_table_names_the_features_that_neurons_point_at() -> None:
-    frame = tables.neurons_table([_trajectory(2, 3)])
-    assert frame["neuron"].tolist() == [0, 1, 2] * 2
-    assert frame["norm"].tolist() == pytest.approx([1.0, 1.001, 1.002, 2.0, 2.001, 2.002])
-    assert frame["accumulated_utility"].tolist() == pytest.approx((-frame["norm"]).tolist())
-    assert frame["log10_norm"].tolist() == pytest.approx(np.log10(frame["norm"]).tolist())
-    # The indices are -1 (nowhere), 0 and 1.
-    assert frame["direction_feature"].isna().tolist() == [True, False, False] * 2
-    assert frame["direction_feature"].dropna().tolist() == ["1", "3"] * 2
-    assert frame["active"].tolist() == [False, False, False, False, True, True]
-
-
-def test_sources_without_neurons_have_no_rows() -> None:
-    assert len(tables.neurons_table([_trajectory(4, 0, "theory")])) == 0
-    assert list(tables.neurons_table([]).columns) == tables.NEURONS.names
-
-
-def test_long_runs_are_thinned_evenly_with_their_ends() -> None:
-    trajectories = [_trajectory(1000, 7), _trajectory(300, 7, "agf")]
-    frame = tables.neurons_table(trajectories, max_rows=2000)
-    assert 1800 <= len(frame) <= 2000
-    for trajectory in trajectories:
-        rows = frame[frame["source"] == trajectory.source]
-        moments = rows["norm"][rows["neuron"] == 0].to_numpy().round().astype(int) - 1
-        assert moments[0] == 0
-        assert moments[-1] == len(trajectory.times) - 1
-        gaps = np.diff(moments)
-        assert gaps.max() - gaps.min() <= 1
-        np.testing.assert_array_equal(
-            rows["norm"].to_numpy().reshape(-1, 7), trajectory.neuron_norms[moments]
-        )
-
-
-def test_thinning_never_loses_the_ends() -> None:
-    frame = tables.neurons_table([_trajectory(50, 9)], max_rows=5)
-    assert frame["time"].unique().tolist() == [0.0, 49 * 0.1]
-
-
-def test_events_are_numbered_within_their_source() -> None:
-    frame = tables.events_table({
-        "training": [Event("acquisition", 2.0, "1", None, 5.0, 1.0, 2.5, 9.0)],
-        "agf": [Event("activation", 1.0, "1", 4, 5.0, 3.0), Event("collapse", 1.5, "3", 2, 3.0, math.nan)],
-    })
-    assert frame["event"].tolist() == [1, 1, 2]
-    assert frame["kind"].tolist() == ["acquisition", "activation", "collapse"]
-    assert frame["neuron"].isna().tolist() == [True, False, False]
-    assert frame["neuron"].tolist()[1:] == [4, 2]
-    assert frame.loc[0, "plateau_end"] == 9.0
-    assert np.isnan(frame.loc[2, "loss_after"])
+PATHS = Schema("paths.csv", (
+    Column("source", "text", "whose"),
+    Column("time", "number", "when"),
+    Column("step", "integer", "which; empty where there are none"),
+    Column("loss", "number", "how much"),
+))
+EVERYTHING = Schema("everything.csv", (
+    Column("word", "text", "a text"),
+    Column("number", "number", "a number"),
+    Column("count", "integer", "a whole number"),
+    Column("flag", "flag", "yes or no"),
+    Column("either", "number or text", "a number or a text"),
+))
+ROWS: list[dict[str, Any]] = [
+    {"word": 'a, "quoted"\nline', "number": 0.1, "count": 0, "flag": np.bool_(False), "either": np.float64(1 / 3)},
+    {"word": "NA", "number": 5e-324, "count": -(2**53) - 1, "flag": True, "either": "NA"},
+    {"word": "1", "number": -0.0, "count": np.int64(7), "flag": False, "either": "1,3,5"},
+    {"number": math.inf, "either": 1e300},
+    {},
+]
 
 
 def test_rows_with_an_unknown_key_are_refused() -> None:
     with pytest.raises(ValueError, match=r"claims\.csv has no column claimed"):
-        tables.rows_table(tables.CLAIMS, [{"claim": "levels", "claimed": True}])
+        tables.rows_table(CLAIMS, [{"claim": "levels", "claimed": True}])
 
 
-def _tables_with_everything() -> list[tuple[tables.Schema, pd.DataFrame]]:
-    trajectories = [_trajectory(5, 4), dataclasses.replace(_trajectory(3, 4, "agf"), steps=None)]
-    claims = [
-        {"claim": "level", "source": "agf", "statement": 'a, "quoted"\nline', "expected": 0.1,
-         "measured": np.float64(1 / 3), "tolerance": 1e-2, "holds": np.bool_(False)},
-        {"claim": "order", "expected": "1,3,5", "measured": "NA", "holds": True},
-        {"claim": "nothing"},
-    ]
-    return [
-        (tables.LOSS, tables.loss_table(trajectories)),
-        (tables.FEATURES, tables.features_table(trajectories)),
-        (tables.NEURONS, tables.neurons_table(trajectories)),
-        (tables.EVENTS, tables.events_table({"agf": [Event("activation", 1.0, "NA", 4, 5.0, math.nan)]})),
-        (tables.COMPARISON, tables.rows_table(tables.COMPARISON, [{"event": 1, "order_matches": True}])),
-        (tables.CLAIMS, tables.rows_table(tables.CLAIMS, claims)),
-    ]
+def test_the_columns_of_claims_are_those_of_the_first_format_and_then_the_new_ones() -> None:
+    assert CLAIMS.names[:7] == ["claim", "source", "statement", "expected", "measured", "tolerance", "holds"]
+    assert set(CLAIMS.names[7:]) == set(CLAIMS.optional)
 
 
-@pytest.mark.parametrize("place", range(6))
-def test_tables_come_back_as_written(tmp_path: Path, place: int) -> None:
-    schema, frame = _tables_with_everything()[place]
+@pytest.mark.parametrize(("schema", "rows"), [(EVERYTHING, ROWS), (PATHS, [{"source": "a", "time": 1.5, "step": 3}])])
+def test_tables_come_back_as_written(tmp_path: Path, schema: Schema, rows: list[dict[str, Any]]) -> None:
+    frame = tables.rows_table(schema, rows)
+    assert len(frame) == len(rows)
     write_csv(tmp_path / schema.file, frame)
     pd.testing.assert_frame_equal(tables.read_table(tmp_path / schema.file, schema), frame, check_exact=True)
 
 
-@pytest.mark.parametrize("schema", tables.SCHEMAS, ids=lambda schema: schema.file)
-def test_empty_tables_come_back_with_their_types(tmp_path: Path, schema: tables.Schema) -> None:
+@pytest.mark.parametrize("schema", [EVERYTHING, PATHS, CLAIMS], ids=lambda schema: schema.file)
+def test_empty_tables_come_back_with_their_types(tmp_path: Path, schema: Schema) -> None:
     write_csv(tmp_path / schema.file, tables.empty_table(schema))
     pd.testing.assert_frame_equal(
         tables.read_table(tmp_path / schema.file, schema), tables.empty_table(schema)
@@ -162,19 +68,35 @@ def test_empty_tables_come_back_with_their_types(tmp_path: Path, schema: tables.
 @settings(deadline=None)
 @given(st.lists(st.floats(allow_nan=False, width=64), min_size=1))
 def test_numbers_come_back_bit_for_bit(values: list[float]) -> None:
-    frame = tables.rows_table(tables.LOSS, [{"source": "agf", "loss": value} for value in values])
+    frame = tables.rows_table(PATHS, [{"source": "agf", "loss": value} for value in values])
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "loss.csv"
+        path = Path(folder) / "paths.csv"
         write_csv(path, frame)
-        read = tables.read_table(path, tables.LOSS)["loss"]
+        read = tables.read_table(path, PATHS)["loss"]
     assert [struct.pack("d", value) for value in read] == [struct.pack("d", value) for value in values]
 
 
 def test_columns_beyond_the_schema_are_left_out(tmp_path: Path) -> None:
-    (tmp_path / "loss.csv").write_text("loss,mine,source,time,step\n0.5,x,agf,1.0,\n")
-    frame = tables.read_table(tmp_path / "loss.csv", tables.LOSS)
+    (tmp_path / "paths.csv").write_text("loss,mine,source,time,step\n0.5,x,agf,1.0,\n")
+    frame = tables.read_table(tmp_path / "paths.csv", PATHS)
     assert list(frame.columns) == ["source", "time", "step", "loss"]
     assert frame["loss"].tolist() == [0.5]
+
+
+def test_an_open_table_keeps_them_behind_its_own(tmp_path: Path) -> None:
+    (tmp_path / "trials.csv").write_text("train.rate,trial,value\n1.5969566010933356,1,0.25\n0.5,2,\n")
+    schema = Schema("trials.csv", (Column("trial", "integer", "which"), Column("value", "number", "what")), open=True)
+    frame = tables.read_table(tmp_path / "trials.csv", schema)
+    assert list(frame.columns) == ["trial", "value", "train.rate"]
+    assert frame["train.rate"].tolist() == [1.5969566010933356, 0.5]
+    assert list(tables.conforming(frame, schema).columns) == list(frame.columns)
+
+
+def test_a_column_that_older_files_lack_is_read_as_missing(tmp_path: Path) -> None:
+    (tmp_path / "claims.csv").write_text(",".join(CLAIMS.names[:7]) + "\nlevels,agf,as said,1,1.5,0.1,False\n")
+    (row,) = tables.read_table(tmp_path / "claims.csv", CLAIMS).to_dict("records")
+    assert (row["claim"], row["measured"], row["holds"]) == ("levels", 1.5, False)
+    assert all(tables.is_missing(row[name]) for name in CLAIMS.optional)
 
 
 @pytest.mark.parametrize(
@@ -189,21 +111,38 @@ def test_columns_beyond_the_schema_are_left_out(tmp_path: Path) -> None:
     ],
 )
 def test_unreadable_tables_are_one_clear_line(tmp_path: Path, content: Any, message: str) -> None:
-    path = tmp_path / "loss.csv"
+    path = tmp_path / "paths.csv"
     if content is not None:
         path.write_text(content)
     with pytest.raises(OutputError) as caught:
-        tables.read_table(path, tables.LOSS)
+        tables.read_table(path, PATHS)
     assert message in str(caught.value)
-    assert "loss.csv" in str(caught.value)
+    assert "paths.csv" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_flag_is_true_or_false(tmp_path: Path) -> None:
     path = tmp_path / "claims.csv"
-    path.write_text(",".join(tables.CLAIMS.names) + "\na,,,,,,yes\n")
+    path.write_text(",".join(CLAIMS.names) + "\na,,,,,,yes,,,,\n")
     with pytest.raises(OutputError, match="'yes' is neither True nor False"):
-        tables.read_table(path, tables.CLAIMS)
+        tables.read_table(path, CLAIMS)
+
+
+def test_a_table_takes_the_columns_and_kinds_of_its_schema() -> None:
+    given = pd.DataFrame({"loss": [1, 2], "step": [3.0, math.nan], "source": ["a", None]}, index=[5, 9])
+    frame = tables.conforming(given, PATHS)
+    pd.testing.assert_frame_equal(frame, tables.rows_table(PATHS, [
+        {"source": "a", "step": 3, "loss": 1.0}, {"loss": 2.0}]), check_exact=True)
+
+
+@pytest.mark.parametrize(("columns", "message"), [
+    ({"loss": [1.0], "lossy": [2.0]}, r"paths\.csv has no column lossy"),
+    ({"loss": ["high"]}, r"paths\.csv: could not convert string to float: 'high'"),
+    ({"step": [1.5]}, r"paths\.csv: cannot safely cast non-equivalent"),
+])
+def test_a_table_of_other_columns_or_kinds_is_refused(columns: dict[str, list[Any]], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        tables.conforming(pd.DataFrame(columns), PATHS)
 
 
 def test_a_table_without_a_schema_is_read_exactly_or_refused(tmp_path: Path) -> None:
@@ -212,3 +151,12 @@ def test_a_table_without_a_schema_is_read_exactly_or_refused(tmp_path: Path) -> 
     (tmp_path / "ragged.csv").write_text("a,b\n1,2,3\n4,5\n")
     with pytest.raises(OutputError, match=r"ragged\.csv: it has rows with more cells than columns"):
         tables.read_any_table(tmp_path / "ragged.csv")
+
+
+@pytest.mark.parametrize(("count", "most"), [(10, 3), (10, 100), (1, 5), (7, 1), (1000, 200)])
+def test_thinned_rows_are_even_and_keep_both_ends(count: int, most: int) -> None:
+    kept = tables.even_indices(count, most)
+    assert (kept[0], kept[-1]) == (0, count - 1)
+    assert len(kept) == min(count, max(2, most))
+    gaps = np.diff(kept)
+    assert len(gaps) == 0 or (gaps.min() >= 1 and gaps.max() - gaps.min() <= 1)

@@ -16,7 +16,6 @@ from processes import run
 from tiny_runs import diagonal_config, modadd_config, read_json
 
 from agfrun import (
-    AgfrunError,
     ConfigError,
     DivergenceError,
     GradientDescentConfig,
@@ -24,6 +23,7 @@ from agfrun import (
     InitConfig,
     Result,
     load_config,
+    run_seeds,
     train_by_gradient_descent,
     train_by_gradient_flow,
 )
@@ -31,21 +31,20 @@ from agfrun import (
     run as run_once,
 )
 from agfrun.cli.main import main
-from agfrun.files.tables import ENDINGS, read_table
+from agfrun.files.tables import read_table
 from agfrun.labs.staircases.agf import alternation
 from agfrun.labs.staircases.agf.dormant import DormantFlow
-from agfrun.labs.staircases.config import EnsembleConfig
 from agfrun.labs.staircases.dynamics import stability
 from agfrun.labs.staircases.dynamics.clock import loss_factor
 from agfrun.labs.staircases.dynamics.integrate import StepController
 from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.dynamics.stability import largest_stable_rate, sharpness
-from agfrun.labs.staircases.ensemble.run import run_ensemble
 from agfrun.labs.staircases.events.event import Event
 from agfrun.labs.staircases.run.advice import with_advice
 from agfrun.labs.staircases.run.comparison import match_events
 from agfrun.labs.staircases.run.pipeline import prepare
-from agfrun.labs.staircases.run.training import train
+from agfrun.labs.staircases.run.tables import ENDINGS
+from agfrun.labs.staircases.run.training import Watch, train
 from agfrun.study.errors import StalledError
 
 
@@ -123,16 +122,26 @@ def test_a_run_that_diverges_is_a_result_and_says_what_to_try(name: str, tmp_pat
     assert result.training.status in ("converged", "horizon")
 
 
-def test_members_of_an_ensemble_diverge_in_the_same_words(tmp_path: Path) -> None:
-    settings = GradientDescentConfig(learning_rate=0.9, max_steps=4000)
+def test_seeds_trained_together_diverge_in_the_same_words() -> None:
+    config = modadd_config(train=GradientDescentConfig(learning_rate=0.9, max_steps=4000))
     with pytest.raises(DivergenceError) as alone:
-        run_once(modadd_config(train=settings))
-    together = modadd_config(train=settings, ensemble=EnsembleConfig(seeds=2))
-    with pytest.raises(AgfrunError, match="none of the 2 members"):
-        run_ensemble(together, output_dir=tmp_path / "run")
-    members = pd.read_csv(tmp_path / "run" / "members.csv")
-    assert members["status"].tolist() == ["diverged"] * 2
-    assert f"training diverged: {members['reason'][0]}" == str(alone.value)
+        run_once(config)
+    members = run_seeds(config, 2, progress=False)
+    assert [member.status for member in members] == ["diverged"] * 2
+    assert members[0].result is not None
+    assert f"training diverged: {members[0].result.training.reason}" == str(alone.value)
+
+
+def test_a_sweep_of_runs_that_diverge_says_so_of_each(tmp_path: Path) -> None:
+    words = ["data.p=5", "data.frequencies=[1,2]", "data.amplitudes=[4,2]", "model.width=3", "train=gradient_descent",
+             "train.learning_rate=0.9", "train.max_steps=4000", "agf.max_events=1", "plots=false", "report=false"]
+    ended = run([*words, "ensemble.seeds=2", "hydra/launcher=serial", f"hydra.sweep.dir={tmp_path}/sweep"], tmp_path)
+    assert "Traceback" not in ended.errors
+    table = pd.read_csv(tmp_path / "sweep" / "runs.csv")
+    assert table["status"].tolist() == ["diverged"] * 2
+    assert table["reason"].str.contains(r"^at step \d+, loss .*; try train.learning_rate < ").all()
+    for folder in table["run"]:
+        assert read_json(tmp_path / "sweep" / folder / "manifest.json")["trained_together"]["runs"] == 2
 
 
 def test_an_integration_that_stalls_is_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,7 +259,7 @@ def test_training_past_the_predicted_time_is_not_told_to_be_longer(monkeypatch: 
     config = modadd_config(train=GradientDescentConfig(learning_rate=0.05, max_steps=400))
     plan = prepare(config)
     dead = dataclasses.replace(plan.problem, initial=torch.zeros_like(plan.problem.initial))
-    training = train(config, dead, plan.horizon)
+    training = train(config.train, dead, plan.horizon, Watch(progress=False))
     late = dataclasses.replace(plan.prediction, rounds=(dataclasses.replace(plan.prediction.rounds[0], time=1.0),))
     reason = with_advice(config, plan.problem.architecture, late, training, learned=False)
     assert "though the first feature was predicted at time 1; try a smaller train.learning_rate" in reason
@@ -259,13 +268,20 @@ def test_training_past_the_predicted_time_is_not_told_to_be_longer(monkeypatch: 
                                                          learned=False)
 
 
-@pytest.mark.parametrize("words", ["", "train=gradient_descent train.max_steps=50", "agf=timed",
-                                   "ensemble.seeds=2 init=gaussian"])
+@pytest.mark.parametrize("words", ["", "train=gradient_descent train.max_steps=50", "agf=timed"])
 def test_nothing_to_learn_is_a_result(words: str, tmp_path: Path) -> None:
     ended = run(["model=diagonal_linear", "data.coefficients=[0,0]", *words.split(), "plots=false", "report=false",
                  f"hydra.run.dir={tmp_path}/run"], tmp_path)
     assert (ended.status, ended.errors) == (0, "")
     assert read_json(tmp_path / "run" / "done.json")["status"] in ("converged", "finished")
+
+
+def test_nothing_to_learn_from_two_seeds_is_two_results(tmp_path: Path) -> None:
+    ended = run(["model=diagonal_linear", "data.coefficients=[0,0]", "ensemble.seeds=2", "init=gaussian", "plots=false",
+                 "report=false", "hydra/launcher=serial", f"hydra.sweep.dir={tmp_path}/sweep"], tmp_path)
+    assert ended.status == 0, ended.errors
+    assert all(line.startswith("sweep: ") for line in ended.errors.splitlines())
+    assert set(pd.read_csv(tmp_path / "sweep" / "runs.csv")["status"]) <= {"converged", "horizon"}
 
 
 def test_a_covariance_that_is_singular_in_these_numbers_is_refused() -> None:

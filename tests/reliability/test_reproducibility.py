@@ -15,12 +15,13 @@ from processes import DESCENT, FLOW, error_of, run, tables_of
 from tiny_runs import modadd_config
 
 from agfrun import GradientDescentConfig, rerun
+from agfrun import run as run_once
 from agfrun.cli.main import main
-from agfrun.labs.staircases.run import pipeline, training
+from agfrun.labs.staircases.run import training
 from agfrun.runner.rerun import differences_of
 
 SHORT = {"descent": [*DESCENT, "train.max_steps=500"], "flow": [*FLOW, "train.horizon=200"],
-         "ensemble": [*FLOW, "train.horizon=50", "ensemble.seeds=3"],
+         "seeds together": [*FLOW, "train.horizon=50", "ensemble.seeds=3", "hydra/launcher=serial"],
          "study": ["study=width", "study.widths=[4,6]", "study.seeds=1", "data.p=5", "data.frequencies=[1,2]",
                    "data.amplitudes=[4,2]", "agf.max_events=2", "train.horizon=20", "plots=false", "report=false"]}
 
@@ -28,7 +29,8 @@ SHORT = {"descent": [*DESCENT, "train.max_steps=500"], "flow": [*FLOW, "train.ho
 @pytest.mark.parametrize("name", SHORT)
 def test_the_same_command_gives_the_same_tables(name: str, tmp_path: Path) -> None:
     for place in ("one", "two"):
-        ended = run([*SHORT[name], f"hydra.run.dir={tmp_path}/{place}"], tmp_path)
+        folder = f"{tmp_path}/{place}"
+        ended = run([*SHORT[name], f"hydra.run.dir={folder}", f"hydra.sweep.dir={folder}"], tmp_path)
         assert ended.status == 0, ended.errors
     names = sorted(path.name for path in (tmp_path / "one").glob("*.csv"))
     assert len(names) >= 2
@@ -92,10 +94,10 @@ def test_the_number_of_threads_changes_nothing_but_rounding(
     config = modadd_config()
     if descent:
         config = dataclasses.replace(config, train=GradientDescentConfig(learning_rate=0.05, max_steps=500))
-    one = pipeline.run(config)
+    one = run_once(config)
     monkeypatch.setattr(training, "SINGLE_THREAD_SIZE", 0)
     torch.set_num_threads(2)
-    two = pipeline.run(config)
+    two = run_once(config)
     first, second = one.training.trajectory, two.training.trajectory
     assert len(first.loss) == len(second.loss)
     np.testing.assert_allclose(second.loss, first.loss, rtol=1e-8)
@@ -110,7 +112,7 @@ def test_a_gpu_changes_nothing_but_rounding(descent: bool) -> None:
     config = modadd_config()
     if descent:
         config = dataclasses.replace(config, train=GradientDescentConfig(learning_rate=0.05, max_steps=500))
-    one, two = pipeline.run(config), pipeline.run(dataclasses.replace(config, device="cuda"))
+    one, two = run_once(config), run_once(dataclasses.replace(config, device="cuda"))
     for a, b in zip(one.events["training"], two.events["training"], strict=True):
         assert (a.kind, a.feature) == (b.kind, b.feature)
         assert b.time == pytest.approx(a.time, rel=1e-5)

@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agfrun import ConfigError, GradientDescentConfig, RunConfig
-from agfrun.study import registry
+from agfrun import ConfigError, GradientDescentConfig, ModelConfig, RunConfig, choices
 from agfrun.study.conversion import from_mapping, unknown_key
 
-MODEL_NAMES = f"choose one of {', '.join(registry.models())}"
+MODEL_NAMES = f"choose one of {', '.join(choices('model', ModelConfig))} with study=compare"
 
 
 def mapping(**changes: Any) -> dict[str, Any]:
@@ -112,7 +111,7 @@ def test_a_missing_group_or_name_is_refused(group: str) -> None:
     ],
 )
 def test_an_unknown_key_says_where_to_look(key: str, hint: str) -> None:
-    error = unknown_key(key, 1)
+    error = unknown_key(key, 1, "compare")
     assert str(error).startswith(f"{key}=1 is not allowed: ")
     assert error.allowed.endswith(hint)
 

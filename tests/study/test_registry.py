@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from agfrun import DataConfig, ModelConfig, Study, UsageError
+from agfrun import DataConfig, InitConfig, ModelConfig, RunSettings, Study, TrainConfig, UsageError
 from agfrun.study import registry
+from agfrun.study.config_tree import shipped_choices
+from agfrun.study.conversion import suiting
 
+LABORATORY: dict[str, type] = {"model": ModelConfig, "data": DataConfig, "train": TrainConfig, "init": InitConfig}
 OWN = """
 from dataclasses import dataclass
+
+from agfrun import ModelConfig, register
 
 @register("model")
 @dataclass
@@ -22,9 +27,11 @@ class OwnConfig(ModelConfig):
 
 @pytest.fixture(autouse=True)
 def registrations_are_undone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for slot, base in LABORATORY.items():  # what is imported within a test would be forgotten, and not imported again
+        registry.choices(slot, base)
+    registry.studies()
     before = set(sys.modules)
-    for name in ("_MODELS", "_DATA", "_STUDIES"):
-        monkeypatch.setattr(registry, name, dict(getattr(registry, name)))
+    monkeypatch.setattr(registry, "_CHOICES", {slot: dict(known) for slot, known in registry._CHOICES.items()})
     monkeypatch.setattr(registry, "_NAMED", [])
     yield
     for name in set(sys.modules) - before:
@@ -32,26 +39,95 @@ def registrations_are_undone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             del sys.modules[name]
 
 
-def test_every_registered_name_is_its_configurations_default() -> None:
-    for known, base in ((registry.models(), ModelConfig), (registry.data_sets(), DataConfig),
-                        (registry.studies(), Study)):
-        assert known
-        assert list(known) == sorted(known)
-        for name, config in known.items():
-            assert issubclass(config, base)
-            assert config().name == name  # type: ignore[call-arg]
+@pytest.mark.parametrize("slot", LABORATORY)
+def test_every_registered_name_is_its_configurations_default(slot: str) -> None:
+    base = LABORATORY[slot]
+    known = registry.choices(slot, base)
+    assert list(known) == sorted(suiting(slot, "compare"))
+    for name, config in known.items():
+        assert issubclass(config, base)
+        assert slot == "init" or config().name == name  # one class for all initializations
+
+
+def test_every_study_is_found_by_its_name_and_lies_in_a_file_of_that_name() -> None:
+    known = registry.studies()
+    assert list(known) == sorted(shipped_choices("study"))
+    for name, study in known.items():
+        assert issubclass(study, Study)
+        assert issubclass(study.settings, RunSettings)
+        assert study().name == name  # type: ignore[call-arg]
+        assert registry.study_type(name) is study
+        assert study.__module__.rpartition(".")[2] == name
+        assert registry.laboratory_of_study(name) == registry.laboratory_of(study.__module__)
+
+
+def test_choices_are_those_of_a_type() -> None:
+    @dataclass
+    class Other:
+        name: str = "own_other"
+
+    registry.register("model")(Other)
+    assert "own_other" in registry.choices("model")
+    assert "own_other" not in registry.choices("model", ModelConfig)
+    assert registry.choices("model", Other) == {"own_other": Other}
+    assert "own_other" in registry.registered("model")
+    assert registry.choices("own_slot") == registry.registered("own_slot") == {}
+
+
+def test_one_class_may_have_several_names() -> None:
+    @dataclass
+    class Shape:
+        name: str
+
+    registry.register("own_slot", "own_round", "own_square")(Shape)
+    assert registry.choices("own_slot", Shape) == {"own_round": Shape, "own_square": Shape}
+
+
+def test_a_name_is_taken_once_a_class_has_it_unless_its_module_is_imported_anew() -> None:
+    def made(qualname: str) -> type:
+        @dataclass
+        class Own:
+            name: str = "own_twice"
+
+        Own.__qualname__ = qualname
+        return Own
+
+    registry.register("own_slot")(made("Own"))
+    again = made("Own")
+    registry.register("own_slot")(again)
+    assert registry.choices("own_slot")["own_twice"] is again
+    with pytest.raises(ValueError, match="own_twice is already registered by"):
+        registry.register("own_slot")(made("Another"))
+
+
+@pytest.mark.parametrize("slot", ["study", "model", "data", "train", "init", "tracking"])
+def test_what_is_shipped_cannot_be_replaced_from_outside(slot: str) -> None:
+    """Be it imported already or not."""
+    @dataclass
+    class Own:
+        name: str = min(shipped_choices(slot))
+
+    with pytest.raises(ValueError, match=f"^{Own.name} is already registered by"):
+        registry.register(slot)(Own)
+
+
+def test_no_such_study() -> None:
+    assert registry.study_type("widht") is None
+    assert registry.study_type("__init__") is None
+    assert registry.laboratory_of_study("widht") == ""
 
 
 def test_every_network_can_be_built_on_some_data() -> None:
-    for model in registry.models().values():
-        assert any(issubclass(data.provides, model.data_type) for data in registry.data_sets().values())
+    for model in registry.choices("model", ModelConfig).values():
+        assert any(issubclass(data.provides, model.data_type)
+                   for data in registry.choices("data", DataConfig).values())
 
 
 def test_a_file_registers_what_it_defines(tmp_path: Path) -> None:
     path = tmp_path / "own_network.py"
     path.write_text(OWN.format(name="own"))
     registry.import_module(str(path))
-    assert registry.models()["own"].__module__ == "own_network"
+    assert registry.choices("model", ModelConfig)["own"].__module__ == "own_network"
     assert registry.named_modules() == (str(path),)
     registry.import_module(str(path))  # a second time changes nothing
     assert registry.named_modules() == (str(path),)
@@ -61,7 +137,7 @@ def test_a_module_is_imported_by_name(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "own_module.py").write_text(OWN.format(name="own_by_name"))
     monkeypatch.syspath_prepend(tmp_path)
     registry.import_module("own_module")
-    assert "own_by_name" in registry.models()
+    assert "own_by_name" in registry.choices("model", ModelConfig)
 
 
 @pytest.mark.parametrize(("name", "content", "said"), [
@@ -75,7 +151,6 @@ def test_a_module_is_imported_by_name(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_what_cannot_be_imported_is_said_in_one_line(
     tmp_path: Path, name: str, content: str | None, said: str
 ) -> None:
-    registry.models()
     path = tmp_path / name
     if content is not None:
         path.write_text(content)
@@ -104,7 +179,7 @@ def test_an_installed_plugin_is_found(tmp_path: Path, monkeypatch: pytest.Monkey
     (information / "entry_points.txt").write_text("[agfrun.plugins]\nown = own_plugin\n")
     monkeypatch.syspath_prepend(tmp_path)
     registry._import_plugins.cache_clear()
-    assert "plugged" in registry.models()
+    assert "plugged" in registry.choices("model", ModelConfig)
 
 
 def test_a_broken_plugin_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,5 +191,5 @@ def test_a_broken_plugin_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.syspath_prepend(tmp_path)
     registry._import_plugins.cache_clear()
     with pytest.raises(UsageError, match="the plugin bad \\(own_bad_plugin\\) cannot be imported: ModuleNotFoundError"):
-        registry.models()
+        registry.choices("model", ModelConfig)
     registry._import_plugins.cache_clear()

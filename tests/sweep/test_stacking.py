@@ -41,8 +41,8 @@ def test_stacked_in_two_goes_or_in_one(tmp_path_factory: pytest.TempPathFactory,
     for run, table in zip(runs, tables, strict=True):
         write(run, table)
     path, leading = folder / "loss.csv", ["run", "seed"]
-    before = stack(path, leading, [source(run) for run in runs[:first]], Stacked())
-    stacked = stack(path, leading, [source(run) for run in runs], before)
+    before = stack(path, "loss.csv", leading, [source(run) for run in runs[:first]], Stacked())
+    stacked = stack(path, "loss.csv", leading, [source(run) for run in runs], before)
     expected = [{"run": run.name, "seed": "3,5"} | dict(zip(columns, row, strict=True))
                 for run, (columns, rows) in zip(runs, tables, strict=True) for row in rows]
     found = [{key: value for key, value in row.items() if key in ("run", "seed") or value} for row in read(path)]
@@ -57,14 +57,14 @@ def stacked_pair(folder: Path) -> tuple[Path, list[Path], Stacked]:
     for run in runs:
         write(run, (["source", "time"], [["training", run.name]]))
     path = folder / "loss.csv"
-    return path, runs, stack(path, ["run", "seed"], [source(run) for run in runs], Stacked())
+    return path, runs, stack(path, "loss.csv", ["run", "seed"], [source(run) for run in runs], Stacked())
 
 
 def test_what_is_there_is_not_read_again(tmp_path: Path) -> None:
     path, runs, before = stacked_pair(tmp_path)
     (runs[0] / "loss.csv").unlink()
     write(tmp_path / "c", (["source", "time"], [["training", "c"]]))
-    stack(path, ["run", "seed"], [source(folder) for folder in (*runs, tmp_path / "c")], before)
+    stack(path, "loss.csv", ["run", "seed"], [source(folder) for folder in (*runs, tmp_path / "c")], before)
     assert [row["time"] for row in read(path)] == ["a", "b", "c"]
 
 
@@ -81,7 +81,7 @@ def test_what_has_changed_is_read_again(tmp_path: Path, change: str) -> None:
         path.write_text(path.read_text() + "x")
     else:
         leading = ["run", "width"]
-    stack(path, leading, sources, before)
+    stack(path, "loss.csv", leading, sources, before)
     assert [row["time"] for row in read(path)] == (["new"] if change == "left out" else ["new", "b"])
     assert list(read(path)[0]) == [*leading, "source", "time"]
 
@@ -89,7 +89,7 @@ def test_what_has_changed_is_read_again(tmp_path: Path, change: str) -> None:
 def test_long_tables_are_thinned_source_by_source(tmp_path: Path) -> None:
     rows = [["training", str(time)] for time in range(300)] + [["agf", str(time)] for time in range(100)]
     write(tmp_path / "a", (["source", "time"], rows))
-    stack(tmp_path / "loss.csv", ["run", "seed"], [source(tmp_path / "a")], Stacked(), most_rows=40)
+    stack(tmp_path / "loss.csv", "loss.csv", ["run", "seed"], [source(tmp_path / "a")], Stacked(), most_rows=40)
     found = {name: [int(row["time"]) for row in read(tmp_path / "loss.csv") if row["source"] == name]
              for name in ("training", "agf")}
     assert (len(found["training"]), len(found["agf"])) == (30, 10)
@@ -99,5 +99,5 @@ def test_long_tables_are_thinned_source_by_source(tmp_path: Path) -> None:
 
 def test_runs_without_the_table(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
-    assert stack(tmp_path / "loss.csv", ["run", "seed"], [source(tmp_path / "a")], Stacked()).columns == []
+    assert stack(tmp_path / "loss.csv", "loss.csv", ["run", "seed"], [source(tmp_path / "a")], Stacked()).columns == []
     assert not (tmp_path / "loss.csv").exists()

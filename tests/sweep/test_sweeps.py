@@ -18,6 +18,7 @@ from hostile_network import environment, write_hostile
 from sweeps import SMALL, command, runs, start
 
 from agfrun.files.sweep_folder import SweepFolder
+from agfrun.report.saved_sweep import read_sweeps
 
 
 @pytest.fixture
@@ -65,16 +66,19 @@ def test_a_sweep_is_gathered_into_tidy_tables(swept: tuple[Path, subprocess.Comp
 def test_a_sweep_says_what_became_of_it(swept: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     done = swept[1]
     assert done.returncode == 2
-    assert done.stdout == f"6 runs: 4 finished, 2 failed\nwritten to {swept[0] / 'sweep'}\n"
+    (sweep,) = read_sweeps(swept[0] / "sweep")
+    told = sweep.study.sweep_text(sweep.runs)
+    assert told.startswith("acquisitions in the predicted order: 4 of 4 runs")
+    assert done.stdout == f"6 runs: 4 finished, 2 failed\n{told}\nwritten to {swept[0] / 'sweep'}\n"
     assert done.stderr.count("init.scale=2 is not allowed") == 2
-    assert "are trained together" in done.stderr
+    assert "are done together" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_a_sweep_has_figures_and_a_page(swept: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     sweep = swept[0] / "sweep"
     assert sorted(path.name for path in (sweep / "plots").iterdir()) == [
-        "agreement_scale.pdf", "agreement_scale.png", "drop_times.pdf", "drop_times.png"]
+        f"{name}.{ending}" for name in ("drop_times", "numbers_scale", "staircases") for ending in ("pdf", "png")]
     page = (sweep / "report.html").read_text("utf-8")
     assert "failed: init.scale=2 is not allowed" in page
     assert "2 of 6 runs failed" in page

@@ -12,20 +12,21 @@ from agfrun import AgfrunError, config_hash, load_config
 from agfrun.configuration.composition import compose_varied
 from agfrun.files.sweep_folder import SweepFolder, finished_hash
 from agfrun.files.sweep_jobs import Batch, job_of
+from agfrun.study import registry
 from agfrun.sweep.log import FAILED, FINISHED, read_log
 from agfrun.sweep.worker import main, run_batch
 
-TABLES = ("loss.csv", "features.csv", "neurons.csv", "events.csv", "comparison.csv", "claims.csv")
+TOGETHER = registry.study_type("compare").together_keys  # type: ignore[union-attr]
 
 
-def planned(folder: Path, overrides: list[list[str]], together: bool = True) -> SweepFolder:
+def planned(folder: Path, overrides: list[list[str]], together: tuple[str, ...] = TOGETHER) -> SweepFolder:
     sweep = SweepFolder(folder)
     with sweep.claimed():
         sweep.write_batches([Batch(tuple(map(job_of, overrides)), together)])
     return sweep
 
 
-def run(folder: Path, overrides: list[list[str]], together: bool = True) -> list[Path]:
+def run(folder: Path, overrides: list[list[str]], together: tuple[str, ...] = TOGETHER) -> list[Path]:
     sweep = planned(folder, overrides, together)
     run_batch(str(folder), 0)
     assert sweep.ended_file(0).exists()
@@ -54,7 +55,7 @@ def test_what_is_wrong_with_one_is_not_wrong_with_the_others() -> None:
 ], ids=["diagonal", "attention", "gradient descent"])
 def test_runs_trained_together_leave_the_files_of_separate_ones(tmp_path: Path, overrides: list[str]) -> None:
     jobs = [[*overrides, f"seed={seed}"] for seed in range(3)]
-    together, alone = run(tmp_path / "together", jobs), run(tmp_path / "alone", jobs, together=False)
+    together, alone = run(tmp_path / "together", jobs), run(tmp_path / "alone", jobs, together=())
     for one, other in zip(together, alone, strict=True):
         assert sorted(path.name for path in one.iterdir()) == sorted(path.name for path in other.iterdir())
         assert json.loads((one / "manifest.json").read_text())["trained_together"]["runs"] == 3

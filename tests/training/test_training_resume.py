@@ -320,7 +320,9 @@ def killed_at_random(folder: Path, kills: int, seed: int) -> int:
         if killed < kills:
             wait_for_checkpoint(process, folder, newest_checkpoint(folder) + moments.randint(1, 4))
             process.join(moments.uniform(0.0, 0.02))  # anywhere between two checkpoints, or within one
-            killed += kill(process) == -signal.SIGKILL
+            status = kill(process)
+            assert status in (0, -signal.SIGKILL)
+            killed += status == -signal.SIGKILL
         else:
             process.join(120.0)
             assert process.exitcode == 0

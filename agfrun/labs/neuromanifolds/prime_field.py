@@ -13,10 +13,13 @@ divides all its coefficients: a chance of about (degree of that polynomial) / p 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import flint
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import flint
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -114,4 +117,6 @@ def _inverse(matrix: IntArray, prime: int) -> IntArray | None:
 
 
 def _to_flint(matrix: IntArray, prime: int) -> flint.nmod_mat:
+    import flint  # an extra: settings, theory and figures work without it
+
     return flint.nmod_mat(matrix.shape[0], matrix.shape[1], matrix.ravel().tolist(), prime)

@@ -5,3 +5,5 @@ FIRST_COMMAND = "agfrun model=quadratic_modadd"
 
 CHOICES = ("networks",)
 """Packages whose modules register the choices of this laboratory, for `agfrun.study.registry`."""
+PAPER_CLAIMS = ("paper.claims",)
+"""Packages whose modules register claims of papers, for `agfrun.study.paper_claim`."""

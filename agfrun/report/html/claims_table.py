@@ -14,7 +14,7 @@ def claims_table(claims: pd.DataFrame) -> PageTable:
     """Claims, failing ones first, then undecided ones; columns that no claim fills are left out."""
     ordered = claims.iloc[claims["holds"].map(_rank).argsort(kind="stable")]
     named = [("stated", "stated"), ("standing", "standing"), ("why", "why")]
-    further = [(name, label) for name, label in named if ordered[name].map(lambda cell: not is_missing(cell)).any()]
+    further = [(name, label) for name, label in named if not all(is_missing(cell) for cell in ordered[name])]
     rows = [[_verdict(row["holds"]), Cell(number(row["statement"])), Cell(number(row["source"])),
              Cell(number(row["expected"])), Cell(number(row["measured"])), Cell(number(row["tolerance"])),
              *(Cell(number(row[name])) for name, _ in further)]

@@ -126,7 +126,7 @@ def number_columns(numbers: Sequence[Number]) -> list[Column]:
 def number_cells(numbers: Sequence[Number], done: Mapping[str, Any]) -> list[Cell]:
     """Cells of numbers, claims and seconds from what done.json, or a row of runs.csv, says."""
     return [*(Cell(_shown(entry, done)) for entry in numbers),
-            Cell(_part(done, "claims_hold", "claims") if done.get("claims") else MISSING),
+            Cell(_claims(done)),
             Cell(seconds(done.get("wall_seconds")))]
 
 
@@ -135,6 +135,15 @@ def _shown(entry: Number, done: Mapping[str, Any]) -> str:
     if entry.of:
         return _part(done, entry.name, entry.of)
     return flag(value) if entry.kind == "flag" else percent(value) if entry.is_share else number(value)
+
+
+def _claims(done: Mapping[str, Any]) -> str:
+    """How many claims hold, of how many, and how many are undecided."""
+    if not done.get("claims") or is_missing(done["claims"]):
+        return MISSING
+    undecided = done.get("claims_undecided")
+    open_ones = "" if not undecided or is_missing(undecided) else f", {number(undecided)} undecided"
+    return f"{_part(done, 'claims_hold', 'claims')}{open_ones}"
 
 
 def _part(done: Mapping[str, Any], part: str, whole: str) -> str:

@@ -57,7 +57,8 @@ def _tables(study: Study, saved: Saved) -> list[PageTable]:
 
 def _table(schema: Schema, table: pd.DataFrame) -> PageTable:
     shown = table.head(_MOST_ROWS)
-    caption = f"{schema.file}: {f'{schema.meaning}; ' if schema.meaning else ''}{len(table)} rows"
+    rows = f"{len(table)} row{'' if len(table) == 1 else 's'}"
+    caption = f"{schema.file}: {f'{schema.meaning}; ' if schema.meaning else ''}{rows}"
     caption += f", the first {_MOST_ROWS}" if len(table) > len(shown) else ""
     header = [Column(str(name), bool(pd.api.types.is_numeric_dtype(table[name]))) for name in table.columns]
     return PageTable(caption, header, [[Cell(number(value)) for value in row]

@@ -96,6 +96,7 @@ def minimize_cost(
     else:
         gradient_norm, reason = 0.0, "no active neuron is left"
     loss = float(architecture.loss(architecture.residual(neurons, index)))
+    # -dC/dt = |grad C|^2, over the time that an e-fold takes from here.
     decline = gradient_norm**2 * duration / initial_loss
     return CriticalPoint(neurons, index, loss, gradient_norm, decline, duration, tuple(collapsed), reason)
 
@@ -131,6 +132,7 @@ class _Rest:
     def _converging(self) -> bool:
         """Whether the decline has fallen tenfold while the time doubled: faster than any power seen in a valley."""
         row = bisect_right(self.durations, 0.5 * self.durations[-1]) - 1
+        # Faster than t^-3.3.
         return row >= 0 and self.declines[-1] < 0.1 * self.declines[row]
 
 
@@ -140,5 +142,6 @@ def _vanishing(neurons: Tensor, gradient: Tensor, duration: float) -> bool:
     Its part in the cost may have become negligible long before it has arrived. In a valley without a minimum
     neurons shrink by slower powers of the time, and for ever.
     """
+    # -d log|theta| / dt, which is a / t for a power t^-a.
     rates = (neurons * gradient).sum(1) / neurons.square().sum(1)
     return bool((rates * duration > 1).any())

@@ -137,6 +137,7 @@ class Alternation:
 
     def _utility_phase(self) -> int | None:
         """Advance to the next activation; the row of the neuron concerned, or None."""
+        # Without active neurons nothing moves the residual, and both kinds of phase are alike.
         if self.options.cost_phase == "timed" and self.active.shape[0] > 0:
             return self._timed_phase()
         self.drive = self._fixed_drive()
@@ -168,6 +169,7 @@ class Alternation:
             if self._learned():
                 return None
             if bool((torch.linalg.vector_norm(self.active, dim=1) < self.collapse_norms[index]).any()):
+                # The coordinates are those of the active neurons: with fewer of them the flow starts anew.
                 self._release_collapsed()
                 return self._utility_phase()
         return None
@@ -273,6 +275,7 @@ class Alternation:
     def _add_row(self, time: float, neurons: Tensor, loss: float, dormant: DormantNeurons) -> None:
         log_factors = None
         if self.log_factor:
+            # Their norms may be below the smallest float, and are recorded apart.
             neurons[dormant.index] = dormant.directions
             log_factors = torch.zeros_like(neurons[:, 0]).index_put((dormant.index,), dormant.log_norms)
         self.path.record(time, neurons, loss, self.active_index, log_factors)
@@ -293,6 +296,7 @@ class Alternation:
             return
         time = 0.5 * (start.time + end.time)
         flow = DormantFlow(self.architecture, math.inf, self.options.tolerance, self.statistics, lambda *_: None)
+        # A half of a step that was accepted: no search for a first one.
         flow.step = time - start.time
         dormant = flow.advance(start.dormant, drive, start.time, time)[0]
         neurons = self._neurons(dormant, active_at(time))
@@ -338,6 +342,7 @@ def threshold_distance(log_norms: Tensor, threshold: float, homogeneity_degree: 
     """Accumulated utility that takes a neuron from its norm to the threshold (AGF, section 1.3)."""
     if homogeneity_degree == 2:
         return math.log(threshold) - log_norms
+    # dn/dt = kappa U n^(kappa - 1) for the norm n: kappa U dt is n^(1 - kappa) dn.
     power = 2 - homogeneity_degree
     return ((power * log_norms).exp() - threshold**power) / (homogeneity_degree - 2)
 
@@ -352,6 +357,7 @@ def shortest_activation_time(
     """
     dormant = DormantNeurons.of(neurons, torch.arange(neurons.shape[0], device=neurons.device), log_factor)
     gradient = architecture.utility_gradient(dormant.directions, architecture.empty_residual(), dormant.index)
+    # No direction grows faster: kappa U = <d, grad U> <= |grad U|.
     rates = torch.linalg.vector_norm(gradient, dim=1)
     times = threshold_distance(dormant.log_norms, threshold, architecture.homogeneity_degree) / rates
     usable = times[torch.isfinite(times) & (times > 0)]

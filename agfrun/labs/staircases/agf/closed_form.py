@@ -83,6 +83,7 @@ class _Recorder:
         """Rows from one event to the next; at its end the neuron `joining` counts as active."""
         fractions = np.linspace(0, 1, ROWS_PER_PHASE)[1:]
         levels = place.levels + fractions[:, None] * (following.levels - place.levels)
+        # To the last bit: `_states` knows an end by equality.
         levels[-1] = following.levels
         times = place.time + fractions * (following.time - place.time)
         self.record(place, levels, times)
@@ -107,11 +108,13 @@ class _Recorder:
         """Neurons (R, d, D) over log factors (R, d): dormant ones from their levels, active ones from beta."""
         positions = self.curves.positions(levels)
         for ends, end_positions in zip(self.ends, self.end_positions, strict=True):
+            # Near a blow-up levels hardly tell positions apart: an end is taken as it is, not found from its level.
             positions = np.where((levels == ends) & np.isfinite(end_positions), end_positions, positions)
         neurons, log_factors = self.curves.at(positions)
         active = coefficients != 0
         learned = self.curves.with_coefficients(np.where(active, coefficients, 1.0))
         neurons = np.where(active[:, None], learned, neurons)
+        # Active neurons are of a size that floats hold.
         log_factors = np.where(active, 0.0, log_factors)
         return (torch.tensor(neurons, dtype=self.like.dtype, device=self.like.device),
                 torch.tensor(log_factors, dtype=self.like.dtype, device=self.like.device))

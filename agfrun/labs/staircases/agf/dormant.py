@@ -30,7 +30,7 @@ from agfrun.labs.staircases.dynamics.integrate import IntegrationStatistics, Ste
 from agfrun.labs.staircases.dynamics.polar import directions_and_log_norms
 from agfrun.labs.staircases.networks.base import Architecture
 
-CROSSING_TOLERANCE = 1e-12
+CROSSING_TOLERANCE = 1e-12  # of a log norm
 LARGEST_STEP_COUNT = 20_000
 
 
@@ -110,8 +110,10 @@ class DormantFlow:
             if row is not None:
                 return run.neurons(), time, row
             fastest = run.speed()
+            # Nothing moves by more than a hundredth of the tolerance until the end.
             if fastest == 0 or fastest * (end - time) < 0.01 * self.tolerance:
                 break
+            # At first so short that no neuron turns by more than 0.01 radians or grows by more than 1%.
             step = min(self.step or 0.01 / fastest, end - time)
             with np.errstate(over="ignore", invalid="ignore"):  # a step that is far too long is rejected
                 error = run.attempt(time, step)
@@ -153,6 +155,7 @@ class _Run:
 
     def ready(self) -> int | None:
         """A row that is on the threshold and growing, if any."""
+        # To the accuracy with which a crossing is located.
         ready = (self._excess(self.state) >= -CROSSING_TOLERANCE) & (self.slopes[0, :, -1] > 0)
         return int(ready.nonzero()[0][0]) if bool(ready.any()) else None
 
@@ -176,6 +179,7 @@ class _Run:
 
     def crossing(self) -> int | None:
         """A row that crosses the threshold upwards within the step, if any."""
+        # A neuron that came back from a collapse sits on the threshold and is driven down first: that is no crossing.
         below = (self._excess(self.state) < 0) | (self.slopes[0, :, -1] < 0)
         crossed = below & (self._excess(self.new) >= 0)
         return int(crossed.nonzero()[0][0]) if bool(crossed.any()) else None
@@ -183,7 +187,7 @@ class _Run:
     def locate(self, time: float, step: float, row: int) -> tuple[float, int]:
         """The step length after which the first neuron sits on the threshold, and its row: safeguarded Newton."""
         low, high, trial = 0.0, step, step
-        for _ in range(60):
+        for _ in range(60):  # if only by halving, the length is then known to rounding
             excess = self._excess(self.new)
             row = int(excess.argmax())
             value = float(excess[row])
@@ -213,6 +217,7 @@ class _Run:
         self.flow.statistics.gradient_evaluations += 1
         directions, log_norms = state[:, :-1], state[:, -1]
         gradient = self.field.gradient(time, directions, log_norms)
+        # Euler's theorem: <d, grad U> = kappa U; taken off the gradient, it keeps |d| = 1.
         growth = (directions * gradient).sum(1)
         numbers = namespace(state)
         velocity = numbers.empty_like(state)
@@ -230,6 +235,7 @@ class _Run:
         """Time since the crossing at an excess and its slope: Newton in norm^(2 - degree), which is nearly linear."""
         if slope <= 0:
             return math.nan
+        # n^(-power) falls at the rate power * kappa * U, which hardly changes near the crossing. 500: e^500 is finite.
         power = self.degree - 2
         return value / slope if power == 0 else math.expm1(min(power * value, 500.0)) / (power * slope)
 
@@ -265,6 +271,7 @@ class _Tableau:
             rows, nodes, result = list(DOP853.A), DOP853.C, DOP853.B
             errors = [DOP853.E5[:-1], DOP853.E3[:-1]]  # which do not use the result's slope
         else:
+            # One more stage than the result needs: the error uses the slope there.
             rows, nodes, result = [*RK45.A, RK45.B], np.append(RK45.C, 1.0), np.append(RK45.B, 0.0)
             errors = [RK45.E]
         return cls([float(node) for node in nodes], [array(row[:stage]) for stage, row in enumerate(rows)],

@@ -18,6 +18,7 @@ from agfrun.labs.staircases.networks.frozen_utility import FrozenUtility
 ResidualAt = Callable[[float, Tensor], Any]
 # Chebyshev points of the second kind on [0, 1], at which a moving drive is evaluated.
 NODES = 0.5 - 0.5 * np.cos(np.pi * np.arange(6) / 5)
+# Barycentric weights of these points; a common factor cancels.
 _WEIGHTS = np.array([0.5, -1, 1, -1, 1, -0.5])
 
 
@@ -99,6 +100,7 @@ class MovingField(UtilityField):
     def __init__(self, utility: FrozenUtility, active_at: Callable[[float], Tensor], start: float, end: float) -> None:
         self.utility = utility
         self.start, self.length = start, end - start
+        # The last one at the end itself, which start + length may miss by rounding.
         moments = [active_at(start + float(node) * self.length) for node in NODES[:-1]]
         drives = utility.drive(torch.stack([*moments, active_at(end)]))
         self.shape = drives.shape[1:]
@@ -120,6 +122,7 @@ class MovingField(UtilityField):
         """Barycentric interpolation (Berrut & Trefethen, SIAM Review 46, 2004)."""
         distance = (time - self.start) / self.length - NODES
         exact = distance == 0
+        # w_j / (t - t_j), normalized by their sum; on a node all weight is its own, where that would be infinite.
         shares = exact / 1.0 if exact.any() else _WEIGHTS / distance
         if isinstance(self.drives, Tensor):
             shares = torch.as_tensor(shares).to(self.drives)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from agfrun.labs.staircases.claims import (
     diagonal_linear,
@@ -36,4 +36,11 @@ def check_claims(evidence: Evidence) -> list[Claim]:
     checks: list[Check] = [*general.CLAIMS, *evidence.architecture.claims]
     checks += [check for network, of_network in OF_NETWORK.items() if isinstance(evidence.architecture, network)
                for check in of_network]
-    return [claim for check in checks for claim in check(evidence)]
+    return _with_the_last_word([claim for check in checks for claim in check(evidence)])
+
+
+def _with_the_last_word(claims: Sequence[Claim]) -> list[Claim]:
+    """Without what was left open and a later check says something of: a network knows more than what holds of all."""
+    last = {(claim.claim, claim.source): place for place, claim in enumerate(claims)}
+    return [claim for place, claim in enumerate(claims)
+            if claim.holds is not None or last[claim.claim, claim.source] == place]

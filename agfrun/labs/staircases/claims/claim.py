@@ -45,6 +45,13 @@ class Evidence:
         """Whether a path (`agf` or `training`) went on until nothing was left to learn."""
         return self.prediction.complete if source == "agf" else self.training.status == "converged"
 
+    def end(self, source: str) -> str:
+        """Where a path ended, in a few words: why what comes later is open."""
+        path, status = ("AGF", "complete" if self.prediction.complete else "incomplete") if source == "agf" else (
+            "training", self.training.status)
+        count = len(self.acquisitions(source))
+        return f"{path} ended ({status}) after {count} acquisition{'' if count == 1 else 's'}"
+
     def acquisitions(self, source: str) -> list[Event]:
         """Acquisitions predicted (`agf`) or measured (`training`), in order of time."""
         events = self.predicted if source == "agf" else self.measured

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
 import torch
 
 from agfrun.labs.staircases.claims.claim import Evidence
+from agfrun.labs.staircases.claims.general import EXACT_ORDER
+from agfrun.labs.staircases.claims.origin import OURS, origin_of, paper
 from agfrun.labs.staircases.networks.diagonal_linear.lasso import LassoPath, in_tie_order
 from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinear
 from agfrun.labs.staircases.networks.diagonal_linear.theory import first_collapse, first_selections, limit_saddles
-from agfrun.study.claim import Claim, close
+from agfrun.study.claim import Claim, Statement
 
 STARTS = 16
 ASCENT_STEPS = 300
@@ -24,36 +27,59 @@ def agf_is_successive_saddles(evidence: Evidence) -> list[Claim]:
     Only the generic engine can decide it: the closed form is built on that algorithm. And only with cost
     phases that take no time, as in the theorem.
     """
-    architecture, prediction = cast(DiagonalLinear, evidence.architecture), evidence.prediction
-    if prediction.method != "generic" or prediction.cost_phase != "instantaneous" or evidence.theory is None:
+    prediction, origin = evidence.prediction, origin_of(evidence.architecture)
+    if prediction.cost_phase != "instantaneous" or evidence.theory is None:
         return []
+    order = Statement("successive_saddles_order", "agf", "AGF activates coordinates as the successive-saddle algorithm "
+                      "does", origin.theory, origin.standing)
+    if prediction.method != "generic":
+        return [order.undecided("the closed form of AGF is built on that algorithm; agf.method=generic decides it")]
     saddles = [event for event in evidence.theory.events if event.kind == "activation"]
-    saddles = saddles[: len(prediction.rounds)]
-    expected = " ".join(event.feature for event in saddles)
+    reached = saddles[: len(prediction.rounds)]
+    expected = " ".join(event.feature for event in reached)
     measured = " ".join(event.feature for event in evidence.predicted if event.kind == "activation")
-    claims = [Claim("successive_saddles_order", "agf", "AGF activates coordinates as the successive-saddle algorithm "
-                    "does (theorem 3.1)", expected, measured, None, expected == measured)]
-    if expected == measured:
-        # The theorem is about a vanishing scale; at depth 2 a finite one enters through 1 / log(1 / scale), at
-        # depth 3 and more through what a neuron at the threshold has still to go to its blow-up.
-        finite = 1.0 if architecture.depth == 2 else 3.0 / min(evidence.threshold, 1.0) ** (architecture.depth - 2)
-        tolerance = finite * vanishing_parameter(evidence.log_init_scale, architecture.depth)
-        for number, (event, stage) in enumerate(zip(saddles, prediction.rounds, strict=True), 1):
-            claims.append(close(f"rescaled_time_{number}", "agf",
-                                f"event {number} of AGF is at the vanishing limit's time on the scale's clock "
-                                "(theorem 3.1)", event.time, stage.time, tolerance))
+    claims = [order.decided(expected, measured, expected == measured, EXACT_ORDER)]
+    tolerance, why = _finite_scale(evidence)
+    for number, event in enumerate(saddles, 1):
+        time = Statement(f"rescaled_time_{number}", "agf", f"event {number} of AGF is at the vanishing limit's time on "
+                         "the scale's clock", origin.theory, origin.standing)
+        if expected != measured:
+            claims.append(time.undecided("AGF's coordinates come in another order"))
+        elif number > len(reached):
+            claims.append(time.undecided(evidence.end("agf")))
+        else:
+            claims.append(time.close(event.time, prediction.rounds[number - 1].time, tolerance, why))
     return claims
+
+
+def _finite_scale(evidence: Evidence) -> tuple[float, str]:
+    """How far AGF's times may be from those of the vanishing limit, and why.
+
+    The theorem is about a vanishing scale; at depth 2 a finite one enters through 1 / log(1 / scale), at depth 3 and
+    more through what a neuron at the threshold has still to go to its blow-up.
+    """
+    depth = cast(DiagonalLinear, evidence.architecture).depth
+    vanishing = vanishing_parameter(evidence.log_init_scale, depth)
+    if depth == 2:
+        return vanishing, "1/log(1/scale), through which a finite scale enters"
+    return 3.0 / min(evidence.threshold, 1.0) ** (depth - 2) * vanishing, (
+        "what a neuron at the threshold has still to go to its blow-up")
 
 
 def training_times(evidence: Evidence) -> list[Claim]:
     """Drop times approach AGF's: cost phases are short beside the dormant neurons' clock (theorem 3.1)."""
-    depth = cast(DiagonalLinear, evidence.architecture).depth
-    tolerance = (2.0 if depth == 2 else 10.0) * vanishing_parameter(evidence.log_init_scale, depth)
+    depth, origin = cast(DiagonalLinear, evidence.architecture).depth, origin_of(evidence.architecture)
+    tolerance = min((2.0 if depth == 2 else 10.0) * vanishing_parameter(evidence.log_init_scale, depth), 1.0)
     allowed = "2 / log(1/scale)" if depth == 2 else f"10 scale^{depth - 2}"
-    return [close(f"drop_time_{row['event']}", "training",
-                  f"feature {row['feature']} is acquired at AGF's time, up to {allowed} (theorem 3.1)",
-                  row["time_agf"], row["time_training"], min(tolerance, 1.0))
-            for row in evidence.comparison if row["kind"] == "acquisition" and math.isfinite(row["time_training"])]
+    claims = []
+    for row in evidence.comparison:
+        if row["kind"] == "acquisition":
+            statement = Statement(f"drop_time_{row['event']}", "training", f"feature {row['feature']} is acquired at "
+                                  f"AGF's time, up to {allowed}", origin.theory, origin.standing)
+            claims.append(statement.close(row["time_agf"], row["time_training"], tolerance,
+                                          "cost phases, short beside the dormant neurons' clock")
+                          if math.isfinite(row["time_training"]) else statement.undecided(evidence.end("training")))
+    return claims
 
 
 def vanishing_parameter(log_init_scale: float, depth: int) -> float:
@@ -76,33 +102,43 @@ def conserved_difference(evidence: Evidence) -> list[Claim]:
     # The difference is read off numbers as large as the squares, so rounding is relative to these.
     size = float(end.square().sum(-1).max())
     drift = float((differences(end) - differences(start)).abs().max())
-    return [close("conserved_difference", "training", "differences of the squared layers of every neuron are "
-                  "conserved by gradient flow", 0.0, drift, 1e-6, size)]
+    statement = Statement("conserved_difference", "training", "differences of the squared layers of every neuron are "
+                          "conserved by gradient flow", *_stated(start.shape[1]))
+    return [statement.close(0.0, drift, 1e-6, "integration, relative to the squared norm", size)]
 
 
 def maximal_utility(evidence: Evidence) -> list[Claim]:
-    """The largest utility of a unit neuron of L layers is |g_i| L^(-L/2), all layers equal in magnitude.
-
-    Checked by normalized gradient ascent from random unit neurons.
-    """
+    """The largest utility of a unit neuron of L layers is |g_i| L^(-L/2), all layers equal in magnitude."""
     architecture = cast(DiagonalLinear, evidence.architecture)
-    residual = architecture.empty_residual()
-    driven = torch.nonzero(residual.drives)[:, 0]
-    if not architecture.signed or len(driven) == 0:
+    if not architecture.signed:
         return []
-    index = driven.repeat(STARTS)
+    depth = architecture.depth
+    constant = "1/2" if depth == 2 else f"{depth}^(-{depth}/2)"
+    statement = Statement("maximal_utility", "theory", f"the largest utility of a unit neuron over |g| is {constant}, "
+                          "on every coordinate (in units of that)", *_stated(depth))
+    drives = architecture.empty_residual().drives
+    driven = torch.nonzero(drives)[:, 0]
+    if len(driven) == 0:
+        return [statement.undecided("the data drives no coordinate")]
+    ratios = _ascend(architecture, driven) / (drives[driven].abs() * depth ** (-depth / 2))
+    return [statement.close(1.0, float(ratios[(ratios - 1).abs().argmax()]), 1e-6, "what normalized ascent leaves")]
+
+
+def _ascend(architecture: DiagonalLinear, driven: torch.Tensor) -> torch.Tensor:
+    """Largest utilities on some coordinates that normalized gradient ascent finds from random unit neurons."""
+    residual, index = architecture.empty_residual(), driven.repeat(STARTS)
     generator = torch.Generator().manual_seed(0)
     neurons = torch.randn(len(index), architecture.depth, generator=generator, dtype=architecture.dtype)
     neurons = torch.nn.functional.normalize(neurons.to(architecture.device))
     for _ in range(ASCENT_STEPS):
         gradient = architecture.utility_gradient(neurons, residual, index)
         neurons = torch.nn.functional.normalize(neurons + 0.5 * torch.nn.functional.normalize(gradient))
-    best = architecture.utility(neurons, residual, index).view(STARTS, -1).max(0).values
-    ratios = best / (residual.drives[driven].abs() * architecture.depth ** (-architecture.depth / 2))
-    worst = float(ratios[(ratios - 1).abs().argmax()])
-    constant = "1/2" if architecture.depth == 2 else f"{architecture.depth}^(-{architecture.depth}/2)"
-    return [close("maximal_utility", "theory", f"the largest utility of a unit neuron over |g| is {constant}, on every "
-                  "coordinate (in units of that)", 1.0, worst, 1e-6)]
+    return architecture.utility(neurons, residual, index).view(STARTS, -1).max(0).values
+
+
+def _stated(depth: int) -> tuple[str, str]:
+    """Where, and as what, facts about a single neuron are stated: the paper has two layers."""
+    return (paper("section 3"), "theorem") if depth == 2 else (OURS, "ours")
 
 
 def lasso_selection(evidence: Evidence) -> list[Claim]:
@@ -119,23 +155,30 @@ def lasso_selection(evidence: Evidence) -> list[Claim]:
     # The selection that makes another coefficient collapse is still the Lasso's.
     selected = [selection for selection in first_selections(saddles) if selection[1] <= last][: len(path)]
     selected = in_tie_order(selected)
+    times = Statement("lasso_times", "theory", "until the first collapse, coefficients are selected at rescaled time "
+                      "1/lambda of the Lasso path: worst relative difference", OURS, "ours")
     if not selected:
-        return []
+        return [times.undecided("no coefficient is selected")]
     path = path[: len(selected)]
-    names = architecture.feature_names
-    expected = " ".join(names[coordinate] for coordinate, _ in path)
     worst = max((abs(time * penalty - 1) for (_, time), (_, penalty) in zip(selected, path, strict=True)))
-    claims = [close("lasso_times", "theory", "until the first collapse, coefficients are selected at rescaled time "
-                    "1/lambda of the Lasso path: worst relative difference", 0.0, worst, 1e-6, 1.0)]
+    claims = [times.close(0.0, worst, 1e-6, "rounding: both paths are piecewise linear", 1.0)]
+    return claims + ([_lasso_order(evidence, path)] if _equal_thresholds(evidence) else [])
+
+
+def _lasso_order(evidence: Evidence, path: Sequence[tuple[int, float]]) -> Claim:
+    """The order of AGF itself, where all neurons have equally far to go."""
+    statement = Statement("lasso_order", "agf", "until the first collapse, AGF selects coefficients in the order of "
+                          "the Lasso path", OURS, "ours")
+    names = evidence.architecture.feature_names
     activated: dict[int, float] = {}
     for event in evidence.predicted:
         if event.kind == "activation":
             activated.setdefault(names.index(event.feature), event.time)
-    if _equal_thresholds(evidence) and len(activated) >= len(path):
-        measured = " ".join(names[coordinate] for coordinate, _ in in_tie_order(list(activated.items()))[: len(path)])
-        claims.append(Claim("lasso_order", "agf", "until the first collapse, AGF selects coefficients in the order of "
-                            "the Lasso path", expected, measured, None, measured == expected))
-    return claims
+    if len(activated) < len(path):
+        return statement.undecided(f"{evidence.end('agf')}; the Lasso selects {len(path)} coefficients by then")
+    expected = " ".join(names[coordinate] for coordinate, _ in path)
+    measured = " ".join(names[coordinate] for coordinate, _ in in_tie_order(list(activated.items()))[: len(path)])
+    return statement.decided(expected, measured, measured == expected, EXACT_ORDER)
 
 
 def _equal_thresholds(evidence: Evidence) -> bool:

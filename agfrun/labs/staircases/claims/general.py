@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from agfrun.labs.staircases.claims.claim import Evidence
+from agfrun.labs.staircases.claims.origin import origin_of, paper
 from agfrun.labs.staircases.events.event import Event
-from agfrun.study.claim import Claim, close
+from agfrun.labs.staircases.networks.theory import Theory
+from agfrun.study.claim import Claim, Statement
 
 LEVEL_TOLERANCE = 0.01
 NEGLIGIBLE_LEVEL = 1e-3
+EXACT_ORDER = "an order is exact"
+EXACT_BOUND = "a bound is exact"
+NO_PLATEAU = "no plateau after it is resolved"
 
 
 def loss_never_rises(evidence: Evidence) -> list[Claim]:
@@ -21,39 +27,48 @@ def loss_never_rises(evidence: Evidence) -> list[Claim]:
         return []
     loss = evidence.training.trajectory.loss
     rise = float(np.max(np.diff(loss), initial=0.0) / (loss[0] or 1.0))
-    return [Claim("loss_never_rises", "training", "gradient flow never raises the loss", 0.0, rise, 1e-9,
-                  rise <= 1e-9)]
+    statement = Statement("loss_never_rises", "training", "gradient flow never raises the loss", paper("section 2"),
+                          "theorem")
+    return [statement.close(0.0, rise, 1e-9, "rounding, relative to the initial loss", 1.0)]
 
 
 def feature_order(evidence: Evidence) -> list[Claim]:
     """Training acquires the features in the order that the utilities predict."""
-    claims = []
-    for source, statement in (("agf", "AGF acquires features in the order of theory"),
-                              ("training", "training acquires features in the order of theory")):
-        if evidence.theory is None or evidence.theory.undecided:
-            break
-        expected = [feature for feature, _ in evidence.theory.levels]
-        measured = [event.feature for event in evidence.acquisitions(source)]
-        if len(measured) < len(expected):
-            if not evidence.complete(source):
-                continue  # stopped before the end: the order is not decided
-            # A path that ends at a small loss does not owe the features that theory finds below it.
-            owed = [level > NEGLIGIBLE_LEVEL * evidence.theory.initial_loss for _, level in evidence.theory.levels]
-            expected = expected[: max(len(measured), sum(owed) + 1)]
-        claims.append(Claim("feature_order", source, statement, " ".join(expected), " ".join(measured), None,
-                            measured == expected))
-    return claims
+    if evidence.theory is None:
+        return []
+    return [_order_of(evidence, evidence.theory, source) for source in ("agf", "training")]
+
+
+def _order_of(evidence: Evidence, theory: Theory, source: str) -> Claim:
+    name, origin = "AGF" if source == "agf" else source, origin_of(evidence.architecture)
+    statement = Statement("feature_order", source, f"{name} acquires features in the order of theory", origin.theory,
+                          origin.standing)
+    if theory.undecided:
+        return statement.undecided(theory.undecided)
+    expected = [feature for feature, _ in theory.levels]
+    measured = [event.feature for event in evidence.acquisitions(source)]
+    if len(measured) < len(expected):
+        if not evidence.complete(source):
+            return statement.undecided(f"{evidence.end(source)} of {len(expected)}")
+        # A path that ends at a small loss does not owe the features that theory finds below it.
+        owed = [level > NEGLIGIBLE_LEVEL * theory.initial_loss for _, level in theory.levels]
+        expected = expected[: max(len(measured), sum(owed) + 1)]
+    return statement.decided(" ".join(expected), " ".join(measured), measured == expected, EXACT_ORDER)
 
 
 def same_order_as_agf(evidence: Evidence) -> list[Claim]:
     """Training acquires features in the order in which AGF does; those that AGF acquires at one time have none."""
+    place = origin_of(evidence.architecture).experiment
+    statement = Statement("same_order_as_agf", "training", "training acquires features in the order AGF predicts",
+                          place, "numerics" if place else "")
     predicted = evidence.acquisitions("agf")
     expected = [event.feature for event in predicted]
     measured = [event.feature for event in evidence.acquisitions("training")]
-    if not evidence.complete("agf") or (len(measured) < len(expected) and not evidence.complete("training")):
-        return []
-    return [Claim("same_order_as_agf", "training", "training acquires features in the order AGF predicts",
-                  " ".join(expected), " ".join(measured), None, _in_order(predicted, measured))]
+    if not evidence.complete("agf"):
+        return [statement.undecided(evidence.end("agf"))]
+    if len(measured) < len(expected) and not evidence.complete("training"):
+        return [statement.undecided(f"{evidence.end('training')} of {len(expected)}")]
+    return [statement.decided(" ".join(expected), " ".join(measured), _in_order(predicted, measured), EXACT_ORDER)]
 
 
 def _in_order(predicted: Sequence[Event], measured: Sequence[str]) -> bool:
@@ -71,40 +86,66 @@ def loss_levels(evidence: Evidence) -> list[Claim]:
     """After each feature the loss rests at the closed-form level."""
     if evidence.theory is None:
         return []
-    claims = []
-    names = [feature for feature, _ in evidence.theory.levels]
-    for source in ("agf", "training"):
-        acquired = evidence.acquisitions(source)
-        if not evidence.complete(source):
-            acquired = acquired[:-1]  # stopped: the last feature may be half learned
-        in_order = [event.feature for event in acquired] == names[: len(acquired)]
+    return [claim for source in ("agf", "training") for claim in _levels_of(evidence, evidence.theory, source)]
+
+
+def _levels_of(evidence: Evidence, theory: Theory, source: str) -> list[Claim]:
+    acquired = evidence.acquisitions(source)
+    # Of a path that was stopped the last feature may be half learned.
+    settled = acquired if evidence.complete(source) else acquired[:-1]
+    names = [feature for feature, _ in theory.levels]
+    in_order = [event.feature for event in settled] == names[: len(settled)]
+    if not in_order and theory.undecided:
+        return []  # features that are learned together have no levels between them
+    origin, claims = origin_of(evidence.architecture), []
+    for number, (feature, level) in enumerate(theory.levels, 1):
+        statement = Statement(f"loss_level_{number}", source, f"with feature {feature} acquired the loss rests at its "
+                              "closed-form level", origin.theory, origin.standing)
         if not in_order:
-            continue  # the levels of another order are other levels
-        later = [event.time for event in acquired[1:]] + [np.inf]
-        for number, (event, (feature, level)) in enumerate(zip(acquired, evidence.theory.levels, strict=False), 1):
-            # Of features that come at one time only the last is followed by a plateau.
-            if np.isfinite(event.loss_after) and later[number - 1] > event.time:
-                # The last level is zero, which a path that is stopped at a finite loss reaches only so far.
-                scale = max(level, 1e-2 * evidence.theory.initial_loss)
-                claims.append(close(f"loss_level_{number}", source,
-                                    f"with feature {feature} acquired the loss rests at its closed-form level",
-                                    level, event.loss_after, LEVEL_TOLERANCE, scale))
+            claims.append(statement.undecided("features came in another order, whose levels are others"))
+        elif open_because := _level_is_open(evidence, settled, number, source):
+            claims.append(statement.undecided(open_because))
+        else:
+            # The last level is zero, which a path that is stopped at a finite loss reaches only so far.
+            scale = max(level, 1e-2 * theory.initial_loss)
+            claims.append(statement.close(level, settled[number - 1].loss_after, LEVEL_TOLERANCE,
+                                          "1% of a level, or of 1% of the initial loss", scale))
     return claims
+
+
+def _level_is_open(evidence: Evidence, settled: Sequence[Event], number: int, source: str) -> str:
+    """Why a path does not show the level after its `number`-th acquisition; empty if it does."""
+    if number > len(settled):
+        half = number == len(settled) + 1 == len(evidence.acquisitions(source))
+        return f"{evidence.end(source)}, the last perhaps half learned" if half else evidence.end(source)
+    event = settled[number - 1]
+    if not math.isfinite(event.loss_after):
+        return NO_PLATEAU
+    # Of features that come at one time only the last is followed by a plateau.
+    together = number < len(settled) and settled[number].time <= event.time
+    return "the next feature comes at the same time" if together else ""
 
 
 def lower_bounds(evidence: Evidence) -> list[Claim]:
     """No feature is acquired before its lower bound."""
     if evidence.theory is None:
         return []
-    claims = []
+    place, claims = origin_of(evidence.architecture).bounds, []
     for source in ("agf", "training"):
+        waiting = dict(evidence.theory.lower_bounds)
         for event in evidence.acquisitions(source):
             bound = evidence.theory.lower_bounds.get(event.feature)
             if bound is not None:
-                statement = f"feature {event.feature} is not acquired before the bound from the largest initial norm"
-                claims.append(Claim(f"lower_bound_{event.feature}", source, statement, bound, event.time, None,
-                                    event.time >= bound))
+                waiting.pop(event.feature, None)
+                claims.append(_bound(event.feature, source, place).decided(bound, event.time, event.time >= bound,
+                                                                           EXACT_BOUND))
+        claims += [_bound(feature, source, place).undecided(evidence.end(source)) for feature in waiting]
     return claims
+
+
+def _bound(feature: str, source: str, place: str) -> Statement:
+    return Statement(f"lower_bound_{feature}", source, f"feature {feature} is not acquired before the bound from the "
+                     "largest initial norm", place, "bound")
 
 
 CLAIMS = (loss_never_rises, feature_order, same_order_as_agf, loss_levels, lower_bounds)

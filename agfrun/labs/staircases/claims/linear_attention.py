@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
@@ -10,12 +11,15 @@ import torch
 from torch import Tensor
 
 from agfrun.labs.staircases.claims.claim import Evidence
+from agfrun.labs.staircases.claims.general import EXACT_BOUND, NO_PLATEAU
+from agfrun.labs.staircases.claims.origin import OURS, paper
 from agfrun.labs.staircases.dynamics.trajectory import Trajectory
 from agfrun.labs.staircases.events.event import Event
 from agfrun.labs.staircases.networks.linear_attention.network import LinearAttention
 from agfrun.labs.staircases.networks.linear_attention.theory import incremental_bounds, maximal_utilities
-from agfrun.study.claim import Claim, close
+from agfrun.study.claim import Claim, Statement
 
+SECTION = paper("section 5")
 STARTS = 32
 ASCENT_STEPS = 600
 # A head turns into its mode at the rate of the gap to the next eigenvalue, and may not be done on a short plateau.
@@ -29,8 +33,10 @@ def utility_maximizer(evidence: Evidence) -> list[Claim]:
     proportional to the gradient, and so on in turn.
     """
     architecture = cast(LinearAttention, evidence.architecture)
-    return [close("maximal_utility", "theory", "the largest utility of a unit head is N lambda^2 / (3 sqrt 3) of the "
-                  "largest eigenvalue", float(maximal_utilities(architecture.data)[0]), _ascend(architecture), 1e-6)]
+    statement = Statement("maximal_utility", "theory", "the largest utility of a unit head is N lambda^2 / (3 sqrt 3) "
+                          "of the largest eigenvalue", SECTION, "theorem")
+    return [statement.close(float(maximal_utilities(architecture.data)[0]), _ascend(architecture), 1e-6,
+                            "what alternating ascent over v, K, Q leaves")]
 
 
 def conserved_balance(evidence: Evidence) -> list[Claim]:
@@ -40,38 +46,51 @@ def conserved_balance(evidence: Evidence) -> list[Claim]:
         return []
     start, end = (_balance(architecture, neurons) for neurons in (evidence.initial, evidence.training.final))
     size = float(evidence.training.final.square().sum(-1).max())
-    return [close("conserved_balance", "training", "|v|^2 - |K|^2 and |K|^2 - |Q|^2 of every head are conserved by "
-                  "gradient flow", 0.0, float((end - start).abs().max()), 1e-3, size)]
+    statement = Statement("conserved_balance", "training", "|v|^2 - |K|^2 and |K|^2 - |Q|^2 of every head are "
+                          "conserved by gradient flow", SECTION, "theorem")
+    return [statement.close(0.0, float((end - start).abs().max()), 1e-3, "integration, relative to the squared norm",
+                            size)]
 
 
 def learned_coefficients(evidence: Evidence) -> list[Claim]:
     """A learned mode stands at its own optimum, whatever else is learned."""
     architecture = cast(LinearAttention, evidence.architecture)
-    optima = architecture.data.optimal_coefficients.tolist()
-    claims = []
+    optima, claims = architecture.data.optimal_coefficients.tolist(), []
     for source, path in _paths(evidence):
-        for event in evidence.acquisitions(source):
-            if math.isfinite(event.plateau_start):
-                mode = architecture.feature_names.index(event.feature)
-                claims.append(close(f"coefficient_{event.feature}", source,
-                                    f"mode {event.feature} is learned to 1 / (tr Sigma + (N + 1) lambda)", optima[mode],
-                                    float(path.features[_plateau_row(path, event), mode]), COEFFICIENT_TOLERANCE))
+        acquired = evidence.acquisitions(source)
+        for event in acquired:
+            statement, mode = _coefficient(event.feature, source), architecture.feature_names.index(event.feature)
+            claims.append(statement.close(
+                optima[mode], float(path.features[_plateau_row(path, event), mode]), COEFFICIENT_TOLERANCE,
+                "a head turns into its mode at the rate of the gap between eigenvalues")
+                if math.isfinite(event.plateau_start) else statement.undecided(NO_PLATEAU))
+        claims += [_coefficient(mode, source).undecided(evidence.end(source)) for mode in _missing(evidence, acquired)]
     return claims
+
+
+def _coefficient(mode: str, source: str) -> Statement:
+    return Statement(f"coefficient_{mode}", source, f"mode {mode} is learned to 1 / (tr Sigma + (N + 1) lambda)",
+                     SECTION, "theorem")
 
 
 def diagonal_output(evidence: Evidence) -> list[Claim]:
     """What is learned is diagonal along the eigenvectors; judged at the end of a path that has learned all."""
     architecture = cast(LinearAttention, evidence.architecture)
-    learnable = min(architecture.width * architecture.head_dim, architecture.data.dimension)
+    learnable = len(_learnable(architecture))
     claims = []
     for source, final in (("training", evidence.training.final), ("agf", evidence.prediction.final)):
+        statement = Statement("diagonal_output", source, "the learned map is diagonal along the eigenvectors of Sigma",
+                              SECTION, "theorem")
         acquired = evidence.acquisitions(source)
-        if len(acquired) == learnable and math.isfinite(acquired[-1].plateau_start):
+        if len(acquired) != learnable:
+            claims.append(statement.undecided(f"{evidence.end(source)} of {learnable}"))
+        elif not math.isfinite(acquired[-1].plateau_start):
+            claims.append(statement.undecided("no plateau after the last mode is resolved"))
+        else:
             matrix = architecture.mixed_matrix(final)
             beside = matrix - torch.diag(matrix.diagonal())
-            claims.append(close("diagonal_output", source, "the learned map is diagonal along the eigenvectors of "
-                                "Sigma", 0.0, float(torch.linalg.matrix_norm(beside)), COEFFICIENT_TOLERANCE,
-                                float(torch.linalg.matrix_norm(matrix))))
+            claims.append(statement.close(0.0, float(torch.linalg.matrix_norm(beside)), COEFFICIENT_TOLERANCE,
+                                          "of its norm, where the path stops", float(torch.linalg.matrix_norm(matrix))))
     return claims
 
 
@@ -83,18 +102,30 @@ def incremental_lower_bounds(evidence: Evidence) -> list[Claim]:
     architecture = cast(LinearAttention, evidence.architecture)
     if architecture.head_dim > 1 or evidence.theory is None or evidence.theory.undecided:
         return []
+    return [claim for source, path in _paths(evidence) for claim in _bounds_of(evidence, architecture, source, path)]
+
+
+def _bounds_of(evidence: Evidence, architecture: LinearAttention, source: str, path: Trajectory) -> list[Claim]:
+    acquired = evidence.acquisitions(source)
+    starts = [0.0, *(event.plateau_start for event in acquired[:-1])]
+    usable = next((i for i, start in enumerate(starts) if not math.isfinite(start)), len(starts))
+    norms = [_largest_dormant_norm(path, start, learned) for learned, start in enumerate(starts[:usable])]
+    bounds = incremental_bounds(architecture.data, architecture.width, starts[:usable], norms, evidence.threshold)
+    in_order = [event.feature for event in acquired] == list(architecture.feature_names[: len(acquired)])
     claims = []
-    for source, path in _paths(evidence):
-        acquired = evidence.acquisitions(source)
-        starts = [0.0, *(event.plateau_start for event in acquired[:-1])]
-        usable = next((i for i, start in enumerate(starts) if not math.isfinite(start)), len(starts))
-        norms = [_largest_dormant_norm(path, start, learned) for learned, start in enumerate(starts[:usable])]
-        bounds = incremental_bounds(architecture.data, architecture.width, starts[:usable], norms, evidence.threshold)
-        in_order = [event.feature for event in acquired] == list(architecture.feature_names[: len(acquired)])
-        for event, bound in zip(acquired if in_order else [], bounds, strict=False):
-            claims.append(Claim(f"incremental_bound_{event.feature}", source, f"mode {event.feature} is not learned "
-                                "before the mode before it plus (1/|theta| - 1/threshold) sqrt(3) / (N lambda^2) of "
-                                "the largest dormant head", bound, event.time, None, event.time >= bound))
+    for number, mode in enumerate(_learnable(architecture)):
+        statement = Statement(f"incremental_bound_{mode}", source, f"mode {mode} is not learned before the mode before "
+                              "it plus (1/|theta| - 1/threshold) sqrt(3) / (N lambda^2) of the largest dormant head",
+                              SECTION, "bound")
+        if not in_order:
+            claims.append(statement.undecided("modes came in another order"))
+        elif number >= len(acquired):
+            claims.append(statement.undecided(evidence.end(source)))
+        elif number >= len(bounds):
+            claims.append(statement.undecided("a plateau before it is not resolved"))
+        else:
+            time = acquired[number].time
+            claims.append(statement.decided(bounds[number], time, time >= bounds[number], EXACT_BOUND))
     return claims
 
 
@@ -108,16 +139,29 @@ def closed_form_times(evidence: Evidence) -> list[Claim]:
     architecture = cast(LinearAttention, evidence.architecture)
     if evidence.theory is None or not evidence.theory.events or not evidence.is_flow or architecture.head_dim > 1:
         return []
+    statement = Statement("closed_form_times", "training", "modes are learned at the times of the solved dormant heads "
+                          "(median relative error, up to 2 n (1 + log(1/n)) for the largest initial norm n)", OURS,
+                          "ours")
     # A head that is beyond the threshold from the start has nothing to be compared with.
     expected = {event.feature: event.time for event in evidence.theory.events if event.time > 0}
     errors = [abs(event.time / expected[event.feature] - 1) for event in evidence.acquisitions("training")
               if event.feature in expected]
     if not errors:
-        return []
+        return [statement.undecided("training learned no mode whose head starts below the threshold")]
     largest = float(torch.linalg.vector_norm(evidence.initial, dim=1).max())
-    return [close("closed_form_times", "training", "modes are learned at the times of the solved dormant heads (median "
-                  "relative error, up to 2 n (1 + log(1/n)) for the largest initial norm n)", 0.0,
-                  float(np.median(errors)), 2 * largest * (1 + max(-math.log(largest), 0.0)), 1.0)]
+    return [statement.close(0.0, float(np.median(errors)), 2 * largest * (1 + max(-math.log(largest), 0.0)),
+                            "cost phases, which the solution leaves out", 1.0)]
+
+
+def _learnable(architecture: LinearAttention) -> tuple[str, ...]:
+    """The modes that so many heads of that rank can learn, in the predicted order."""
+    return architecture.feature_names[: architecture.width * architecture.head_dim]
+
+
+def _missing(evidence: Evidence, acquired: Sequence[Event]) -> list[str]:
+    """Learnable modes that a path has not acquired."""
+    seen = {event.feature for event in acquired}
+    return [mode for mode in _learnable(cast(LinearAttention, evidence.architecture)) if mode not in seen]
 
 
 def _paths(evidence: Evidence) -> list[tuple[str, Trajectory]]:

@@ -10,11 +10,16 @@ import torch
 from torch import Tensor
 
 from agfrun.labs.staircases.claims.claim import Evidence
+from agfrun.labs.staircases.claims.general import EXACT_BOUND, NO_PLATEAU
+from agfrun.labs.staircases.claims.origin import paper
 from agfrun.labs.staircases.events.event import Event
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModadd
 from agfrun.labs.staircases.networks.quadratic_modadd.theory import lower_bounds, maximal_utilities, third_of
-from agfrun.study.claim import Claim, close
+from agfrun.labs.staircases.networks.theory import Theory
+from agfrun.study.claim import Claim, Statement
 
+SECTION = paper("section 6")
+PATHS = {"agf": "AGF", "training": "training"}
 # The ascent settles each start on one frequency, soon the largest with enough of them.
 STARTS_PER_FREQUENCY = 32
 FEWEST_STARTS = 64
@@ -31,14 +36,18 @@ def utility_maximizer(evidence: Evidence) -> list[Claim]:
     best, neuron = best_neuron(architecture)
     expected = float(maximal_utilities(architecture.data).max())
     strengths = architecture.neuron_feature_strengths(neuron[None])[0]
-    claims = [
-        close("maximal_utility", "theory", "the largest utility of a unit neuron is sqrt(2 / (27 p^3)) |x_hat|^3 of "
-              "the largest frequency (4 in place of 2 at the Nyquist frequency)", expected, best, 1e-6),
-        close("single_frequency", "theory", "the maximizer of the utility lies on one frequency",
-              1.0, float(strengths.max() / strengths.sum()), 1e-4),
+    largest = Statement("maximal_utility", "theory", "the largest utility of a unit neuron is sqrt(2 / (27 p^3)) "
+                        "|x_hat|^3 of the largest frequency (4 in place of 2 at the Nyquist frequency)", SECTION,
+                        "theorem")
+    single = Statement("single_frequency", "theory", "the maximizer of the utility lies on one frequency", SECTION,
+                       "theorem")
+    phases = Statement("phases_aligned", "theory", "the maximizer's phases obey s_u + s_v = s_w + arg x_hat", SECTION,
+                       "theorem")
+    return [
+        largest.close(expected, best, 1e-6, "what alternating ascent leaves"),
+        single.close(1.0, float(strengths.max() / strengths.sum()), 1e-4, "what ascent leaves on other frequencies"),
+        phases.close(0.0, _phase_deviation(architecture, neuron[None]), 1e-3, "radians that ascent leaves", 1.0),
     ]
-    return claims + [_phase_claim(architecture, neuron[None], "theory",
-                                  "the maximizer's phases obey s_u + s_v = s_w + arg x_hat", 1e-3)]
 
 
 def phases_at_activation(evidence: Evidence) -> list[Claim]:
@@ -53,11 +62,12 @@ def phases_at_activation(evidence: Evidence) -> list[Claim]:
         if event.kind == "activation" and event.neuron is not None:
             state = evidence.training.recorder.state_near(event.time)[1]
             rows.append(state[event.neuron])
+    statement = Statement("phases_aligned", "training", "neurons activate with phases s_u + s_v = s_w + arg x_hat on "
+                          "their frequency (median deviation in radians)", SECTION, "theorem")
     if not rows:
-        return []
-    tolerance = 0.1 / min(evidence.threshold, 1.0)
-    return [_phase_claim(architecture, torch.stack(rows), "training", "neurons activate with phases s_u + s_v = s_w + "
-                         "arg x_hat on their frequency (median deviation in radians)", tolerance)]
+        return [statement.undecided("no neuron activated in training")]
+    return [statement.close(0.0, _phase_deviation(architecture, torch.stack(rows)), 0.1 / min(evidence.threshold, 1.0),
+                            "phases align while a neuron grows", 1.0)]
 
 
 def conserved_balance(evidence: Evidence) -> list[Claim]:
@@ -66,8 +76,10 @@ def conserved_balance(evidence: Evidence) -> list[Claim]:
         return []
     start, end = _balance(evidence.initial), _balance(evidence.training.final)
     size = float(evidence.training.final.square().sum(-1).max())
-    statement = "|u|^2 + |v|^2 - 2|w|^2 of every neuron is conserved by gradient flow"
-    return [close("conserved_balance", "training", statement, 0.0, float((end - start).abs().max()), 1e-3, size)]
+    statement = Statement("conserved_balance", "training", "|u|^2 + |v|^2 - 2|w|^2 of every neuron is conserved by "
+                          "gradient flow", SECTION, "theorem")
+    return [statement.close(0.0, float((end - start).abs().max()), 1e-3, "integration, relative to the squared norm",
+                            size)]
 
 
 def first_activation(evidence: Evidence) -> list[Claim]:
@@ -78,11 +90,14 @@ def first_activation(evidence: Evidence) -> list[Claim]:
     """
     if not evidence.is_flow:  # gradient descent adds an error of first order in its learning rate
         return []
-    rows = [row for row in evidence.comparison if row["kind"] == "activation"][:1]
+    statement = Statement("first_activation_time", "training", "the first neuron activates at AGF's time, up to twice "
+                          "the initial norm", SECTION, "numerics")
+    first = next((row for row in evidence.comparison if row["kind"] == "activation"), None)
+    if first is None or not math.isfinite(first["time_training"]):
+        return [statement.undecided(f"no neuron activated in {'AGF' if first is None else 'training'}")]
     tolerance = 2 * float(torch.linalg.vector_norm(evidence.initial, dim=1).max())
-    return [close("first_activation_time", "training", "the first neuron activates at AGF's time, up to twice the "
-                  "initial norm", row["time_agf"], row["time_training"], tolerance)
-            for row in rows if math.isfinite(row["time_training"])]
+    return [statement.close(first["time_agf"], first["time_training"], tolerance,
+                            "training's neuron may settle below the norm at which AGF's activates")]
 
 
 def dormant_lower_bounds(evidence: Evidence) -> list[Claim]:
@@ -96,12 +111,14 @@ def dormant_lower_bounds(evidence: Evidence) -> list[Claim]:
     claims = []
     for source, events in (("agf", evidence.predicted), ("training", evidence.measured)):
         for place, feature in enumerate(evidence.architecture.feature_names):
+            statement = Statement(f"dormant_lower_bound_{feature}", source,
+                                  _bound_statement(feature, third_of(data, place)), SECTION, "bound")
             first = next((e for e in events if e.kind == "activation" and e.feature == feature), None)
-            if first is not None:
-                norm = _norm_at(evidence, source, first)
-                bound = float(lower_bounds(data, largest, norm)[place])
-                claims.append(Claim(f"dormant_lower_bound_{feature}", source, _bound_statement(feature, third_of(
-                    data, place)), bound, first.time, None, first.time >= bound))
+            if first is None:
+                claims.append(statement.undecided(f"no neuron activated for it in {PATHS[source]}"))
+            else:
+                bound = float(lower_bounds(data, largest, _norm_at(evidence, source, first))[place])
+                claims.append(statement.decided(bound, first.time, first.time >= bound, EXACT_BOUND))
     return claims
 
 
@@ -113,23 +130,27 @@ def levels_of_any_order(evidence: Evidence) -> list[Claim]:
     """
     if evidence.theory is None or evidence.theory.undecided:
         return []
+    return [claim for source in PATHS for claim in _levels_of_another_order(evidence, evidence.theory, source)]
+
+
+def _levels_of_another_order(evidence: Evidence, theory: Theory, source: str) -> list[Claim]:
     data = cast(QuadraticModadd, evidence.architecture).data
     energies = dict(zip(evidence.architecture.feature_names, data.energies.tolist(), strict=True))
-    predicted = [feature for feature, _ in evidence.theory.levels]
-    initial, claims = sum(energies.values()), []
-    for source in ("agf", "training"):
-        acquired, left = evidence.acquisitions(source), initial
-        if not evidence.complete(source):
-            acquired = acquired[:-1]  # stopped: the last frequency may be half learned
-        names = [event.feature for event in acquired]
-        if names == predicted[: len(names)] or len(set(names)) < len(names):
-            continue  # levels of the predicted order are claims of every network; a lost frequency has no level
-        for number, event in enumerate(acquired, 1):
-            left -= energies[event.feature]
-            if math.isfinite(event.loss_after):
-                claims.append(close(f"loss_level_{number}", source, f"with {' '.join(names[:number])} learned the loss "
-                                    "is that of the other frequencies", left, event.loss_after, 0.01,
-                                    max(left, 1e-2 * initial)))
+    predicted = [feature for feature, _ in theory.levels]
+    initial, left, claims = sum(energies.values()), sum(energies.values()), []
+    acquired = evidence.acquisitions(source)
+    if not evidence.complete(source):
+        acquired = acquired[:-1]  # stopped: the last frequency may be half learned
+    names = [event.feature for event in acquired]
+    if names == predicted[: len(names)] or len(set(names)) < len(names):
+        return []  # levels of the predicted order are claims of every network; a lost frequency has no level
+    for number, event in enumerate(acquired, 1):
+        left -= energies[event.feature]
+        statement = Statement(f"loss_level_{number}", source, f"with {' '.join(names[:number])} learned the loss is "
+                              "that of the other frequencies", SECTION, "theorem")
+        claims.append(statement.close(left, event.loss_after, 0.01, "1% of a level, or of 1% of the initial loss",
+                                      max(left, 1e-2 * initial))
+                      if math.isfinite(event.loss_after) else statement.undecided(NO_PLATEAU))
     return claims
 
 
@@ -175,15 +196,14 @@ def best_neuron(architecture: QuadraticModadd) -> tuple[float, Tensor]:
     return float(utilities[top]), neurons[top].flatten()
 
 
-def _phase_claim(architecture: QuadraticModadd, neurons: Tensor, source: str, statement: str,
-                 tolerance: float) -> Claim:
+def _phase_deviation(architecture: QuadraticModadd, neurons: Tensor) -> float:
+    """Median deviation, in radians, from the maximizer's phases on each neuron's strongest frequency."""
     spectra = architecture.neuron_spectra(neurons)
     dominant = architecture.neuron_feature_strengths(neurons).argmax(-1)
     rows = torch.arange(len(neurons), device=neurons.device)
     u, v, w = spectra[rows, :, dominant].unbind(-1)
     x = architecture.data.spectrum[dominant]
-    deviation = float(torch.angle(u.conj() * v.conj() * w * x).abs().median())
-    return Claim("phases_aligned", source, statement, 0.0, deviation, tolerance, deviation <= tolerance)
+    return float(torch.angle(u.conj() * v.conj() * w * x).abs().median())
 
 
 CLAIMS = (utility_maximizer, phases_at_activation, conserved_balance, first_activation, dormant_lower_bounds,

@@ -9,12 +9,15 @@ import torch
 from torch import Tensor
 
 from agfrun.labs.staircases.claims.claim import Evidence
+from agfrun.labs.staircases.claims.general import EXACT_BOUND
+from agfrun.labs.staircases.claims.origin import OURS, paper
 from agfrun.labs.staircases.networks.two_layer.network import TwoLayer
-from agfrun.study.claim import Claim, close
+from agfrun.study.claim import Claim, Statement
 
 CLOSED_FORM_TOLERANCE = 1e-3
 # A part of the initial loss.
 NEGLIGIBLE = 0.01
+NO_GROWTH = "the largest neuron starts at the threshold or above, or is too small for floats"
 
 
 def conserved_balance(evidence: Evidence) -> list[Claim]:
@@ -30,20 +33,22 @@ def conserved_balance(evidence: Evidence) -> list[Claim]:
     drift = float((balance(evidence.training.final) - balance(evidence.initial)).abs().max())
     size = float(evidence.training.final.square().sum(-1).max())
     factor = "" if architecture.activation.degree == 1 else f"{architecture.activation.degree} "
-    return [close("conserved_balance", "training", f"|w|^2 - {factor}|a|^2 of every neuron is conserved by gradient "
-                  "flow", 0.0, drift, 1e-3, size)]
+    statement = Statement("conserved_balance", "training", f"|w|^2 - {factor}|a|^2 of every neuron is conserved by "
+                          "gradient flow", paper("section 2"), "theorem")
+    return [statement.close(0.0, drift, 1e-3, "integration, relative to the squared norm", size)]
 
 
 def first_activation_bound(evidence: Evidence) -> list[Claim]:
     """No neuron of AGF activates before the largest utility that the data's moments allow would let it."""
     architecture = cast(TwoLayer, evidence.architecture)
+    statement = Statement("first_activation_bound", "agf", "no neuron activates before the bound from the largest "
+                          "initial norm and the second moments of the data", OURS, "bound")
     ahead, first = _utility_ahead(evidence), _first_activation(evidence, "agf")
-    if first is None or ahead is None:
-        return []
+    if ahead is None or first is None:
+        return [statement.undecided(NO_GROWTH if ahead is None else "no neuron activates in AGF")]
     largest = architecture.utility_bound(architecture.empty_residual())
     bound = ahead / (architecture.homogeneity_degree * largest)
-    return [Claim("first_activation_bound", "agf", "no neuron activates before the bound from the largest initial norm "
-                  "and the second moments of the data", bound, first, None, first >= bound)]
+    return [statement.decided(bound, first, first >= bound, EXACT_BOUND)]
 
 
 def first_activation_time(evidence: Evidence) -> list[Claim]:
@@ -53,29 +58,37 @@ def first_activation_time(evidence: Evidence) -> list[Claim]:
     logarithm of how many neurons share the feature; relative to all that a neuron has to accumulate this vanishes
     with the initialization.
     """
-    predicted, measured = _first_activation(evidence, "agf"), _first_activation(evidence, "training")
-    ahead = _utility_ahead(evidence)
-    if not evidence.is_flow or predicted is None or measured is None or ahead is None:
+    if not evidence.is_flow:
         return []
-    tolerance = (2 + math.log(evidence.architecture.width)) / ahead
-    return [close("first_activation_time", "training", "the first neuron activates at AGF's time, up to "
-                  "(2 + log width) over the utility it has to accumulate", predicted, measured, tolerance)]
+    statement = Statement("first_activation_time", "training", "the first neuron activates at AGF's time, up to "
+                          "(2 + log width) over the utility it has to accumulate", paper("discussion"), "numerics")
+    ahead = _utility_ahead(evidence)
+    predicted, measured = _first_activation(evidence, "agf"), _first_activation(evidence, "training")
+    if ahead is None or predicted is None or measured is None:
+        silent = "AGF" if predicted is None else "training"
+        return [statement.undecided(NO_GROWTH if ahead is None else f"no neuron activates in {silent}")]
+    return [statement.close(predicted, measured, (2 + math.log(evidence.architecture.width)) / ahead,
+                            "the last stretch, in which neurons that share a feature see one another")]
 
 
 def closed_form_on_orthogonal_inputs(evidence: Evidence) -> list[Claim]:
     """The general engine of AGF agrees with the solution that is exact sample by sample, as far as it went."""
     if evidence.theory is None or evidence.prediction.cost_phase != "instantaneous":
         return []
-    expected = evidence.theory.events
-    rounds = evidence.prediction.rounds
+    expected, rounds = evidence.theory.events, evidence.prediction.rounds
     # What a cost phase leaves undone may activate a neuron in the end, to next to no effect.
     last = expected[-1].loss_after if expected else evidence.theory.initial_loss
     if any(stage.loss < last - NEGLIGIBLE * evidence.theory.initial_loss for stage in rounds[len(expected) :]):
-        statement = "AGF has no more activations with an effect than the exact solution on orthogonal inputs"
-        return [Claim("exact_rounds", "agf", statement, len(expected), len(rounds), None, False)]
-    return [close(f"exact_time_{number}", "agf", f"activation {number} of AGF is at the time of the exact solution on "
-                  "orthogonal inputs", event.time, stage.time, CLOSED_FORM_TOLERANCE)
-            for number, (event, stage) in enumerate(zip(expected, rounds, strict=False), 1)]
+        statement = Statement("exact_rounds", "agf", "AGF has no more activations with an effect than the exact "
+                              "solution on orthogonal inputs", OURS, "ours")
+        return [statement.decided(len(expected), len(rounds), False, "a count")]
+    claims = []
+    for number, event in enumerate(expected, 1):
+        statement = Statement(f"exact_time_{number}", "agf", f"activation {number} of AGF is at the time of the exact "
+                              "solution on orthogonal inputs", OURS, "ours")
+        claims.append(statement.undecided(evidence.end("agf")) if number > len(rounds) else statement.close(
+            event.time, rounds[number - 1].time, CLOSED_FORM_TOLERANCE, "the kink is rounded in the general engine"))
+    return claims
 
 
 def _utility_ahead(evidence: Evidence) -> float | None:

@@ -121,6 +121,7 @@ class EuclideanCoordinates(FlowCoordinates):
 def relative_error_of_neurons(error: Tensor, y: Tensor, y_new: Tensor, neurons: int) -> Tensor:
     """Root mean square over neurons of ||error_i|| / max(||y_i||, ||y_new_i||)."""
     norms = torch.linalg.vector_norm(torch.stack([error, y, y_new]).view(3, neurons, -1), dim=-1)
+    # By the larger end: a neuron that comes near zero in a step would shorten it for nothing.
     ratio: Tensor = norms[0] / torch.maximum(norms[1], norms[2])
     return ratio.square().mean().sqrt()
 

@@ -68,6 +68,7 @@ class ExtrapolatedEuler(Stepper):
         self.statistics.factorizations += 1
         if solve is None:
             return None
+        # The velocity at the start is the same for all step numbers, and is not evaluated again.
         y = self.y + solve(self.velocity * (step / count))
         for _ in range(count - 1):
             y = y + solve(self.loss_and_velocity(y)[1] * (step / count))
@@ -79,6 +80,7 @@ class ExtrapolatedEuler(Stepper):
         velocity_new: list[Tensor] = []
 
         def interpolant(fraction: float) -> Tensor:
+            # Cubic Hermite; its slope at the end costs an evaluation, made only once somebody looks inside the step.
             if not velocity_new:
                 velocity_new.append(self.loss_and_velocity(y_new)[1])
             rest = 1 - fraction

@@ -70,13 +70,16 @@ class GlobalError:
             velocity: dy/dt, (n,).
             loss_rate: minus the loss's derivative in time.
         """
+        # -dL / d(log t) is the decline over an e-fold of time.
         if self.delta is None or loss_rate * time < DROP * self.initial_loss:
             return
+        # delta = shift * velocity + rest, by least squares.
         shift = float(torch.dot(velocity, self.delta) / torch.dot(velocity, velocity)) / time
         self.time_error = max(abs(shift), self.time_error or 0.0)
 
 
 def carried(delta: Tensor, solve: Solver, gamma: float) -> Tensor:
     """R(h J) delta, for delta of any shape that `solve` takes."""
+    # By two solves, without a product with J: an implicit step may know J only in a form to solve with.
     once, weight = solve(delta), (1 - 2 * gamma) / gamma
     return (1 + weight) * solve(once) - weight * once

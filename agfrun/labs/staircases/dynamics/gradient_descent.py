@@ -145,6 +145,7 @@ class _Watch:
         return None
 
     def _is_news(self, step: int, loss: float) -> bool:
+        # A share of what was recorded last, unless that was a spike far above the loss now.
         change = abs(loss - self.recorded_loss)
         return (step in (0, self.steps) or step - self.recorded_step > STEP_GROWTH * step
                 or change > LOSS_CHANGE * max(min(self.recorded_loss, loss + 0.1 * self.initial_loss),

@@ -24,7 +24,7 @@ class HeavyBall:
         if batch_size is not None or not coordinates.isometric:
             coordinates = EuclideanCoordinates(architecture, neurons, None)
         self.coordinates = coordinates
-        self.y = coordinates.encode(neurons).clone()
+        self.y = coordinates.encode(neurons).clone()  # steps are taken in place, on what may be a view
         self.momentum_term = torch.zeros_like(self.y)
         self.rate, self.momentum, self.batch_size = rate, momentum, batch_size
         self.generator = torch.Generator(device="cpu").manual_seed(seed)

@@ -148,17 +148,20 @@ class StepController:
         if not math.isfinite(error):
             self.rejected = True
             return 0.1 * step
-        ratio = max(error / self.tolerance, 1e-10)
+        ratio = max(error / self.tolerance, 1e-10)  # zero has no negative power
+        # Local errors grow like h^order: so long a step would just have met the tolerance.
         factor = float(self.safety * ratio ** (-1 / self.order))
         if ratio > 1:
             self.rejected = True
             return step * min(max(factor, self.smallest_factor), 0.9)
         if self.previous is not None:
             previous_step, previous_ratio = self.previous
+            # Predictive: the error's constant goes on changing as over the last step; used only to shorten the next.
             trend = step / previous_step * (previous_ratio / ratio) ** (1 / self.order)
             factor = min(factor, factor * trend)
+        # The model of the error has just failed: no growth at once.
         growth = 1.0 if self.rejected else self.largest_growth
-        self.previous = (step, max(ratio, 1e-4))
+        self.previous = (step, max(ratio, 1e-4))  # an error far below the tolerance tells no trend
         self.rejected = False
         return step * min(max(factor, self.smallest_factor), growth)
 
@@ -243,9 +246,11 @@ class Integration:
         """Take one step; None if the path is at rest and was asked to go on for ever."""
         attempt, step, following = self._accepted()
         start, y, loss_before = self.time, self.y, self.loss
+        # The end itself, which start + step may miss by rounding.
         reached = self.end if step == self.end - start else start + step
         self.loss, self.velocity = self.stepper.loss_and_velocity(attempt.y)
         _require_finite(self.loss, reached)
+        # At rest the step grows without end, until time overflows.
         if not math.isfinite(reached):
             return None
         if self.global_error is not None and attempt.solve is not None:
@@ -270,6 +275,7 @@ class Integration:
                 stepper.statistics.accepted_steps += 1
                 return attempt, step, following
             stepper.statistics.rejected_steps += 1
+            # Time would not move any more. At time 0 only a step that has underflowed is too short.
             if time + following <= time + 1e-15 * abs(time) and following < 1e-300 + 1e-15 * abs(time):
                 raise StalledError(f"integration stalled at time {time:.6g}: no step is short enough")
             step = following
@@ -285,6 +291,7 @@ def integrate(
 
 def _first_step(stepper: Stepper, y: Tensor, velocity: Tensor, tolerance: float) -> float:
     """A step over which y moves by about the order-th root of the tolerance."""
+    # 1 / rate is the time in which neurons change by their own size, so that errors are about (h rate)^order.
     rate = float(stepper.coordinates.relative_error(velocity, y, y))
     return float(0.1 * tolerance ** (1 / stepper.order)) / rate if rate > 0 else 1.0
 

@@ -79,12 +79,14 @@ def lu_solver(matrix: Tensor) -> Solver | None:
 def lapack_cholesky(matrix: FloatArray) -> ArraySolver | None:
     """`cholesky_solver` for a matrix in rows and right sides (n,) or (n, m)."""
     lapack = _routines(matrix.dtype.char)
+    # Rows transposed are LAPACK's columns, without a copy. It reads one triangle only: clean=0 leaves the other.
     factor, failed = lapack["potrf"](matrix.T, lower=1, clean=0, overwrite_a=1)
     if failed:
         return None
 
     def solve(right: FloatArray) -> FloatArray:
         if right.ndim == 1 and len(right) >= SMALLEST_BY_TRIANGLES:
+            # L y = b, then L^T x = y.
             half = lapack["trsv"](factor, right, lower=1)
             return lapack["trsv"](factor, half, lower=1, trans=1, overwrite_x=1)  # type: ignore[no-any-return]
         return lapack["potrs"](factor, right, lower=1)[0]  # type: ignore[no-any-return]

@@ -22,6 +22,7 @@ def directions_and_log_norms(neurons: Tensor) -> tuple[Tensor, Tensor]:
     A neuron at the origin has direction zero and the log norm of the smallest normal number.
     """
     largest = neurons.abs().amax(-1).clamp(min=torch.finfo(neurons.dtype).tiny)
+    # Over the largest entry no square overflows, and none that counts underflows.
     shares = neurons / largest[..., None]
     norms = torch.linalg.vector_norm(shares, dim=-1)
     log_norms = largest.log() + torch.where(norms > 0, norms, torch.ones_like(norms)).log()
@@ -71,6 +72,7 @@ class PolarCoordinates(FlowCoordinates):
         directions, log_norms = self._split(y)
         residual = self.landscape.residual(directions * log_norms.exp(), self.index)
         gradient = self.landscape.utility_gradient(directions, residual, self.index)
+        # Euler's theorem at degree 2: <d, grad U> = 2 U. The norm cancels in both velocities.
         growth = (directions * gradient).sum(1, keepdim=True)
         velocity = torch.cat([gradient - growth * directions, growth], dim=1)
         return self.landscape.loss(residual), velocity.reshape(-1)
@@ -88,4 +90,5 @@ class PolarCoordinates(FlowCoordinates):
     def _split(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Unit directions (K, D) and log norms (K, 1)."""
         rows = y.view(self.shape)
+        # A step keeps |d| = 1 to its tolerance only; the flow does exactly.
         return rows[:, :-1] / torch.linalg.vector_norm(rows[:, :-1], dim=1, keepdim=True), rows[:, -1:]

@@ -229,6 +229,7 @@ def accumulated_utility(log_norms: FloatArray, homogeneity_degree: int) -> Float
     """
     if homogeneity_degree == 2:
         return np.asarray(log_norms - log_norms[0])
+    # dn/dt = kappa U n^(kappa - 1) for the norm n and the utility U of the direction: integrate n^(1 - kappa) dn.
     power = 2.0 - homogeneity_degree
     return np.asarray((np.exp(power * log_norms[0]) - np.exp(power * log_norms)) / -power)
 
@@ -246,6 +247,7 @@ def select_rows(
         return np.arange(count)
     moving = times > 0
     first = times[moving][0] if moving.any() else 1.0
+    # Far below the largest loss, its logarithm may be noise, which would take up rows.
     floor = max(float(np.abs(loss).max()) * 1e-12, 1e-300)
     columns = [
         np.log(np.maximum(times, first)),
@@ -258,6 +260,7 @@ def select_rows(
     for column in columns:
         change = np.abs(np.diff(column, axis=0))
         change = change if change.ndim == 1 else change.max(1)
+        # Each quantity is followed with the same share of the rows, whatever its unit.
         length += change / max(float(change.sum()), 1e-300)
     position = np.concatenate([[0.0], np.cumsum(length)])
     wanted = np.linspace(0, position[-1], max_rows)

@@ -60,7 +60,7 @@ DENSE = (
 class Rosenbrock(Stepper):
     """Rodas5P with the Jacobian that the coordinates supply."""
 
-    order = 5
+    order = 5  # the error is that of the embedded method of order 4, h^5
     gamma = GAMMA
 
     def __init__(self, coordinates: FlowCoordinates, statistics: IntegrationStatistics) -> None:
@@ -76,6 +76,7 @@ class Rosenbrock(Stepper):
             def rows(table: tuple[tuple[float, ...], ...]) -> list[Tensor]:
                 return [torch.tensor(row, dtype=y.dtype, device=y.device) for row in table]
 
+            # Stage i is (I / (h gamma) - J) u_i = f(Y_i) + sum_j c_ij u_j / h: times h gamma, only gamma c_ij is left.
             coupling = [GAMMA * row for row in rows(COUPLING)]
             self.weights = (rows(STAGE), coupling, rows((RESULT,))[0], torch.stack(rows(DENSE)))
 
@@ -91,9 +92,11 @@ class Rosenbrock(Stepper):
 
         def interpolant(fraction: float) -> Tensor:
             rest = 1 - fraction
+            # Both ends are met exactly, whatever the inner weights: the path that is recorded has no jumps.
             bend = dense[0] + fraction * (dense[1] + fraction * dense[2])
             return rest * y + fraction * (y_new + rest * bend)
 
+        # Stiffly accurate: y_new is the embedded solution and the last increment, which is its error.
         return Attempt(y_new, increments[7], interpolant, solve)
 
     def _increments(self, step: float, solve: Solver) -> Tensor:
@@ -101,6 +104,7 @@ class Rosenbrock(Stepper):
         assert self.weights is not None
         stage_weights, coupling_weights = self.weights[:2]
         increments = self.y.new_empty(8, self.y.shape[0])
+        # The flow does not depend on time itself: stages have no terms for its derivative by time.
         increments[0] = solve(self.velocity * (step * GAMMA))
         for i in range(1, 8):
             done = increments[:i].T

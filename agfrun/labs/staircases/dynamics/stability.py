@@ -20,6 +20,7 @@ from agfrun.labs.staircases.networks.base import Architecture
 
 # Up to so many unknowns the whole Hessian is made; beyond, its largest eigenvalue alone is sought.
 LARGEST_EXACT = 1000
+# Near the cube root of the rounding error (6e-6), where rounding and truncation disturb a central difference alike.
 RELATIVE_SHIFT = 1e-6
 
 
@@ -60,12 +61,14 @@ def _sharpness_by_lanczos(architecture: Architecture, neurons: Tensor) -> float:
         unit = torch.as_tensor(direction).to(neurons).view_as(neurons)
         unit = unit * (size / torch.linalg.vector_norm(unit))
         ahead, behind = (architecture.loss_and_gradient(neurons + sign * unit)[1] for sign in (1, -1))
+        # Back from the length of the shift to that of the direction: Lanczos needs a linear map.
         change = (ahead - behind) * (float(np.linalg.norm(direction)) / (2 * size))
         return np.asarray(change.reshape(-1).double().cpu().numpy())
 
     count = neurons.numel()
     operator = LinearOperator((count, count), matvec=curved, dtype=np.float64)
     try:
+        # From a fixed vector: left to itself it starts from a random one.
         found = eigsh(operator, k=1, which="LA", tol=1e-3, v0=np.ones(count), return_eigenvectors=False)
     except ArpackError:
         return math.nan

@@ -188,7 +188,7 @@ class Architecture(ABC):
             return self.loss_and_gradient(flat.view_as(neurons), index)[1].reshape(count)
 
         hessian: Tensor = torch.func.jacfwd(gradient)(neurons.reshape(count))
-        return 0.5 * (hessian + hessian.T)
+        return 0.5 * (hessian + hessian.T)  # which it is but for rounding
 
     def flow_coordinates(
         self, neurons: Tensor, index: Tensor | None = None, log_factor: float = 0.0

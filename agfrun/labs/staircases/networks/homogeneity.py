@@ -75,7 +75,7 @@ def _measure(architecture: Architecture, generator: torch.Generator) -> tuple[Te
     exponents, deviations = [], []
     for _ in range(DRAWS):
         drawn = torch.randn(architecture.width, size, generator=generator, dtype=architecture.dtype)
-        neurons = drawn.to(architecture.device) * (2 / size) ** 0.5
+        neurons = drawn.to(architecture.device) * (2 / size) ** 0.5  # of norm sqrt(2), as at a scale of 1
         gradient = architecture.utility_gradient(neurons, residual)
         norms = torch.linalg.vector_norm(gradient, dim=1)
         for factor in FACTORS:
@@ -85,6 +85,7 @@ def _measure(architecture: Architecture, generator: torch.Generator) -> tuple[Te
             largest = torch.maximum(scaled_norms, torch.linalg.vector_norm(expected, dim=1))
             moving = ~(largest <= torch.finfo(architecture.dtype).tiny ** 0.5)  # or not a number
             deviation = torch.linalg.vector_norm(scaled - expected, dim=1) / largest
+            # The gradient is of degree kappa - 1.
             exponents.append((1 + (scaled_norms / norms).log() / math.log(factor))[moving])
             deviations.append(deviation[moving])
         residual = architecture.residual(neurons)

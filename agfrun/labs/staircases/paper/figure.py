@@ -43,8 +43,9 @@ RUNS = Schema("runs.csv", (
     *(Column(number.name, number.kind, number.meaning) for number in NUMBERS if number.kind != "flag"),
     Column("claims_hold", "integer", "claims that hold"),
     Column("claims", "integer", "claims that were checked"),
+    Column("claims_undecided", "integer", "claims among them that the run leaves open"),
     Column("seconds", "number", "wall seconds of the run"),
-), "one row for each run")
+), "one row for each run", optional=("claims_undecided",))
 TABLES_OF_RUN = {schema.name: schema.with_leading(LEADING) for schema in TABLES}
 COMMON_TABLES = (RUNS, *(TABLES_OF_RUN[name] for name in ("loss", "events", "comparison")))
 # Moments of a path that are kept: enough for a smooth curve a page wide.
@@ -143,13 +144,11 @@ def _run_row(made: Attempt[Result]) -> dict[str, Any]:
         return {"status": "failed", "reason": made.reason, "seconds": made.seconds}
     result = made.outcome
     architecture, wording = result.problem.architecture, result.problem.architecture.wording
-    counts = claim_counts(result.claims)
     return {"status": result.training.status, "reason": result.training.reason, "seconds": made.seconds,
             "homogeneity_degree": architecture.homogeneity_degree, "feature_word": wording.feature,
             "value_word": wording.value, "symbol": wording.symbol, "threshold": result.config.agf.threshold,
             "log10_scale": result.config.init.log_scale / math.log(10),
-            "claims_hold": counts["claims_hold"], "claims": counts["claims"],
-            **{name: result.verdict[name] for name in TOLD}}
+            **claim_counts(result.claims), **{name: result.verdict[name] for name in TOLD}}
 
 
 def _text(runs: pd.DataFrame, finished: int) -> str:

@@ -13,6 +13,7 @@ from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.labs.staircases.networks.homogeneity import check_homogeneity
 from agfrun.labs.staircases.run.sizes import check_training_memory
 from agfrun.study.errors import ConfigError
+from agfrun.training.devices import resolve_device
 
 
 @dataclass(frozen=True)
@@ -79,17 +80,6 @@ def draw_initialization(config: RunConfig, architecture: Architecture) -> Proble
     log_factor = _separate_scale(config, architecture)
     scale = 1.0 if log_factor else math.exp(config.init.log_scale)
     return Problem(architecture, architecture.initialize(config.init.name, scale, generator), log_factor)
-
-
-def resolve_device(name: str) -> torch.device:
-    """The device of a name; `auto` is CUDA where there is one.
-
-    Raises:
-        ConfigError: CUDA is asked for and not there.
-    """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device", name, "no CUDA device is available here; choose cpu or auto")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def _separate_scale(config: RunConfig, architecture: Architecture) -> float:

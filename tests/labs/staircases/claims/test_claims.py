@@ -1,4 +1,7 @@
-"""Every claim holds on a good run, fails on evidence that contradicts it, and is left out where undecidable."""
+"""Every claim holds on a good run, fails on evidence that contradicts it, and is undecided where a run leaves it open.
+
+Claims that do not apply, such as those of gradient flow under gradient descent, are left out.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,8 @@ import torch
 from explicit_networks import small_modadd
 from torch import Tensor
 
-from agfrun import Claim, close
-from agfrun.files.tables import CLAIMS as CLAIMS_SCHEMA
-from agfrun.labs.staircases.claims import diagonal_linear, general, quadratic_modadd
+from agfrun import Statement
+from agfrun.labs.staircases.claims import check, diagonal_linear, general, quadratic_modadd
 from agfrun.labs.staircases.claims.check import check_claims
 from agfrun.labs.staircases.claims.claim import Evidence
 from agfrun.labs.staircases.dynamics.recorder import Recorder
@@ -35,11 +37,17 @@ def evidence(request: pytest.FixtureRequest) -> Evidence:
 ON_EITHER = pytest.mark.parametrize("evidence", ["modadd", "diagonal"], indirect=True)
 
 
-def verdicts(evidence: Evidence) -> dict[tuple[str, str], bool]:
-    rows = check_claims(evidence)
-    found = {(row["claim"], row["source"]): row["holds"] for row in rows}
-    assert len(found) == len(rows), "two claims of one name and source"
+def verdicts(evidence: Evidence) -> dict[tuple[str, str], bool | None]:
+    claims = check_claims(evidence)
+    found = {(claim.claim, claim.source): claim.holds for claim in claims}
+    assert len(found) == len(claims), "two claims of one name and source"
+    assert all(claim.why for claim in claims), "every claim says why that tolerance, or why it is undecided"
     return found
+
+
+def reasons(evidence: Evidence) -> dict[tuple[str, str], str]:
+    """Why claims are undecided."""
+    return {(claim.claim, claim.source): claim.why for claim in check_claims(evidence) if claim.holds is None}
 
 
 # ---- Contradicting evidence
@@ -237,7 +245,7 @@ CONTRADICTIONS = [
 @pytest.mark.parametrize("case", CONTRADICTIONS, ids=lambda case: f"{case.problem}-{case.claim}-{case.source}")
 def test_claim_fails_on_contradicting_evidence(case: Contradiction, request: pytest.FixtureRequest) -> None:
     good: Evidence = request.getfixturevalue(f"{case.problem}_evidence")
-    assert not verdicts(case.doctor(good))[case.claim, case.source]
+    assert verdicts(case.doctor(good))[case.claim, case.source] is False
 
 
 @ON_EITHER
@@ -253,22 +261,29 @@ def test_every_claim_has_a_contradiction(evidence: Evidence, request: pytest.Fix
 
 
 @ON_EITHER
-def test_rows_are_those_of_the_table(evidence: Evidence) -> None:
-    rows = check_claims(evidence)
-    assert all(list(row) == CLAIMS_SCHEMA.names for row in rows)
-    assert all(row["statement"] and row["source"] in ("agf", "training", "theory") for row in rows)
-    assert all(isinstance(row["holds"], bool) for row in rows)
-    for row in rows:
-        if row["tolerance"] is not None:
-            assert math.isfinite(row["expected"])
-            assert math.isfinite(row["measured"])
+def test_every_claim_says_where_it_is_stated(evidence: Evidence) -> None:
+    for claim in check_claims(evidence):
+        assert claim.statement
+        assert claim.source in ("agf", "training", "theory")
+        assert claim.stated.startswith(("AGF paper, ", "agfrun"))
+        assert (claim.standing == "ours") == (claim.stated == "agfrun")
+        assert "theorem" not in claim.statement
+        if claim.tolerance is not None:
+            assert math.isfinite(float(claim.expected or 0))
+            assert math.isfinite(float(claim.measured or 0))
 
 
-# ---- What a run cannot decide is left out
+# ---- What a run leaves open is undecided; what does not apply is left out
 
 
 def left_out(evidence: Evidence, *names: str) -> bool:
     return not any(claim.startswith(names) for claim, _ in verdicts(evidence))
+
+
+def undecided_alone(evidence: Evidence, *names: str) -> bool:
+    """Whether there are claims of these names, all of them undecided."""
+    found = [holds for (claim, _), holds in verdicts(evidence).items() if claim.startswith(names)]
+    return len(found) > 0 and set(found) == {None}
 
 
 @ON_EITHER
@@ -285,10 +300,11 @@ def test_without_theory_its_claims_are_left_out(evidence: Evidence) -> None:
     assert not left_out(without, "same_order_as_agf")
 
 
-def test_undecided_order_is_no_claim(modadd_evidence: Evidence) -> None:
+def test_an_order_that_theory_leaves_open_is_undecided(modadd_evidence: Evidence) -> None:
     assert modadd_evidence.theory is not None
     tied = replace(modadd_evidence, theory=replace(modadd_evidence.theory, undecided="1 and 2 are equally strong"))
-    assert left_out(tied, "feature_order")
+    for source in ("agf", "training"):
+        assert reasons(tied)["feature_order", source] == "1 and 2 are equally strong"
 
 
 def stopped_early(evidence: Evidence) -> Evidence:
@@ -300,18 +316,22 @@ def stopped_early(evidence: Evidence) -> Evidence:
 
 @ON_EITHER
 def test_training_that_stopped_early_decides_no_order(evidence: Evidence) -> None:
-    found = verdicts(stopped_early(evidence))
-    assert ("feature_order", "training") not in found
-    assert ("same_order_as_agf", "training") not in found
-    assert ("feature_order", "agf") in found
+    early = stopped_early(evidence)
+    for claim in ("feature_order", "same_order_as_agf"):
+        assert "training ended (horizon)" in reasons(early)[claim, "training"]
+    assert verdicts(early)["feature_order", "agf"]
 
 
 @ON_EITHER
 def test_training_that_stopped_early_decides_no_level_of_its_last_feature(evidence: Evidence) -> None:
     early = stopped_early(evidence)
+    assert early.theory is not None
     reached = sum(event.kind == "acquisition" for event in early.measured)
-    levels = [claim for claim, source in verdicts(early) if claim.startswith("loss_level") and source == "training"]
-    assert levels == [f"loss_level_{number}" for number in range(1, reached)]
+    levels = {claim: holds for (claim, source), holds in verdicts(early).items()
+              if claim.startswith("loss_level") and source == "training"}
+    assert [levels[f"loss_level_{number}"] for number in range(1, len(early.theory.levels) + 1)] == [
+        True] * (reached - 1) + [None] * (len(levels) - reached + 1)
+    assert "half learned" in reasons(early)[f"loss_level_{reached}", "training"]
 
 
 def test_converged_training_without_a_feature_contradicts_the_order(modadd_evidence: Evidence) -> None:
@@ -319,13 +339,13 @@ def test_converged_training_without_a_feature_contradicts_the_order(modadd_evide
     early = stopped_early(modadd_evidence)
     converged = replace(early, training=replace(early.training, status="converged"))
     found = verdicts(converged)
-    assert not found["feature_order", "training"]
-    assert not found["same_order_as_agf", "training"]
+    assert found["feature_order", "training"] is False
+    assert found["same_order_as_agf", "training"] is False
 
 
 def test_incomplete_prediction_decides_no_order(modadd_evidence: Evidence) -> None:
     incomplete = replace(modadd_evidence, prediction=replace(modadd_evidence.prediction, complete=False))
-    assert left_out(incomplete, "same_order_as_agf")
+    assert undecided_alone(incomplete, "same_order_as_agf")
 
 
 def test_features_that_agf_finds_at_one_time_have_no_order(modadd_evidence: Evidence) -> None:
@@ -339,34 +359,60 @@ def test_features_that_agf_finds_at_one_time_have_no_order(modadd_evidence: Evid
 @pytest.mark.parametrize("source", ["agf", "training"])
 def test_levels_of_another_order_are_those_of_what_is_left(modadd_evidence: Evidence, source: str) -> None:
     """With the weaker frequency learned first, four fifths of the loss should be left; the run left one fifth."""
-    rows = [row for row in check_claims(swapped(source)(modadd_evidence))
-            if row["claim"] == "loss_level_1" and row["source"] == source]
-    assert [(row["expected"], row["holds"]) for row in rows] == [(pytest.approx(4.0), False)]
+    claims = [claim for claim in check_claims(swapped(source)(modadd_evidence))
+              if claim.claim == "loss_level_1" and claim.source == source]
+    assert [(claim.expected, claim.holds) for claim in claims] == [(pytest.approx(4.0), False)]
 
 
-def test_unresolved_level_is_left_out(modadd_evidence: Evidence) -> None:
+@pytest.mark.parametrize("source", ["agf", "training"])
+def test_levels_of_another_order_are_undecided_where_nobody_knows_them(diagonal_evidence: Evidence, source: str
+                                                                       ) -> None:
+    other = swapped(source)(diagonal_evidence)
+    for number in (1, 2, 3):
+        assert "another order" in reasons(other)[f"loss_level_{number}", source]
+
+
+def test_unresolved_level_is_undecided(modadd_evidence: Evidence) -> None:
     events = changed(modadd_evidence.measured, "acquisition", lambda event: replace(event, loss_after=math.nan))
-    found = verdicts(replace(modadd_evidence, measured=events))
-    assert ("loss_level_1", "training") not in found
-    assert ("loss_level_2", "training") in found
+    unresolved = replace(modadd_evidence, measured=events)
+    assert "no plateau" in reasons(unresolved)["loss_level_1", "training"]
+    assert verdicts(unresolved)["loss_level_2", "training"]
 
 
-def test_events_that_training_has_not_reached_are_left_out(
+def test_features_that_come_at_one_time_have_one_plateau(modadd_evidence: Evidence) -> None:
+    moment = modadd_evidence.acquisitions("training")[0].time
+    together = [replace(event, time=moment) if event.kind == "acquisition" else event
+                for event in modadd_evidence.measured]
+    evidence = replace(modadd_evidence, measured=together)
+    assert "at the same time" in reasons(evidence)["loss_level_1", "training"]
+    assert verdicts(evidence)["loss_level_2", "training"]
+
+
+@pytest.mark.parametrize("source", ["agf", "training"])
+def test_a_feature_that_never_comes_leaves_its_bound_open(modadd_evidence: Evidence, source: str) -> None:
+    name = "predicted" if source == "agf" else "measured"
+    events = [event for event in getattr(modadd_evidence, name) if event.feature != "2"]
+    without = replace(modadd_evidence, **{name: events})
+    assert verdicts(without)["lower_bound_1", source]
+    assert "after 1 acquisition" in reasons(without)["lower_bound_2", source]
+    assert "no neuron activated" in reasons(without)["dormant_lower_bound_2", source]
+
+
+def test_events_that_training_has_not_reached_are_undecided(
     modadd_evidence: Evidence, diagonal_evidence: Evidence,
 ) -> None:
     for evidence in (modadd_evidence, diagonal_evidence):
         rows = [{**row, "time_training": math.nan} for row in evidence.comparison]
-        assert left_out(replace(evidence, comparison=rows), "first_activation", "drop_time")
+        assert undecided_alone(replace(evidence, comparison=rows), "first_activation", "drop_time")
 
 
 def test_without_activations_there_are_no_phases_to_check(modadd_evidence: Evidence) -> None:
     acquired = [event for event in modadd_evidence.measured if event.kind == "acquisition"]
-    found = verdicts(replace(modadd_evidence, measured=acquired))
-    assert ("phases_aligned", "training") not in found
+    assert "no neuron activated" in reasons(replace(modadd_evidence, measured=acquired))["phases_aligned", "training"]
 
 
-def test_times_are_no_claim_where_the_order_is_another(diagonal_evidence: Evidence) -> None:
-    assert left_out(swapped("agf", "activation")(diagonal_evidence), "rescaled_time")
+def test_times_are_undecided_where_the_order_is_another(diagonal_evidence: Evidence) -> None:
+    assert undecided_alone(swapped("agf", "activation")(diagonal_evidence), "rescaled_time")
 
 
 def test_fewer_rounds_are_compared_with_as_many_saddles(diagonal_evidence: Evidence) -> None:
@@ -375,39 +421,46 @@ def test_fewer_rounds_are_compared_with_as_many_saddles(diagonal_evidence: Evide
     short = replace(diagonal_evidence, predicted=[first], prediction=replace(prediction, rounds=prediction.rounds[:1]))
     claims = diagonal_linear.agf_is_successive_saddles(short)
     assert [(claim.claim, claim.holds) for claim in claims] == [
-        ("successive_saddles_order", True), ("rescaled_time_1", True)]
+        ("successive_saddles_order", True), ("rescaled_time_1", True), ("rescaled_time_2", None),
+        ("rescaled_time_3", None)]
 
 
 def test_a_closed_form_cannot_decide_the_theorem_it_is_built_on(diagonal_evidence: Evidence) -> None:
     prediction = replace(diagonal_evidence.prediction, method="closed_form")
-    assert diagonal_linear.agf_is_successive_saddles(replace(diagonal_evidence, prediction=prediction)) == []
+    claims = diagonal_linear.agf_is_successive_saddles(replace(diagonal_evidence, prediction=prediction))
+    assert [(claim.claim, claim.holds) for claim in claims] == [("successive_saddles_order", None)]
+    assert "agf.method=generic decides it" in claims[0].why
 
 
 # ---- Parts
 
 
-@pytest.mark.parametrize(("expected", "measured", "tolerance", "scale", "holds"), [
-    (2.0, 2.019, 0.01, None, True), (2.0, 2.021, 0.01, None, False), (-2.0, -1.981, 0.01, None, True),
-    (0.0, 0.5e-3, 1e-3, 1.0, True), (0.0, 2e-3, 1e-3, 1.0, False), (0.0, 1e-9, 1e-3, None, False),
-    (1.0, math.nan, 0.5, None, False),
-])
-def test_close(expected: float, measured: float, tolerance: float, scale: float | None, holds: bool) -> None:
-    claim = close("name", "agf", "statement", expected, measured, tolerance, scale)
-    assert claim == Claim("name", "agf", "statement", expected, claim.measured, tolerance, holds)
+def test_each_architecture_has_its_own_claims(modadd_evidence: Evidence, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = {claim.claim for of_one in quadratic_modadd.CLAIMS for claim in of_one(modadd_evidence)}
+    shared = {claim.claim for of_all in general.CLAIMS for claim in of_all(modadd_evidence)}
+    assert {claim for claim, _ in verdicts(modadd_evidence)} == own | shared
+    monkeypatch.setattr(check, "OF_NETWORK", {})
+    assert {claim for claim, _ in verdicts(modadd_evidence)} == shared
 
 
-def test_each_architecture_has_its_own_claims(modadd_evidence: Evidence) -> None:
-    class Unknown(QuadraticModadd):
-        name = "another_network"
-        claims = ()
+def test_a_network_from_outside_brings_claims(modadd_evidence: Evidence) -> None:
+    class Outside(QuadraticModadd):
+        claims = (lambda evidence: [Statement("width", "theory", "it is wide").undecided("nobody has measured it")],)
 
     architecture = modadd_evidence.architecture
     assert isinstance(architecture, QuadraticModadd)
-    other = replace(modadd_evidence, architecture=Unknown(architecture.data, architecture.width))
-    own = {claim.claim for check in quadratic_modadd.CLAIMS for claim in check(modadd_evidence)}
-    shared = {claim.claim for check in general.CLAIMS for claim in check(modadd_evidence)}
-    assert {claim for claim, _ in verdicts(other)} == shared
-    assert {claim for claim, _ in verdicts(modadd_evidence)} == own | shared
+    outside = replace(modadd_evidence, architecture=Outside(architecture.data, architecture.width))
+    assert reasons(outside)["width", "theory"] == "nobody has measured it"
+
+
+@pytest.mark.parametrize("decided", [True, False])
+def test_what_a_network_decides_is_not_left_open_by_what_holds_of_all(decided: bool, modadd_evidence: Evidence,
+                                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    statement = Statement("level", "training", "it rests there")
+    later = statement.decided(1, 2, False, "a count") if decided else statement.undecided("no plateau")
+    monkeypatch.setattr(general, "CLAIMS", (lambda evidence: [statement.undecided("another order")],))
+    monkeypatch.setattr(check, "OF_NETWORK", {QuadraticModadd: (lambda evidence: [later],)})
+    assert check_claims(modadd_evidence) == [later]
 
 
 @pytest.mark.parametrize(("p", "frequencies", "amplitudes"), [

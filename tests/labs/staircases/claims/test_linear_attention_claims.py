@@ -133,17 +133,17 @@ def unbalanced(evidence: Evidence) -> Evidence:
     (unbalanced, "conserved_balance", "training"),
 ])
 def test_contradicted(evidence: Evidence, doctor: Doctor, claim: str, source: str) -> None:
-    failed = {key for key, found in claims_of(doctor(evidence)).items() if not found.holds}
+    failed = {key for key, found in claims_of(doctor(evidence)).items() if found.holds is False}
     assert (claim, source) in failed
 
 
 def test_a_wrong_maximal_utility_is_noticed(evidence: Evidence, monkeypatch: pytest.MonkeyPatch) -> None:
     right = linear_attention.maximal_utilities
     monkeypatch.setattr(linear_attention, "maximal_utilities", lambda data: 1.001 * right(data))
-    assert not claims_of(evidence)["maximal_utility", "theory"].holds
+    assert claims_of(evidence)["maximal_utility", "theory"].holds is False
 
 
-# ---- Where a claim cannot be decided it is left out
+# ---- What a run leaves open is undecided; what does not apply is left out
 
 
 def test_without_a_flow_nothing_is_conserved_or_dated(evidence: Evidence) -> None:
@@ -151,22 +151,40 @@ def test_without_a_flow_nothing_is_conserved_or_dated(evidence: Evidence) -> Non
     assert not {key for key in claims if key[0] in ("conserved_balance", "closed_form_times")}
 
 
-def test_another_order_has_no_incremental_bounds(evidence: Evidence) -> None:
+def open_claims(evidence: Evidence) -> dict[tuple[str, str], str]:
+    """Why claims are undecided."""
+    return {key: claim.why for key, claim in claims_of(evidence).items() if claim.holds is None}
+
+
+def test_another_order_leaves_incremental_bounds_open(evidence: Evidence) -> None:
     names = {"1": "2", "2": "1"}
     swapped = [replace(event, feature=names[event.feature]) for event in evidence.measured]
-    claims = claims_of(replace(evidence, measured=swapped))
-    assert not {key for key in claims if key[0].startswith("incremental") and key[1] == "training"}
+    assert open_claims(replace(evidence, measured=swapped)) == {
+        (f"incremental_bound_{mode}", "training"): "modes came in another order" for mode in "12"}
 
 
 def test_an_unresolved_plateau_ends_the_incremental_bounds(evidence: Evidence) -> None:
     unresolved = [replace(event, plateau_start=math.nan) for event in evidence.measured]
-    claims = claims_of(replace(evidence, measured=unresolved))
-    assert {key[0] for key in claims if key[1] == "training" and key[0] != "conserved_balance"} == {
-        "incremental_bound_1", "closed_form_times"}
+    found = open_claims(replace(evidence, measured=unresolved))
+    assert set(found) == {(name, "training") for name in (
+        "coefficient_1", "coefficient_2", "diagonal_output", "incremental_bound_2")}
+    assert all("plateau" in why for why in found.values())
+
+
+def test_modes_that_were_not_learned_are_undecided(evidence: Evidence) -> None:
+    first = [event for event in evidence.measured if event.feature == "1"]
+    found = open_claims(replace(evidence, measured=first))
+    assert set(found) == {(name, "training") for name in ("coefficient_2", "diagonal_output", "incremental_bound_2")}
+    assert all("after 1 acquisition" in why for why in found.values())
+
+
+def test_training_that_learned_nothing_leaves_its_times_open(evidence: Evidence) -> None:
+    found = open_claims(replace(evidence, measured=[]))
+    assert "training learned no mode" in found["closed_form_times", "training"]
 
 
 def test_heads_of_higher_rank_and_ties_have_no_incremental_bounds() -> None:
     model = LinearAttentionConfig(width=2, head_dim=2)
     tied = evidence_from(model, InContextRegressionConfig(eigenvalues=[0.9, 0.9]))
     assert not {key for key in claims_of(tied) if key[0].startswith(("incremental", "closed_form"))}
-    assert all(claim.holds for claim in claims_of(tied).values())
+    assert all(claim.holds is not False for claim in claims_of(tied).values())

@@ -62,7 +62,7 @@ def test_an_activation_before_its_bound_fails(modadd_evidence: Evidence) -> None
     path = modadd_evidence.training.trajectory
     faster = replace(modadd_evidence.training, trajectory=replace(path, times=0.1 * path.times))
     claims = dormant_lower_bounds(replace(earlier(modadd_evidence, "activation", 0.1), training=faster))
-    assert not any(claim.holds for claim in claims if claim.source == "training")
+    assert {claim.holds for claim in claims if claim.source == "training"} == {False}
     assert all(claim.holds for claim in claims if claim.source == "agf")
 
 
@@ -76,7 +76,7 @@ def test_the_statement_says_where_the_bound_is_not_rigorous(modadd_evidence: Evi
     events = [Event("activation", 1e9, feature, 0, 1.0, 1.0) for feature in ("1", "3", "5")]
     evidence = replace(modadd_evidence, architecture=network, initial=torch.full((8, 60), 1e-3), predicted=events,
                        measured=[])
-    statements = [claim.statement for claim in dormant_lower_bounds(evidence)]
+    statements = [claim.statement for claim in dormant_lower_bounds(evidence) if claim.source == "agf"]
     assert ["three times 1" in statement for statement in statements] == [False, True, False]
 
 
@@ -105,6 +105,18 @@ def test_levels_of_another_order(modadd_evidence: Evidence, level: float, holds:
     claims = levels_of_any_order(with_acquisitions(modadd_evidence, events))
     assert [(claim.claim, claim.expected, claim.holds) for claim in claims] == [
         ("loss_level_1", pytest.approx(4.0), holds), ("loss_level_2", pytest.approx(0.0, abs=1e-12), True)]
+
+
+def test_a_level_of_another_order_may_not_be_resolved(modadd_evidence: Evidence) -> None:
+    claims = levels_of_any_order(with_acquisitions(modadd_evidence, acquired(("2", np.nan), ("1", 0.0))))
+    assert [(claim.claim, claim.holds) for claim in claims] == [("loss_level_1", None), ("loss_level_2", True)]
+
+
+def test_a_frequency_without_a_neuron_leaves_its_bound_open(modadd_evidence: Evidence) -> None:
+    measured = [event for event in modadd_evidence.measured if event.kind != "activation"]
+    claims = by_name(dormant_lower_bounds(replace(modadd_evidence, measured=measured)), "training")
+    assert {name: claim.holds for name, claim in claims.items()} == {
+        "dormant_lower_bound_1": None, "dormant_lower_bound_2": None}
 
 
 def test_a_path_that_was_stopped_has_no_last_level(modadd_evidence: Evidence) -> None:

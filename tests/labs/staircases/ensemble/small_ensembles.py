@@ -8,7 +8,6 @@ from typing import Any, cast
 
 from agfrun import GradientFlowConfig, InitConfig, RunConfig, TrainConfig, validate
 from agfrun.labs.staircases.agf.prediction import Prediction
-from agfrun.labs.staircases.config import EnsembleConfig
 from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.ensemble.members import Member, members_of
 from agfrun.labs.staircases.ensemble.training import Batch, batches, train_members
@@ -24,7 +23,7 @@ from agfrun.labs.staircases.networks.two_layer.network import ReluConfig
 from agfrun.labs.staircases.networks.two_layer.orthogonal_inputs import OrthogonalInputsConfig
 from agfrun.labs.staircases.run.problem import build_architecture, draw_initialization
 from agfrun.labs.staircases.run.result import Plan
-from agfrun.labs.staircases.run.training import train
+from agfrun.labs.staircases.run.training import Watch, train
 
 
 def flow(horizon: float, **changes: Any) -> GradientFlowConfig:
@@ -49,12 +48,16 @@ def config_of(network: str, **changes: Any) -> RunConfig:
     return dataclasses.replace(made, device="cpu", plots=False, **changes)
 
 
+def members_without_prediction(config: RunConfig, seeds: int, scales: Sequence[float] = ()) -> list[Member]:
+    """Members with plans for training alone; the horizon is the configured one.
 
-def members_without_prediction(config: RunConfig, seeds: int, scales: list[float] | None = None) -> list[Member]:
-    """Members with plans for training alone; the horizon is the configured one."""
-    asked = validate(dataclasses.replace(config, ensemble=EnsembleConfig(seeds, scales)))
-    architecture = build_architecture(asked)
-    members = members_of(asked)
+    Seeds at each scale, the seeds of one scale next to one another; without scales at the configured one.
+    """
+    validate(config)
+    inits = [dataclasses.replace(config.init, scale=scale) for scale in scales] or [config.init]
+    at_scales = [member.config for init in inits for member in members_of(dataclasses.replace(config, init=init), seeds)]
+    members = [Member(number, own) for number, own in enumerate(at_scales)]
+    architecture = build_architecture(config)
     for member in members:
         problem = draw_initialization(member.config, architecture)
         assert member.config.train.horizon is not None
@@ -72,8 +75,8 @@ def trained_together(members: Sequence[Member]) -> tuple[list[TrainingResult], l
 
 def trained_alone(member: Member, settings: TrainConfig | None = None) -> TrainingResult:
     assert member.plan is not None
-    config = member.config if settings is None else dataclasses.replace(member.config, train=settings)
-    return train(config, member.plan.problem, member.plan.horizon, progress=False)
+    watch = Watch(member.config.seed, progress=False)
+    return train(settings or member.config.train, member.plan.problem, member.plan.horizon, watch)
 
 
 def training_of(member: Member) -> TrainingResult:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import os
-import signal
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +11,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
 from torch import Tensor
 
 from agfrun.labs.staircases.dynamics.coordinates import FlowCoordinates
@@ -28,8 +25,6 @@ from agfrun.labs.staircases.ensemble.stacking import NotStackable, Stack, struct
 from agfrun.labs.staircases.ensemble.step_control import EnsembleStepController
 from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAdditionConfig
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModaddConfig
-from agfrun.study.interruption import Interruption
-from agfrun.study.intervals import wilson_interval
 
 ERRORS = st.one_of(st.floats(1e-14, 1e3), st.sampled_from([0.0, math.inf, math.nan]))
 
@@ -220,6 +215,13 @@ def test_coordinates_that_cannot_be_vectorized_are_found_out(kind: type[Scalar],
         stacked_flow(members, torch.ones(2, 1, 3))
 
 
+def test_members_coordinates_are_not_changed_by_stacking() -> None:
+    members = [Scalar(torch.tensor(rate), 1.0) for rate in (1.0, 2.0)]
+    before = copy.deepcopy(members)
+    stacked_flow(members, torch.ones(2, 1, 3))
+    assert all(torch.equal(one.rate, other.rate) for one, other in zip(members, before, strict=True))
+
+
 # ---- Recording
 
 
@@ -246,40 +248,3 @@ def test_recorders_of_many_are_those_of_each(monkeypatch: pytest.MonkeyPatch) ->
         assert len(one.states) < len(expected.states)
         kept = dict(expected.states)
         assert all(torch.equal(kept[moment], state) for moment, state in one.states)
-
-
-# ---- The rest
-
-
-@pytest.mark.parametrize(("successes", "trials"), [(0, 5), (5, 5), (7, 9), (60, 64), (1, 1)])
-def test_wilson_interval(successes: int, trials: int) -> None:
-    expected = binomtest(successes, trials).proportion_ci(0.95, method="wilson")
-    assert wilson_interval(successes, trials) == pytest.approx((expected.low, expected.high), abs=1e-12)
-
-
-def test_an_interruption_waits_for_the_end_of_a_step() -> None:
-    done = []
-    with Interruption() as interruption:
-        while not interruption.asked:
-            os.kill(os.getpid(), signal.SIGINT)
-            done.append("whole step")
-    assert done == ["whole step"]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-def test_a_second_interruption_does_not_wait() -> None:
-    def asked_twice() -> None:
-        with Interruption():
-            os.kill(os.getpid(), signal.SIGINT)
-            os.kill(os.getpid(), signal.SIGINT)
-            raise AssertionError("not reached")
-
-    with pytest.raises(KeyboardInterrupt):
-        asked_twice()
-
-
-def test_members_coordinates_are_not_changed_by_stacking() -> None:
-    members = [Scalar(torch.tensor(rate), 1.0) for rate in (1.0, 2.0)]
-    before = copy.deepcopy(members)
-    stacked_flow(members, torch.ones(2, 1, 3))
-    assert all(torch.equal(one.rate, other.rate) for one, other in zip(members, before, strict=True))

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from agfrun.files.tables import COMPARISON
 from agfrun.labs.staircases.events.event import Event
 from agfrun.labs.staircases.networks.theory import Theory
 from agfrun.labs.staircases.run.comparison import compare, match_events, verdict
+from agfrun.labs.staircases.run.tables import COMPARISON
 
 NAN = math.nan
 
@@ -210,8 +210,18 @@ def test_verdict_counts_acquisitions_only() -> None:
     predicted = [acquisition(2, "a", 1.0), acquisition(4, "b", 0.5), acquisition(9, "c", 0.0), activation(1, 0)]
     measured = [acquisition(2.5, "a", 1.02), acquisition(3.2, "b", 0.5), activation(9, 0)]
     assert verdict(compare(predicted, measured, None, [], 4.0)) == {
-        "predicted_acquisitions": 3, "measured_acquisitions": 2, "in_predicted_order": 2,
+        "order_agrees": False, "predicted_acquisitions": 3, "measured_acquisitions": 2, "in_predicted_order": 2,
         "worst_time_error": pytest.approx(0.25), "worst_level_error": pytest.approx(0.02)}
+
+
+def test_the_order_agrees_where_all_that_is_predicted_comes_in_order() -> None:
+    predicted = [acquisition(2, "a"), acquisition(4, "b")]
+    in_order, swapped = [acquisition(3, "a"), acquisition(5, "b")], [acquisition(3, "b"), acquisition(5, "a")]
+    assert verdict(compare(predicted, in_order, None, [], 4.0))["order_agrees"] is True
+    assert verdict(compare(predicted, swapped, None, [], 4.0))["order_agrees"] is False
+    assert verdict(compare(predicted, in_order[:1], None, [], 4.0))["order_agrees"] is False
+    # Activations decide nothing.
+    assert verdict(compare([activation(1, 0)], [activation(1, 0)], None, [], 4.0))["order_agrees"] is None
 
 
 def test_verdict_takes_errors_to_either_side() -> None:
@@ -231,5 +241,5 @@ def test_verdict_without_a_measured_acquisition_has_no_errors(measured: list[Eve
 
 
 def test_verdict_of_nothing() -> None:
-    assert verdict([]) == {"predicted_acquisitions": 0, "measured_acquisitions": 0, "in_predicted_order": 0,
-                           "worst_time_error": None, "worst_level_error": None}
+    assert verdict([]) == {"order_agrees": None, "predicted_acquisitions": 0, "measured_acquisitions": 0,
+                           "in_predicted_order": 0, "worst_time_error": None, "worst_level_error": None}

@@ -153,7 +153,7 @@ def test_gradient_descent_counts_steps_on_the_flows_clock(batch_size: int | None
     assert table.loc[table["source"] != "training", "step"].isna().all()
     assert training["step"].iloc[-1] == math.ceil(40.0 / per_step)
     assert result.training.status == "horizon"
-    assert not any(row["claim"] == "loss_never_rises" for row in result.claims)
+    assert not any(claim.claim == "loss_never_rises" for claim in result.claims)
 
 
 def test_max_steps_bounds_gradient_descent() -> None:
@@ -192,7 +192,7 @@ def test_single_precision_agrees_to_single_precision(result: Result, model: str,
     assert np.abs(loss - ours.loss).max() < 0.02 * path.loss[0]
 
 
-def test_equal_amplitudes_run_without_a_claim_about_the_order(tmp_path: Path) -> None:
+def test_equal_amplitudes_leave_the_order_undecided(tmp_path: Path) -> None:
     data = ModularAdditionConfig(p=5, frequencies=[1, 2], amplitudes=[3.0, 3.0])
     train = GradientFlowConfig(horizon=20.0, tolerance=1e-4)
     config = modadd_config(data=data, agf=AgfConfig(max_events=1), train=train)
@@ -200,8 +200,15 @@ def test_equal_amplitudes_run_without_a_claim_about_the_order(tmp_path: Path) ->
     assert result.theory is not None
     assert "1 and 2" in result.theory.undecided
     assert result.theory.undecided in result.summary()
-    assert read_json(tmp_path / "run" / "done.json")["status"] in ("converged", "horizon")
-    assert "feature_order" not in set(pd.read_csv(tmp_path / "run" / "claims.csv")["claim"])
+    done = read_json(tmp_path / "run" / "done.json")
+    assert done["status"] in ("converged", "horizon")
+    claims = pd.read_csv(tmp_path / "run" / "claims.csv")
+    order = claims[claims["claim"] == "feature_order"]
+    assert set(order["source"]) == {"agf", "training"}
+    assert order["holds"].isna().all()
+    assert (order["why"] == result.theory.undecided).all()
+    assert done["claims_undecided"] == claims["holds"].isna().sum() >= 2
+    assert done["claims"] == len(claims) == len(result.claims)
 
 
 def test_five_dimensional_regression_at_the_smallest_scale() -> None:

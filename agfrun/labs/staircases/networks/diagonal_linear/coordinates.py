@@ -84,15 +84,18 @@ class HyperbolicCoordinates(CurveCoordinates):
         self.order = neurons.abs().argsort(dim=-1, stable=True)
         layers = neurons.gather(-1, self.order)
         flips = torch.where(layers < 0, -1.0, 1.0).to(layers)
+        # With the product of the others' flips on the smallest layer, an even number of layers is flipped.
         self.flips = torch.cat([flips[:, 1:].prod(-1, keepdim=True), flips[:, 1:]], dim=-1)
         self.sums, self.differences = self._pair(neurons)
         smallest, others = layers[:, :1].abs(), layers[:, 2:].abs()
+        # u_l^2 - r^2 as a product: a difference of squares would cancel.
         self.excess = (others - smallest) * (others + smallest)
         self.no_sums, self.no_differences = self.sums == 0, self.differences == 0
 
     def encode(self, neurons: Tensor) -> Tensor:
         """Coordinates of `neurons * exp(log_factor)` on the same curves as the reference."""
         sums, differences = self._pair(neurons)
+        # Of the two branches the one that has grown: the other may be lost in the rounding of r + w or r - w.
         growing = sums.abs() * self.differences.abs() >= differences.abs() * self.sums.abs()
         usable = torch.where(self.sums == 0, False, torch.where(self.differences == 0, True, growing))
         y = torch.where(usable, (sums / self.sums).abs().log(), -(differences / self.differences).abs().log())
@@ -106,6 +109,7 @@ class HyperbolicCoordinates(CurveCoordinates):
         """See `FlowCoordinates.scaled`."""
         if not self.log_factor:
             return self.decode(y), None
+        # In units of e^|y| neither branch overflows.
         return self._neurons(*self._layers(y, y.abs())), y.abs() + self.log_factor
 
     def coefficients_and_speeds(self, y: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -122,6 +126,7 @@ class HyperbolicCoordinates(CurveCoordinates):
         # d(layer)/dy = pair / layer for each of the others; they vanish only if the pair does.
         safe = torch.where(others > 0, others, 1.0)
         acceleration = pair * (products_without_one(others) / safe).sum(-1)
+        # On the hyperbola r' = w and w' = r, hence (r w)' = r^2 + w^2.
         slopes = (smallest.square() + second.square()) * speed + pair * acceleration
         return CurvePoint(pair * speed, slopes, speed, acceleration)
 
@@ -137,6 +142,7 @@ class HyperbolicCoordinates(CurveCoordinates):
             return smallest, second, self.excess
         unit = torch.as_tensor(log_unit, dtype=y.dtype, device=y.device)
         excess = self.excess * (-2 * unit).exp().unsqueeze(-1)
+        # r^2 + c_l is a sum of numbers >= 0: nothing cancels.
         return smallest, second, (smallest.square()[:, None] + excess).sqrt()
 
     def _smallest_two(self, y: Tensor, log_unit: Tensor | float) -> tuple[Tensor, Tensor]:
@@ -179,6 +185,7 @@ class PowerCoordinates(CurveCoordinates):
     def point(self, y: Tensor) -> CurvePoint:
         """See `CurveCoordinates.point`."""
         depth, values = self.depth, self.decode(y)[:, 0]
+        # u = u_0 e^y: beta = u^L grows at the rate L in y, and the speed L u^(L - 2) at the rate L - 2.
         coefficients, speeds = values**depth, depth * values ** (depth - 2)
         return CurvePoint(coefficients, depth * coefficients, speeds, (depth - 2) * speeds)
 
@@ -187,6 +194,7 @@ def products_without_one(factors: Tensor) -> Tensor:
     """Products of all factors (..., L) but one, (..., L), without division."""
     if factors.shape[-1] == 2:
         return factors.flip(-1)
+    # What comes before times what comes after: a factor of zero must not be divided by.
     ones = torch.ones_like(factors[..., :1])
     before = torch.cat([ones, factors[..., :-1]], dim=-1)[..., : factors.shape[-1]].cumprod(-1)
     after = torch.cat([ones, factors[..., 1:].flip(-1)], dim=-1)[..., : factors.shape[-1]].cumprod(-1).flip(-1)

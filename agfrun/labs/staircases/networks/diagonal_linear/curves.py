@@ -113,6 +113,7 @@ class PowerCurves(NeuronCurves):
             return 0.5 * positions
         power = 2 - self.depth
         with np.errstate(over="ignore"):
+            # u_0^(2 - L) - u^(2 - L) over L (L - 2); as written, a short way from the start keeps its digits.
             return np.exp(power * self.log_start) * -np.expm1(power * positions) / (self.depth * (self.depth - 2))
 
     def positions(self, levels: FloatArray) -> FloatArray:
@@ -120,6 +121,7 @@ class PowerCurves(NeuronCurves):
         if self.depth == 2:
             return 2 * levels
         power = 2 - self.depth
+        # Part of the way to the blow-up, which is at infinity: kept just short of it.
         spent = self.depth * (self.depth - 2) * np.exp(-power * self.log_start) * levels
         return np.log1p(-np.minimum(spent, 1 - np.finfo(float).eps)) / power
 
@@ -173,6 +175,7 @@ class ProductCurves(NeuronCurves):
         """See `NeuronCurves.levels`."""
         if self.quadrature is None:
             return positions
+        # The quadrature is in units of exp(log_factor), and q has those of u^(2 - L).
         return np.asarray(self.quadrature.levels(positions) * math.exp((2 - self.depth) * self.log_factor))
 
     def positions(self, levels: FloatArray) -> FloatArray:
@@ -184,6 +187,7 @@ class ProductCurves(NeuronCurves):
     def at(self, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
         """See `NeuronCurves.at`."""
         scales = np.abs(positions)
+        # In units of e^|y| no neuron overflows, however far it has come.
         smallest = self.smallest(positions, scales)
         excess = self.excess * np.exp(-2 * scales)[..., None]
         return self._neurons(smallest, np.sqrt(np.square(smallest)[..., None] + excess)), scales + self.log_factor
@@ -193,6 +197,7 @@ class ProductCurves(NeuronCurves):
         if self.quadrature is not None:
             return self.levels(np.full(self.width, -np.inf)), self.levels(np.full(self.width, np.inf))
         reach = -log_init_scale
+        # A branch that starts at zero stays there: its end is never reached.
         return np.where(self.differences < 0, -reach, -np.inf), np.where(self.sums > 0, reach, np.inf)
 
     def with_coefficients(self, coefficients: FloatArray) -> FloatArray:
@@ -219,12 +224,15 @@ class ProductCurves(NeuronCurves):
     def positions_at(self, log_norm: float) -> tuple[FloatArray, FloatArray]:
         """Positions (lower, upper), each (d,), of neurons of a norm in units of exp(log_factor)."""
         if log_norm > LARGEST_LOG:
+            # Far from the start all layers are alike, r = w = norm / sqrt(L): log(r + w).
             reach = np.full(self.width, log_norm + math.log(2 / math.sqrt(self.depth)))
         else:
+            # r^2, from norm^2 = L r^2 + sum c_l.
             square = np.maximum(math.exp(2 * log_norm) - self.excess.sum(axis=1), 0.0) / self.depth
             with np.errstate(divide="ignore"):
                 reach = np.log(np.sqrt(square) + np.sqrt(square + self.excess[:, 0]))
         with np.errstate(divide="ignore"):
+            # Upwards r + w = sums e^y reaches it; downwards r < 0, and w - r = -differences e^-y does.
             return np.log(-self.differences) - reach, reach - np.log(self.sums)
 
     def smallest(self, positions: FloatArray, scales: FloatArray | float = 0.0) -> FloatArray:
@@ -265,6 +273,7 @@ class _Quadrature:
     def levels(self, positions: FloatArray) -> FloatArray:
         """Levels q at positions y (d,); an infinite position has the level of the blow-up, or none."""
         levels = self._accumulated_at(np.clip(positions, self.edges[0], self.edges[-1])[None])[0]
+        # Of a neuron that blows up, less than e^-40 of the level is beyond the last panel.
         growing = np.where(positions > 0, self.curves.sums > 0, self.curves.differences < 0)
         return np.where(growing | np.isfinite(positions), levels, np.copysign(np.inf, positions))
 
@@ -277,6 +286,7 @@ class _Quadrature:
         share = np.divide(levels - base, length, out=np.zeros_like(base), where=length > 0)
         positions = left + np.clip(share, 0.0, 1.0) * (right - left)
         for _ in range(8):
+            # Newton: dy/dq is the speed itself.
             excess = base + self._integral(left, positions) - levels
             positions = np.clip(positions - excess * self._speed(positions), left, right)
         return np.asarray(positions)

@@ -38,6 +38,7 @@ class Regression:
         """What coefficients (K,) leave, of the inputs `index` (K,) or all in order; drives are those of all inputs."""
         inputs = self.inputs if index is None else self.inputs[:, index]
         errors = self.targets - inputs @ coefficients
+        # All drives: neurons that are not among `index`, dormant ones, are driven as well.
         return RegressionResidual(errors, self.inputs.T @ errors / errors.shape[0])
 
 

@@ -73,6 +73,7 @@ def lasso_path(inputs: FloatArray, targets: FloatArray, signed: bool = True) -> 
     correlations = inputs.T @ targets / samples
     penalty = float(max((np.abs(correlations) if signed else correlations).max(initial=0.0), 0.0))
     penalties, rows = [penalty], [coefficients]
+    # Below this, correlations are rounding; a thousandfold, for what the steps have added to it.
     floor = float(drive_resolution(inputs, targets).max(initial=0.0)) * 1e3
     while penalty > floor and len(rows) < LARGEST_STEP_COUNT:
         residual = targets - inputs @ coefficients
@@ -111,6 +112,7 @@ def _step(correlations: FloatArray, change: FloatArray, coefficients: FloatArray
     outside = (coefficients == 0) & (direction == 0)
     steps = [np.array([penalty])]
     for sign in (1, -1) if signed else (1,):
+        # As lambda falls by h, a correlation falls by h * change: it is sign * lambda again at h = gap / closing.
         gap, closing = penalty - sign * correlations[outside], 1 - sign * change[outside]
         meets = (closing > EQUAL) & (gap > EQUAL * penalty)
         steps.append(gap[meets] / closing[meets])

@@ -79,6 +79,7 @@ class DiagonalLinear(Architecture):
         self.signed = signed
         self.width = data.inputs.shape[1]
         self.neuron_dimension = depth if signed else 1
+        # D numbers of variance 2 / D: a typical norm of sqrt(2).
         self.parameter_blocks = ((1, (2 / self.neuron_dimension) ** 0.5),) * self.neuron_dimension
         self.feature_names = tuple(str(i + 1) for i in range(self.width))
         self.device = data.inputs.device

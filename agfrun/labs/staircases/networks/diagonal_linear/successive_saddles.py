@@ -69,12 +69,14 @@ def successive_saddles(
     resolution, idle = drive_resolution(inputs, targets), np.zeros(dimension, dtype=bool)
     while loss > loss_tolerance * initial_loss and len(saddles) < max_events:
         drives = inputs.T @ (targets - inputs @ coefficients) / samples
+        # Active coordinates are at a minimum, where their drive is rounding.
         drives[(coefficients != 0) | (np.abs(drives) <= resolution) | idle] = 0.0
         wait = _waits(levels, drives, lower, upper)
         coordinate = int(np.argmin(wait))
         if not np.isfinite(wait[coordinate]) or time + wait[coordinate] > max_time:
             break
         time += float(wait[coordinate])
+        # Rounding must not carry a level past its end.
         levels = np.clip(levels + wait[coordinate] * drives, np.minimum(lower, 0), np.maximum(upper, 0))
         sign = 1 if drives[coordinate] > 0 else -1
         levels[coordinate] = upper[coordinate] if sign > 0 else lower[coordinate]

@@ -98,6 +98,7 @@ class IndependentPolarNeurons(PolarCoordinates):
     def scaled(self, y: Tensor) -> tuple[Tensor, Tensor | None]:
         """Neurons over the norm of the largest mixture, and its logarithm."""
         directions, log_norms = self._split(y)
+        # Over the largest mixture nothing overflows, and what underflows is nothing beside it.
         largest = log_norms.max()
         neurons = self.mixing @ (directions * (log_norms - largest).exp())
         return neurons, largest.expand(neurons.shape[0])
@@ -131,8 +132,10 @@ def initial_mixing(neurons: Tensor, growth_directions: Tensor) -> Tensor:
     Args:
         growth_directions: orthonormal directions in which neurons grow, fastest first; columns, (D, D).
     """
+    # Row j of the triangle is zero before column j: no part in the directions that grow faster.
     mixing, mixtures = torch.linalg.qr(neurons @ growth_directions)
     sizes = torch.linalg.vector_norm(mixtures, dim=1)
+    # Rows of the triangle at rounding stand for neurons that depend on the others.
     independent: Tensor = mixing[:, sizes > 100 * torch.finfo(sizes.dtype).eps * sizes.max()]
     return independent
 
@@ -179,6 +182,7 @@ def _separate(rows: FloatArray, sizes: FloatArray, change: FloatArray, large: in
     if sizes[small] > sizes[large]:  # an earlier rotation has changed which is which
         large, small = small, large
     ratio = math.exp(sizes[small] - sizes[large])
+    # The rotation that diagonalizes the pair's Gram matrix, [[1, c ratio], [c ratio, ratio^2]] in units of the larger.
     angle = 0.5 * math.atan2(2 * cosine * ratio, 1 - ratio**2)
     c, s = math.cos(angle), math.sin(angle)
     # Relative to the rows' own sizes; sin(angle) / ratio tends to the cosine as the ratio vanishes.

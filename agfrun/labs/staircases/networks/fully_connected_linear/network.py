@@ -98,6 +98,7 @@ class FullyConnectedLinear(Architecture):
         self.output_dimension, self.input_dimension = data.cross.shape
         self.neuron_dimension = self.input_dimension + self.output_dimension
         self.device, self.dtype = data.cross.device, data.cross.dtype
+        # Variances 1 / d and 1 / c make |w| and |a| about 1 each, and the neuron's norm sqrt(2).
         self.parameter_blocks = ((self.input_dimension, self.input_dimension**-0.5),
                                  (self.output_dimension, self.output_dimension**-0.5))
         if not bool((data.target_map @ data.factor).any()):
@@ -108,6 +109,7 @@ class FullyConnectedLinear(Architecture):
         self.feature_names = tuple(str(k + 1) for k in range(len(modes)))
         self.left = self._tensor(modes.left)
         self.right = self._tensor(modes.least_squares.T / np.linalg.norm(modes.least_squares, axis=1))
+        # The v_k need not be orthogonal to one another; alignment is with the spans of the first k.
         self.nested_right = torch.linalg.qr(self.right)[0]
 
     def _tensor(self, array: np.ndarray) -> Tensor:
@@ -134,6 +136,7 @@ class FullyConnectedLinear(Architecture):
         rank = min(self.input_dimension, self.output_dimension)
         shared, inner, outer = (torch.randn(rows, rank, generator=generator, dtype=self.dtype)
                                 for rows in (self.width, self.input_dimension, self.output_dimension))
+        # Rows of P have squared norms of about m, which orthonormal columns leave: 1 after the division by sqrt(m).
         layers = [shared @ torch.linalg.qr(layer)[0].T for layer in (inner, outer)]
         return torch.cat(layers, dim=1).mul(scale * rank**-0.5).to(self.device)
 
@@ -168,6 +171,7 @@ class FullyConnectedLinear(Architecture):
         """Exact Hessian: (A^T A) x Sigma_xx, (W Sigma_xx W^T) x 1 and a_i (Sigma_xx w_j)^T - delta_ij G."""
         inner, outer = self.split(neurons)
         count, d = neurons.shape[0], self.input_dimension
+        # W Sigma_xx W^T as a Gram matrix: positive semi-definite in spite of rounding.
         whitened = inner @ self.data.factor
         hessian = neurons.new_zeros(count, self.neuron_dimension, count, self.neuron_dimension)
         hessian[:, :d, :, :d] = torch.einsum("ij,xy->ixjy", outer @ outer.T, self.data.inputs)
@@ -255,5 +259,6 @@ def _nested_alignment(vectors: Tensor, modes: Tensor) -> Tensor:
     """||(first k modes)^T (first k vectors)||^2 / k for k = 1 .. K; orthonormal columns, (..., n, m) and (n, K)."""
     count = min(modes.shape[1], vectors.shape[-1])
     overlaps = (modes[:, :count].mT @ vectors[..., :count]).square()
+    # Sums over the leading k x k blocks, for all k at once.
     totals = overlaps.cumsum(-2).cumsum(-1).diagonal(dim1=-2, dim2=-1)
     return totals / torch.arange(1, count + 1, dtype=modes.dtype, device=modes.device)

@@ -91,8 +91,10 @@ def target_modes(data: LinearMap) -> TargetModes:
     left, sizes, right = np.linalg.svd(target_map @ factor, full_matrices=False)
     count = int((sizes > SMALLEST_MODE * sizes[0]).sum())
     left, sizes, right = left[:, :count], sizes[:count], right[:count]
+    # F has orthogonal columns, whose squared lengths are the eigenvalues of Sigma_xx.
     variances = np.square(factor).sum(0)
     for cluster in _runs_of_equals(np.square(sizes)):
+        # Of all bases of equal modes, that in which Sigma_xx does not couple them directly.
         rotation = np.linalg.eigh((right[cluster] * variances) @ right[cluster].T)[1][:, ::-1]
         left[:, cluster], right[cluster] = left[:, cluster] @ rotation, rotation.T @ right[cluster]
     whitened = sizes[:, None] * right
@@ -156,11 +158,13 @@ def _coupled_sets(right: FloatArray, variances: FloatArray) -> IntArray:
         right: whitened input directions as rows, in the basis of Sigma_xx's eigenvectors, (r, rank).
         variances: eigenvalues of Sigma_xx in that basis, (rank,).
     """
+    # The exponential has every power of Sigma_xx; less the constant one, which connects nothing.
     mixing = (right * np.expm1(variances / variances[0])) @ right.T
     scale = np.sqrt(np.diag(mixing))
     connected = np.abs(mixing) > EQUAL * np.outer(scale, scale)
     labels = np.arange(len(right))
     for _ in range(len(right)):
+        # The smallest label of a set moves on by one connection each time.
         labels = np.array([labels[row].min() for row in connected], dtype=np.int64)
     return labels.astype(np.int64)
 

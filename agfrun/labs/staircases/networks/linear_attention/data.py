@@ -63,6 +63,7 @@ class InContextRegression:
     @property
     def minimal_losses(self) -> Tensor:
         """Loss that each eigenvector leaves once it is learned, lambda / 2 less its energy; (D,)."""
+        # The difference lambda / 2 - energy, carried out: with a long context it would cancel.
         rest = self.eigenvalues.sum() + self.eigenvalues
         return 0.5 * self.eigenvalues * rest * self.optimal_coefficients
 
@@ -96,6 +97,7 @@ def in_context_regression(
     if data_seed is not None:
         generator = torch.Generator(device="cpu").manual_seed(data_seed)
         drawn = torch.linalg.qr(torch.randn(*axes.shape, generator=generator, dtype=torch.float64))
+        # QR's own choice of signs is not random; with R's diagonal positive, Q is uniform over rotations.
         axes = (drawn.Q * drawn.R.diagonal().sign()).to(dtype)
     return InContextRegression(spectrum.to(device), axes.to(device), context_length)
 

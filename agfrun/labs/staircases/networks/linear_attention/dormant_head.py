@@ -96,11 +96,13 @@ class _Path:
 
     def speed_squared(self, s: float) -> float:
         """v^2 at clock s."""
+        # v^2 - |K|^2 is conserved. Differences from the start: a head with next to no v keeps its digits.
         gained = self.rising * np.expm1(2 * self.drives * s) + self.falling * np.expm1(-2 * self.drives * s)
         return self.value**2 + float(gained.sum())
 
     def norm_squared(self, s: float) -> float:
         """Squared norm at clock s: |K|^2 + |Q|^2 = 2 |K|^2 up to the constants of motion."""
+        # In |K|^2 + |Q|^2 the products of rising and falling parts cancel.
         return self.speed_squared(s) + 2 * float(
             (self.rising * np.exp(2 * self.drives * s) + self.falling * np.exp(-2 * self.drives * s)).sum())
 
@@ -143,6 +145,7 @@ class _Path:
         """Time at which the clock shows s, on the way up or (`returned`) on the way back."""
         if not returned:
             return self._integral(0.0, s)
+        # v^2 depends on the clock alone, so that the way back takes as long as the way there.
         return 2 * self._integral(0.0, self.turning) - self._integral(0.0, s)
 
     def at(self, time: float) -> DormantHead:
@@ -196,6 +199,7 @@ class _Path:
         A head with next to no v leaves its v behind within a clock of about v^2 over the slope of v^2, however
         long the path: a dip of the integrand that an adaptive rule steps over.
         """
+        # Second derivative of v^2 at clock 0; the first is 2 slope.
         curvature = 4 * float((self.drives**2 * (self.rising + self.falling)).sum())
         rate = 2 * abs(self.slope) + self.value * math.sqrt(curvature)
         layer = self.value**2 / rate if rate > 0 else math.inf

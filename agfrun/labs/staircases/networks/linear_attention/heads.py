@@ -38,6 +38,7 @@ class HeadLayout:
         starts += [value_size + head_dim * key_size + row * data.dimension for row in range(head_dim)]
         for start in starts:
             block = slice(start, start + data.dimension)
+            # Label entries, between the blocks, are left as they are.
             axes[block, block] = data.eigenvectors
         return cls(axes, head_dim, value_size, key_size, data.dimension)
 

@@ -48,6 +48,7 @@ class AttentionLoss(ABC):
     def __init__(self, data: InContextRegression) -> None:
         self.data = data
         self.minimum = data.minimal_losses.sum()
+        # tr(dM S dM^T Q) weighs entry (b, j) of dM by Q_b lambda_j.
         self.mixed_weights = data.second_moment[:, None] * data.eigenvalues
         self.mixed_optimum = torch.diag(data.optimal_coefficients)
 
@@ -120,6 +121,7 @@ class FullLoss(AttentionLoss):
         """See `AttentionLoss.loss_and_drive`."""
         mixed, mixed_drive = self._mixed_loss_and_drive(self.mixed_sector(output))
         even_gradient = self._even_gradient(output)
+        # A quadratic form is half the product of its argument and its gradient.
         return mixed + 0.5 * (output * even_gradient).sum(), _mixed_tensor(mixed_drive) - even_gradient
 
     def stiffness(self, outputs: Tensor) -> Tensor:
@@ -181,10 +183,12 @@ class EvenSector:
         """
         spectrum, length, trace = self.spectrum, self.length, self.trace
         flat, steep = self._traces(inputs, spectrum), self._traces(inputs, spectrum.square())
+        # The answer's mean slope in x_k, from the query's own token (a cubic, by Isserlis) and from the labelled ones.
         query_means = flat + 2 * torch.einsum("a,...aka->...k", spectrum, inputs)
         token_means = length * (flat + trace * labels)
         diagonal = (length * token_means + length * query_means)[..., None, :] + 2 * length * (
             spectrum[:, None] * labels[..., None, :])
+        # Of the sixth moments: c, d and k each paired with an index of t, six ways of which two by two agree.
         turned = inputs + inputs.transpose(-1, -2) + inputs.movedim(-1, -3)
         on_inputs = (self.cubed * (2 * length * inputs + 2 * turned)
                      + _on_diagonal(self.covariance @ diagonal * spectrum)
@@ -210,6 +214,7 @@ def _on_diagonal(values: Tensor) -> Tensor:
 
 def _mixed_tensor(mixed: Tensor) -> Tensor:
     """M's part of a tensor symmetric in its first two indices, (..., D, D) to (..., D + 1, D + 1, D)."""
+    # M_bj = T_yb,j + T_by,j has the derivative 1 by both.
     by_label = pad(mixed[..., None, :, :], (0, 0, 0, 1, mixed.shape[-1], 0))
     return by_label + by_label.transpose(-3, -2)
 

@@ -124,6 +124,7 @@ class LinearAttention(Architecture):
         if kind == "balanced":
             parts = [part / torch.linalg.vector_norm(part, dim=1, keepdim=True)
                      for part in torch.split(neurons, list(self.sizes), dim=1)]
+            # Three parts of equal norm make sqrt(2) scale.
             neurons = (2 / 3) ** 0.5 * scale * torch.cat(parts, dim=1)
         elif kind != "gaussian":
             return super().initialize(kind, scale, generator)
@@ -192,6 +193,7 @@ class LinearAttention(Architecture):
         hessian = (jacobian.flatten(1) @ stiff.T).view(count, size, count, size)
         curvature = self._utility_curvature(neurons, self.residual(neurons).drive)
         hessian = hessian - torch.einsum("hij,hk->hikj", curvature, torch.eye(count).to(hessian))
+        # From the eigenvectors to the parameters, for each pair of heads.
         turned = self.layout.axes @ hessian.permute(0, 2, 1, 3) @ self.layout.axes.T
         return turned.permute(0, 2, 1, 3).reshape(count * size, count * size)
 
@@ -235,6 +237,7 @@ class LinearAttention(Architecture):
             answers = ((moments @ output.flatten(0, 1)) * queries).sum(-1)
             errors = labels[:, -1] - answers
             drive += (moments.T @ (errors[:, None] * queries / batch_size)).view_as(drive)
+        # The gradient does not ask for the loss.
         return -self.utility_gradient(neurons, AttentionResidual(drive.new_zeros(()), drive))
 
     def _utility_gradient(self, values: Tensor, keys: Tensor, queries: Tensor, products: Tensor,
@@ -277,6 +280,7 @@ class LinearAttention(Architecture):
         curvature = neurons.new_zeros(count, self.neuron_dimension, self.neuron_dimension)
         rows = torch.eye(self.head_dim, dtype=self.dtype, device=self.device)
         weighted = torch.einsum("ha,abj->hbj", values, drive)
+        # U is linear in each of v, K and Q: only mixed blocks, here those above the diagonal.
         curvature[:, :first, first : first + second] = torch.einsum("abj,hrj->harb", drive, queries).flatten(2)
         curvature[:, :first, first + second :] = torch.einsum("abj,hrb->harj", drive, keys).flatten(2)
         curvature[:, first : first + second, first + second :] = torch.einsum(

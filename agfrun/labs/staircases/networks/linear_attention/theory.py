@@ -33,6 +33,7 @@ def maximal_utilities(data: InContextRegression) -> Tensor:
 
 def loss_levels(data: InContextRegression) -> list[float]:
     """Loss with 0, 1, ..., D modes learned, the largest eigenvalues first."""
+    # Summed from the last mode up, so that small levels keep their digits.
     left = torch.cat([data.energies.flip(0).cumsum(0).flip(0), data.energies.new_zeros(1)])
     levels: list[float] = (data.minimal_losses.sum() + left).tolist()
     return levels
@@ -53,6 +54,7 @@ def acquisition_norms(data: InContextRegression, width: int, threshold: float = 
     Half of A_i takes a head with |v| |K| |Q| >= A_i / (2 width), hence of norm sqrt(3) (A_i / (2 width))^(1/3);
     or the threshold, where that is less.
     """
+    # |v| |K| |Q| <= (norm / sqrt 3)^3, with equality for three parts of one norm.
     halves = math.sqrt(3) * (data.optimal_coefficients / (2 * width)).pow(1 / 3)
     return [min(threshold, half) for half in halves.tolist()]
 
@@ -176,6 +178,7 @@ def idealized_steps(data: InContextRegression, heads: Sequence[DormantHead], thr
 
 def _learned_modes(head: DormantHead, drives: FloatArray) -> tuple[int, ...]:
     """The strongest mode of a head of rank r, then the r - 1 largest of those that are left."""
+    # Of mode i the utility has v g_i K_i . Q_i; the size of v is common to all.
     strongest = int(np.argmax(drives * (head.keys * head.queries).sum(0) * np.sign(head.value)))
     others = [int(mode) for mode in np.argsort(-drives, kind="stable") if drives[mode] > 0 and mode != strongest]
     return (strongest, *others[: head.keys.shape[0] - 1])
@@ -191,6 +194,7 @@ def _aligned(data: InContextRegression, heads: dict[int, DormantHead], first: in
     for space in data.eigenspaces:
         members = [mode for mode in range(space.start, space.stop) if drives[mode] > 0]
         if len(members) > 1:
+            # K + sign(v) Q is the part that grows.
             own = (heads[first].keys + np.sign(heads[first].value) * heads[first].queries)[:, members]
             axes = np.linalg.svd(own)[2].T
             heads = {index: head.turned(members, axes) for index, head in heads.items()}

@@ -50,6 +50,7 @@ class TemplateCoordinates(PartlyStiffCoordinates):
         output_map = self.outputs.T @ shifts.circulant
         self.moments_loss = shifts.loss_by_moments(shifts.input_map, output_map)
         self.output_loss = shifts.loss_through_output(self.count, output_map)
+        # What the bases leave out; `decode` adds it, so that it is zero until it is known.
         self.frozen = torch.zeros_like(neurons)
         self.frozen = neurons - self.decode(self.encode(neurons))
 
@@ -102,6 +103,7 @@ class TemplateCoordinates(PartlyStiffCoordinates):
         neurons = y.view(self.count, -1)
         rates = self._relaxation_rates(neurons)
         stiff = int((rates * step > NOT_STIFF).sum())
+        # A neuron has 2r unknowns for u and v and r for its output weights on the template.
         most = max(1, MOST_IMPLICIT // (3 * self.rank))
         chosen = rates.argsort(descending=True)[: min(stiff, most)]
         return TemplateLinearization(self.output_loss, neurons, chosen)
@@ -113,6 +115,7 @@ class TemplateCoordinates(PartlyStiffCoordinates):
         |x_hat|^2 for u and v.
         """
         p, moments = self.inputs.shape[0], self.moments_loss.moments(neurons)
+        # a and b are independent and E A = E B = 0: E A^4 + E B^4 + 6 E A^2 E B^2.
         fourth = moments.squares.square().mean(-1).sum(0) + 6 * moments.means[0] * moments.means[1]
         steep = (8 / p) * moments.output.square().sum(1) * moments.means.sum(0)
         return fourth + steep * self.moments_loss.input_map.square().sum(1).max()

@@ -163,6 +163,7 @@ class PowerLawModularAdditionConfig(DataConfig):
             generator = torch.Generator(device="cpu").manual_seed(self.data_seed)
             turns = torch.rand(len(frequencies), generator=generator, dtype=torch.float64)
         if self.p % 2 == 0:
+            # The coefficient at p/2 is real: no turn or half of one.
             turns[-1] = turns[-1].mul(2).floor() / 2
         coefficients = [self.amplitude * k**-self.exponent * _unit(360 * turn)
                         for k, turn in zip(frequencies, turns.tolist(), strict=True)]

@@ -65,6 +65,7 @@ class QuadraticLoss:
         """Derivatives of sum_i T_i with respect to A, B and w @ output_map, shape (3, K, p)."""
         if probe.output.shape[0] == 0:  # the FFT refuses an empty batch
             return probe.responses.new_zeros(3, 0, self.p)
+        # Sums over one shift of A, B or W at a, b and a + b are correlations and convolutions, products of transforms.
         waves = torch.fft.rfft(torch.cat([probe.responses, (probe.output @ self.output_map)[None]]))
         a, b, w = waves[0], waves[1], waves[2]
         products = torch.stack([b.conj() * w, a.conj() * w, a * b])
@@ -79,6 +80,7 @@ class QuadraticLoss:
         gram = probe.responses @ source.responses.transpose(1, 2) / p
         overlap = probe.output @ source.output.T
         crossed = source.means.flip(0)
+        # dM_ij / dA_i = (2 / p) A_i (A_j^2 + beta_j) + (4 / p) G^B_ij A_j.
         self_drive = (overlap @ (source.squares + crossed[..., None])) * probe.responses
         mutual_drive = (overlap * gram.flip(0)) @ source.responses
         inputs = (target[:2] - (2 / p) * self_drive - (4 / p) * mutual_drive) @ self.input_map.T
@@ -135,6 +137,7 @@ class QuadraticLoss:
     def _input_input(self, moments: Moments, gram: Tensor, overlap: Tensor, z: int) -> Tensor:
         """d^2 L / d A d A (z = 0) or d B d B (z = 1), mapped to u or v; shape (K, m, K, m)."""
         responses, p = moments.responses[z], self.p
+        # d^2 M_ij / dA_i dA_j = (4 / p) (A_i A_j + G^B_ij) at equal shifts, 0 at others.
         pairs = responses[:, None, :] * responses[None, :, :] + gram[1 - z][..., None]
         diagonal = (4 / p) * overlap[..., None] * pairs
         own = (2 / p) * (overlap @ (moments.squares[z] + moments.means[1 - z][:, None]))

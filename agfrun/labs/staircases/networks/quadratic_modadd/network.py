@@ -71,6 +71,7 @@ class QuadraticModadd(Architecture):
         self.output_dimension = data.p
         self.feature_names = tuple(str(k) for k in data.frequencies)
         inputs, output = (2 * data.p) ** -0.5, data.p**-0.5
+        # |u|^2 and |v|^2 of about 1/2 and |w|^2 of 1: norm sqrt(2), as (u, v) are one layer of 2p inputs.
         self.parameter_blocks = ((data.p, inputs), (data.p, inputs), (data.p, output))
         self.device = data.template.device
         self.dtype = data.template.dtype
@@ -117,9 +118,11 @@ class QuadraticModadd(Architecture):
         p = self.data.p
         spectrum = torch.fft.rfft(torch.randn(self.width, 1, p, generator=generator, dtype=self.dtype)).abs()
         angles = 2 * torch.pi * torch.rand(self.width, 3, spectrum.shape[-1], generator=generator, dtype=self.dtype)
+        # Coefficients at frequencies 0 and p/2 are real: a phase of 0 or pi.
         real = [0, p // 2] if p % 2 == 0 else [0]
         angles[..., real] = torch.pi * (angles[..., real] > torch.pi).to(angles)
         parts: Tensor = torch.fft.irfft(torch.polar(spectrum.expand_as(angles).contiguous(), angles), n=p)
+        # Three parts of equal norm make sqrt(2) scale.
         parts *= (2 / 3) ** 0.5 * scale / torch.linalg.vector_norm(parts, dim=-1, keepdim=True)
         return parts.flatten(1).to(self.device)
 

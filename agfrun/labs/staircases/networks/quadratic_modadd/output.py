@@ -80,6 +80,7 @@ class OutputLoss:
         basis = target.new_zeros(first.shape[0], target.shape[0])
         basis[: within.shape[0], : within.shape[1]] = within
         basis[within.shape[0] :, within.shape[1] :] = torch.diag(across[:, 0])
+        # The derivative of s_i s_j by s_i is s_j, but 2 s_i where j is i.
         doubling = torch.where(first == second, 2.0, 1.0).to(input_map)[:, None]
         # Derivative of the squares by the inputs is linear in these: (2r, 2r * g).
         turned = (basis * doubling)[place].flatten(1)
@@ -104,6 +105,7 @@ class OutputLoss:
     @staticmethod
     def multiplications(rank: int, output_size: int, count: int) -> int:
         """Multiplications of one gradient for `count` neurons, about."""
+        # Three products of this length for each neuron and output weight, and two with F, whose sides are about alike.
         products = rank * (2 * rank + 1)
         return products * output_size * (3 * count + 2 * products)
 
@@ -152,6 +154,7 @@ class OutputLoss:
         mixed = mixed * output[..., None, None, :, :kept].swapaxes(-2, -4).swapaxes(-2, -3)
         bend = self._bend(neurons, residual.slope)
         own = own.reshape(*batch, count, self.inputs, kept)
+        # Only within a neuron does the residual meet a second derivative of what it answers.
         for i in range(count):
             straight[..., i, :, i, :] -= bend[..., i, :, :]
             mixed[..., i, :, i, :] -= own[..., i, :, :]
@@ -225,6 +228,7 @@ def _basis_and_target(
         F without the products across, (m - r^2, g - r^2); its diagonal on these, (r^2, 1); the target.
     """
     rank, p = input_map.shape
+    # In a square, a product of two different responses comes twice.
     shared = torch.where(first == second, 1.0, 2.0).to(input_map)
     own, across = rank * (rank + 1) // 2, slice(rank * (rank + 1), None)
     sizes = torch.linalg.vector_norm(input_map, dim=1)
@@ -235,9 +239,12 @@ def _basis_and_target(
     within = input_map.new_zeros(2 * own, 1 + 2 * count)
     for rows, start in ((slice(0, own), 1), (slice(own, None), 1 + count)):
         within[rows, 0] = means
+        # e(a) of length 1 makes sqrt(p) e of mean square 1 over all pairs: E f sqrt(p) e = sum_a f e / sqrt(p).
         within[rows, start : start + count] = (alone @ varying.T) / p**0.5
     a, b = first[across], second[across] - rank
+    # From 2 A B in (A + B)^2; products of responses of length 1 have a root mean square of 1 / p over all pairs.
     scales = 2 * sizes[a] * sizes[b] / p
+    # x(a + b) averages to zero over a or b alone: only products across see the target.
     target = input_map.new_zeros(1 + 2 * count + rank**2, output_map.shape[0])
     unit = torch.fft.rfft(input_map / sizes[:, None])
     # sum_ab e(a) e'(b) x(a + b): the convolution of the two, against x.

@@ -66,6 +66,7 @@ def waves(data: ModularAddition) -> tuple[Tensor, Tensor]:
     """cos(2 pi j k / p) and sin(2 pi j k / p) at the template's frequencies k, (p, F) each."""
     position = torch.arange(data.p, device=data.template.device)
     frequencies = torch.tensor(data.frequencies, device=data.template.device)
+    # Whole turns are taken off as integers: sines of large angles would lose digits.
     turns = (position[:, None] * frequencies[None, :]) % data.p
     angles = turns.to(data.template.dtype) * (2 * torch.pi / data.p)
     return torch.cos(angles), torch.sin(angles)
@@ -80,5 +81,6 @@ def _circulant(template: Tensor) -> Tensor:
 def _frequency_basis(data: ModularAddition) -> Tensor:
     """Orthonormal cosines and sines at the template's frequencies, shape (p, rank)."""
     cosines, sines = waves(data)
+    # Squares of a wave sum to p / 2 over a period; at p/2 to p, and the sine is zero.
     twice = data.multiplicities == 2
     return torch.cat([cosines * (data.multiplicities / data.p).sqrt(), sines[:, twice] * (2 / data.p) ** 0.5], dim=1)

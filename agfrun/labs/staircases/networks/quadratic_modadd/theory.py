@@ -36,6 +36,8 @@ def maximal_utilities(data: ModularAddition) -> Tensor:
     sqrt(2 / (27 p^3)) |x_hat|^3; at the Nyquist frequency, a real representation, twice that squared
     constant: sqrt(4 / (27 p^3)) |x_hat|^3 (the published formula does not tell them apart).
     """
+    # At best |u|^2 = |v|^2 = |w|^2 = 1/3. At a pair +-k that is an amplitude of sqrt(p / 6) each, and U is
+    # (4 / p^3) |x|^3 times their product; at p/2 it is sqrt(p / 3), and half of the factor.
     constant = 4.0 / data.multiplicities / (27.0 * data.p**3)
     return constant.sqrt() * data.spectrum.abs().pow(3)
 
@@ -81,6 +83,7 @@ def blow_up_times(data: ModularAddition, spectra: Tensor) -> FloatArray:
         spectra: Fourier coefficients of u, v, w at the template's frequencies, (H, 3, F).
     """
     x, waves = data.spectrum.cpu().numpy(), spectra.cpu().numpy()
+    # Gradient of U = (4 / p^3) |x|^3 Re(u v conj(w)) where |du|^2 = (2 / p) |du_k|^2; at p/2 both halve, and cancel.
     rates = 2 * np.abs(x) ** 3 / data.p**2
     return blow_up_time(waves[:, 0], waves[:, 1], waves[:, 2] * (x / np.abs(x)), rates)
 

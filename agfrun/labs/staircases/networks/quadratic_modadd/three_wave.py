@@ -32,6 +32,7 @@ def blow_up_time(
     waves = np.stack(np.broadcast_arrays(*(np.asarray(part, dtype=np.complex128) for part in (u, v, w))))
     waves, rates = np.broadcast_arrays(waves, np.asarray(rate, dtype=np.float64))
     sizes = np.sort(np.abs(waves), axis=0)
+    # With two amplitudes at zero, no product drives anything.
     moving = (rates[0] > 0) & (sizes[1] > 0)
     times = np.full(moving.shape, np.inf)
     # In units of the largest amplitude no scale underflows.
@@ -63,6 +64,7 @@ def _roots(a: FloatArray, b: FloatArray, square: FloatArray) -> ComplexArray:
     companion[:, 0] = np.stack([a + b, -a * b, square], axis=1)
     companion[:, [1, 2], [0, 1]] = 1
     roots = np.linalg.eigvals(companion).astype(np.complex128).T
+    # The roots are then known, and those of the companion matrix would be off by rounding.
     exact = square == 0
     roots[:, exact] = np.stack([np.zeros_like(a), a, b])[:, exact]
     return roots
@@ -74,4 +76,5 @@ def _largest_real(roots: ComplexArray) -> FloatArray:
 
 
 def _carlson(distances: ComplexArray) -> FloatArray:
+    # R_F(x, y, z) = 1/2 int_0^inf dt / sqrt((t + x) (t + y) (t + z)), t = P - P(0). Conjugate pairs make it real.
     return np.asarray(np.real(elliprf(*distances)))

@@ -39,6 +39,7 @@ class QuadraticUtility(FrozenUtility):
         """See `FrozenUtility.encode`."""
         coordinates = reduced(directions, self.inputs, self.outputs)
         rest = directions - expanded(coordinates, self.inputs, self.outputs)
+        # It never turns, as nothing drives it: only its size counts, in the norm of the direction.
         norms = torch.linalg.vector_norm(rest, dim=1, keepdim=True)
         self.rest = rest / norms.clamp(min=torch.finfo(norms.dtype).tiny)
         return native(torch.cat([coordinates, norms], dim=1))

@@ -38,11 +38,13 @@ class Activation:
 
     def slope(self, z: Tensor) -> Tensor:
         """sigma'(z), elementwise."""
+        # |z| falls on the way to zero from the left: the sign changes with each derivative.
         return self._sides(z, self.degree * self.positive, -self.degree * self.negative, self.degree - 1)
 
     def curvature(self, z: Tensor) -> Tensor:
         """sigma''(z), elementwise; the jump of the slope at a kink is left out."""
         factor = self.degree * (self.degree - 1)
+        # At degree 1 the factor is zero, and |z|^-1 would not be finite at zero.
         return self._sides(z, factor * self.positive, factor * self.negative, max(self.degree - 2, 0))
 
     @staticmethod

@@ -53,6 +53,7 @@ class HiddenLayer:
         if not self.is_rounded:
             return self.activation(preactivations)
         norms = _norms(weights)
+        # sigma(z) = left z + jump max(z, 0): only the kink is rounded.
         left = -self.activation.negative
         return left * preactivations + self._jump * norms * self._profile(preactivations / norms)[0]
 
@@ -65,6 +66,7 @@ class HiddenLayer:
         u = z / norms
         value, slope = self._profile(u)
         left = -self.activation.negative
+        # Gradient of |w| rho(w . x / |w|) by w: rho' x + (rho - u rho') w / |w|.
         return HiddenUnits(left * z + self._jump * norms * value, left + self._jump * slope,
                            self._jump * (value - u * slope) / norms)
 
@@ -95,6 +97,7 @@ class HiddenLayer:
     def _profile(self, u: Tensor) -> tuple[Tensor, Tensor]:
         """Values and slopes of rho at u."""
         t = (u / self.strip).clamp(0.0, 1.0)
+        # rho = b t^3 (6 - 8 t + 3 t^2): value, slope and curvature are 0, 0, 0 at t = 0 and b, 1, 0 at t = 1.
         square = t * t
         value = torch.where(u < self.strip, self.strip * t * square * (6 - 8 * t + 3 * square), u)
         return value, square * (18 - 32 * t + 15 * square)

@@ -181,6 +181,7 @@ class TwoLayer(SampleNetwork):
             blocks[:, :, outer, outer] += (units.values.T @ units.values)[:, :, None, None] * identity
             mixed = (units.values.T @ slopes.flatten(1)).view(count, count, 1, inputs_count)
             cross = mixed * outputs[None, :, :, None]
+            # Only within a neuron does the residual meet a second derivative of what it answers.
             cross[same, same] -= torch.einsum("jc,jkd->kcd", errors, slopes)
             blocks[:, :, outer, inner] += cross
             blocks[:, :, inner, outer] += cross.permute(1, 0, 3, 2)
@@ -214,10 +215,12 @@ class TwoLayer(SampleNetwork):
         positive, negative = self.activation.positive, self.activation.negative
         if degree == 1:
             linear = float(torch.linalg.matrix_norm(residual.T @ inputs, 2)) / n
+            # sigma(z) = (p - n) / 2 z + (p + n) / 2 |z| for the two factors p and n.
             largest = 0.5 * abs(positive - negative) * linear + 0.5 * abs(positive + negative) * spread
         else:
             radius = float(torch.linalg.vector_norm(inputs, dim=1).max())
             largest = max(abs(positive), abs(negative)) * spread * radius ** (degree - 1)
+        # Times the largest |a| |w|^degree of a unit neuron, at |w|^2 = degree / (degree + 1).
         return largest * float(degree ** (degree / 2) / (degree + 1) ** ((degree + 1) / 2))
 
     def answer_sizes(self, neurons: Tensor) -> Tensor:

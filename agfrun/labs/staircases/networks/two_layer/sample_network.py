@@ -51,6 +51,7 @@ class SampleNetwork(Architecture):
         self.shapes = self.parameter_shapes(data.inputs.shape[1], self.output_dimension)
         sizes = [math.prod(shape) for shape in self.shapes.values()]
         self.neuron_dimension = sum(sizes)
+        # Parts of equal mean square that make a typical norm of sqrt(2).
         self.parameter_blocks = tuple((size, (2 / (len(sizes) * size)) ** 0.5) for size in sizes)
         self.feature_names = data.group_names or tuple(str(i + 1) for i in range(width))
         self.wording = Wording("group", "output along target") if data.group_names else Wording("neuron", "output")

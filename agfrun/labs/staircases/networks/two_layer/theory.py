@@ -84,6 +84,7 @@ class _Piece:
         self.omega = float(np.linalg.norm(self.rates))
         pull = float(self.rates @ neuron.p) / self.omega if self.omega > 0 else 0.0
         self.u, self.v = 0.5 * (neuron.a + pull), 0.5 * (neuron.a - pull)
+        # At zero, a takes the sign of its pull.
         self.direction = math.copysign(1.0, neuron.a if neuron.a != 0 else pull)
         self.duration, self.sample = self._first_event()
 
@@ -91,9 +92,11 @@ class _Piece:
         """How long the piece lasts, and the sample whose p_j ends it; None where a does."""
         if self.omega == 0:
             return math.inf, None
+        # a = 0 at e^(2 omega t) = -v / u.
         ratio = -self.v / self.u if self.u != 0 else math.inf
         duration = 0.5 * math.log(ratio) / self.omega if 1 < ratio < math.inf and self.neuron.a != 0 else math.inf
         sample = None
+        # int a has the sign of a, and p_j moves by e_j times it.
         towards_zero = np.where(self.neuron.positive, -self.direction, self.direction) * self.rates > 0
         for j in np.flatnonzero(towards_zero):
             time = self._time_of_integral(-self.neuron.p[j] / self.rates[j])
@@ -103,6 +106,7 @@ class _Piece:
 
     def _time_of_integral(self, integral: float) -> float:
         """When int a first equals `integral`, which has the sign of a; infinity if it never does."""
+        # z = e^(omega t) solves u z^2 + b z - v = 0; by q neither root is a difference of like numbers.
         b = self.v - self.u - self.omega * integral
         square = b * b + 4 * self.u * self.v
         if square < 0:
@@ -121,10 +125,12 @@ class _Piece:
         log_ratio = log_threshold - self.neuron.log_norm
         log_a = log_ratio - 0.5 * math.log(2)
         if log_ratio < LARGE_LOG_RATIO:
+            # a^2: half of norm^2 = a^2 + |p|^2 and of the conserved a^2 - |p|^2.
             square = 0.5 * (math.exp(2 * log_ratio) + excess)
             if square <= 0:
                 return math.inf
             log_a = 0.5 * math.log(square)
+        # The larger root of a = u z + v / z, z = e^(omega t): a (1 + sqrt(curb)) / (2 u).
         curb = 1 - 4 * self.u * self.v * math.exp(-2 * log_a)
         if curb < 0:
             return math.inf
@@ -134,6 +140,7 @@ class _Piece:
         """The neuron after `time`, at most the duration; at its end, past the event."""
         if self.omega == 0:
             return self.neuron
+        # All over e^(omega t), which goes into the log norm: nothing overflows.
         shrink = math.exp(-self.omega * time)
         a = self.u + self.v * shrink**2
         integral = (self.u * (1 - shrink) - self.v * (shrink - 1) * shrink) / self.omega

@@ -13,9 +13,16 @@ import numpy as np
 from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinear
 from agfrun.labs.staircases.networks.diagonal_linear.theory import limit_saddles
 from agfrun.labs.staircases.paper.claims import experiments
-from agfrun.labs.staircases.paper.claims.laboratory import Laboratory, all_acquired, claims_of, from_claims, largest
-from agfrun.labs.staircases.paper.claims.paper_claim import Finding, agreement, paper_claim, same_text, small, undecided
+from agfrun.labs.staircases.paper.claims.laboratory import (
+    AGF,
+    Laboratory,
+    all_acquired,
+    claims_of,
+    from_claims,
+    largest,
+)
 from agfrun.labs.staircases.run.result import Result
+from agfrun.study.paper_claim import Finding, agreement, same_text, small, undecided
 
 NETWORK = "diagonal_linear"
 DESIGNS = (10, 11, 12, 13, 14)
@@ -29,14 +36,14 @@ def _order(result: Result) -> str:
     return " ".join(event.feature for event in result.events["training"] if event.kind == "acquisition")
 
 
-@paper_claim(NETWORK, "section 3", "theorem")
+@AGF.claim(NETWORK, "section 3", "theorem")
 def diagonal_maximal_utility(laboratory: Laboratory) -> Finding:
     """The largest utility of a unit neuron of coordinate i is |g_i|/2, at u = +-v, where g is the gradient in beta."""
     rows = claims_of(laboratory.results(experiments.diagonal_two()), "maximal_utility")
     return from_claims(rows, "normalized ascent from 16 random neurons a coordinate ends there to rounding")
 
 
-@paper_claim(NETWORK, "theorem 3.1", "theorem")
+@AGF.claim(NETWORK, "theorem 3.1", "theorem")
 def agf_is_successive_saddles(laboratory: Laboratory) -> Finding:
     """AGF activates coordinates in the order of Pesme and Flammarion's successive saddles, and leaves the same
     coordinates at zero on each plateau: general engine of AGF against the saddle algorithm.
@@ -45,7 +52,7 @@ def agf_is_successive_saddles(laboratory: Laboratory) -> Finding:
                              "successive_saddles_order"), "an order is exact")
 
 
-@paper_claim(NETWORK, "theorem 3.1", "theorem")
+@AGF.claim(NETWORK, "theorem 3.1", "theorem")
 def agf_times_tend_to_saddle_times(laboratory: Laboratory) -> Finding:
     """As the scale vanishes AGF's times over log(1/scale) tend to those of the successive saddles."""
     config = experiments.diagonal_two()
@@ -62,7 +69,7 @@ def agf_times_tend_to_saddle_times(laboratory: Laboratory) -> Finding:
     return small(largest(errors), 1e-9, "rounding: at 1e-50 the threshold arccosh(1/(2 scale^2)) is 2 log(1/scale)")
 
 
-@paper_claim(NETWORK, "section 3, 2-D example", "numerics")
+@AGF.claim(NETWORK, "section 3, 2-D example", "numerics")
 def diagonal_published_plateaus(laboratory: Laboratory) -> Finding:
     """In the paper's two-dimensional example the plateaus lie at 1.114650, 0.07 and 0, after rescaled times 0.193042,
     0.600220 and 3.457363.
@@ -74,7 +81,7 @@ def diagonal_published_plateaus(laboratory: Laboratory) -> Finding:
     return small(float(np.abs(found - np.array(PUBLISHED_TWO)).max()), 1e-6, "the published numbers have 6 decimals")
 
 
-@paper_claim(NETWORK, "section 3, 5-D example", "numerics")
+@AGF.claim(NETWORK, "section 3, 5-D example", "numerics")
 def diagonal_published_sequence(laboratory: Laboratory) -> Finding:
     """In the paper's five-dimensional example coefficients come in the order 2 3 4 1 5, at rescaled times 0.120120 to
     4.219254, and training shows that order and the levels 13.322997 to 0.
@@ -90,7 +97,7 @@ def diagonal_published_sequence(laboratory: Laboratory) -> Finding:
     return small(max(error, 1e-3 * left), 1e-5, "times have 6 decimals; levels of training to 1% of the first")
 
 
-@paper_claim(NETWORK, "theorem 3.1", "theorem")
+@AGF.claim(NETWORK, "theorem 3.1", "theorem")
 def training_tends_to_agf(laboratory: Laboratory) -> Finding:
     """Gradient flow's times of acquisition tend to AGF's, relative to them like 1/log(1/scale)."""
     scales = np.array([-8.0, -16.0, -32.0])
@@ -103,7 +110,7 @@ def training_tends_to_agf(laboratory: Laboratory) -> Finding:
     return agreement(1.0, exponent, 0.05, "a power fitted to three scales, next order 1/log^2 left out")
 
 
-@paper_claim(NETWORK, "theorem 3.1", "theorem")
+@AGF.claim(NETWORK, "theorem 3.1", "theorem")
 def training_visits_the_saddles(laboratory: Laboratory) -> Finding:
     """Gradient flow rests at the levels of the successive saddles, in their order: the paper's design and four more."""
     results = [laboratory.results(experiments.diagonal_five(-16.0, data_seed=seed))[0] for seed in DESIGNS]
@@ -111,7 +118,7 @@ def training_visits_the_saddles(laboratory: Laboratory) -> Finding:
     return from_claims(rows, "1% of a level: a plateau ends before the last part of it is learned", "designs 10-14")
 
 
-@paper_claim(NETWORK, "section 3", "theorem")
+@AGF.claim(NETWORK, "section 3", "theorem")
 def collapsed_neuron_crosses_to_the_other_sign(laboratory: Laboratory) -> Finding:
     """A coefficient that collapses comes back with the other sign only after its level has gone from one threshold
     through zero to the other: in the 2-D example beta_1 is +0.46, 0, then -0.2 at rescaled time 3.457.
@@ -127,7 +134,7 @@ def collapsed_neuron_crosses_to_the_other_sign(laboratory: Laboratory) -> Findin
     return small(largest(errors), 3.0, "relative error of its time times log(1/scale): a few e-folds")
 
 
-@paper_claim(NETWORK, "section 3", "theorem")
+@AGF.claim(NETWORK, "section 3", "theorem")
 def diagonal_difference_is_conserved(laboratory: Laboratory) -> Finding:
     """u_i^2 - v_i^2 of every neuron is a constant of gradient flow."""
     result = laboratory.results(experiments.diagonal_two(1e-4))[0]
@@ -136,7 +143,7 @@ def diagonal_difference_is_conserved(laboratory: Laboratory) -> Finding:
                      scale=size)
 
 
-@paper_claim(NETWORK, "section 3", "theorem")
+@AGF.claim(NETWORK, "section 3", "theorem")
 def neuron_moves_on_a_hyperbola(laboratory: Laboratory) -> Finding:
     """From u = sqrt(2) scale, v = 0 a neuron has beta = scale^2 sinh z and u^2 + v^2 = 2 scale^2 cosh z, with z twice
     the time integral of -dL/dbeta, whatever the other neurons do: against SciPy's integration of the whole network.
@@ -158,7 +165,7 @@ def neuron_moves_on_a_hyperbola(laboratory: Laboratory) -> Finding:
     return small(float(error.max()), 1e-6, "integration at 1e-11, amplified by the exponential of z")
 
 
-@paper_claim(NETWORK, "agfrun", "ours")
+@AGF.claim(NETWORK, "agfrun", "ours")
 def saddles_are_the_lasso_up_to_a_collapse(laboratory: Laboratory) -> Finding:
     """Until the first collapse coefficients are selected at rescaled time 1/lambda of the Lasso path, in its order."""
     results = [laboratory.results(experiments.diagonal_five(-16.0, data_seed=seed))[0] for seed in DESIGNS]
@@ -166,7 +173,7 @@ def saddles_are_the_lasso_up_to_a_collapse(laboratory: Laboratory) -> Finding:
                      scale=1.0)
 
 
-@paper_claim(NETWORK, "agfrun", "ours")
+@AGF.claim(NETWORK, "agfrun", "ours")
 def deeper_networks_visit_saddles(laboratory: Laboratory) -> Finding:
     """With three layers, too, gradient flow visits successive saddles, each neuron on the clock of its own blow-up."""
     results = laboratory.results(experiments.diagonal_deep())

@@ -20,6 +20,7 @@ from agfrun.labs.staircases.networks.fully_connected_linear.theory import jump_t
 from agfrun.labs.staircases.networks.theory import Theory
 from agfrun.labs.staircases.paper.claims import experiments
 from agfrun.labs.staircases.paper.claims.laboratory import (
+    AGF,
     Laboratory,
     all_acquired,
     claims_of,
@@ -27,8 +28,8 @@ from agfrun.labs.staircases.paper.claims.laboratory import (
     from_claims,
     largest,
 )
-from agfrun.labs.staircases.paper.claims.paper_claim import Finding, Inconclusive, paper_claim, same_text, small
 from agfrun.labs.staircases.run.result import Result
+from agfrun.study.paper_claim import Finding, Inconclusive, same_text, small
 
 NETWORK = "fully_connected_linear"
 LARGER_SCALE = 1e-6
@@ -64,7 +65,7 @@ def _delays(result: Result) -> list[float]:
     return [(acquired[name] / time - 1) * _clock(result) for name, time in predicted.items() if name in acquired]
 
 
-@paper_claim(NETWORK, "section 4", "theorem")
+@AGF.claim(NETWORK, "section 4", "theorem")
 def linear_maximal_utility(laboratory: Laboratory) -> Finding:
     """The largest utility of a unit neuron is half the largest singular value of Sigma_yx."""
     rows = [row for commuting in (True, False)
@@ -72,7 +73,7 @@ def linear_maximal_utility(laboratory: Laboratory) -> Finding:
     return from_claims(rows, "power iteration of 500 steps, at the rate of the gap between singular values")
 
 
-@paper_claim(NETWORK, "section 4, figure", "numerics")
+@AGF.claim(NETWORK, "section 4, figure", "numerics")
 def linear_published_steps(laboratory: Laboratory) -> Finding:
     """The recursion of conjecture 4.1 gives the published steps of the paper's experiment: 3007 to 2240942 (commuting)
     and 7312 to 1105094 (not).
@@ -84,14 +85,14 @@ def linear_published_steps(laboratory: Laboratory) -> Finding:
     return small(largest(errors), 5e-4, "published steps are whole numbers, the smallest of 4 digits")
 
 
-@paper_claim(NETWORK, "conjecture 4.1", "conjecture")
+@AGF.claim(NETWORK, "conjecture 4.1", "conjecture")
 def commuting_modes_come_in_order(laboratory: Laboratory) -> Finding:
     """With commuting, sorted covariances training learns the modes one by one, by decreasing singular value."""
     return from_claims(claims_of(laboratory.results(experiments.linear(True)), "feature_order", "training"),
                      "an order is exact", laboratory.seeds_text)
 
 
-@paper_claim(NETWORK, "conjecture 4.1", "conjecture")
+@AGF.claim(NETWORK, "conjecture 4.1", "conjecture")
 def commuting_times(laboratory: Laboratory) -> Finding:
     """With commuting covariances mode k is learned at log(1/scale)/sigma_k, sigma_k a singular value of Sigma_yx."""
     results = laboratory.results(experiments.linear(True))
@@ -100,21 +101,21 @@ def commuting_times(laboratory: Laboratory) -> Finding:
                  laboratory.seeds_text)
 
 
-@paper_claim(NETWORK, "conjecture 4.1", "conjecture")
+@AGF.claim(NETWORK, "conjecture 4.1", "conjecture")
 def commuting_levels(laboratory: Laboratory) -> Finding:
     """With commuting covariances the loss rests, after k modes, at the sum of mu_i/2 over the modes that are left."""
     return from_claims(claims_of(laboratory.results(experiments.linear(True)), "loss_level", "training"),
                      "1% of a level, which a plateau approaches exponentially", laboratory.seeds_text)
 
 
-@paper_claim(NETWORK, "conjecture 4.1", "conjecture")
+@AGF.claim(NETWORK, "conjecture 4.1", "conjecture")
 def commuting_saddles(laboratory: Laboratory) -> Finding:
     """With commuting covariances A W is P_k beta* on the plateau after mode k: one singular vector a step."""
     return from_claims(claims_of(laboratory.results(experiments.linear(True)), "saddle", "training"),
                      "its square is 1% of the initial loss", laboratory.seeds_text, scale=1.0)
 
 
-@paper_claim(NETWORK, "conjecture 4.1", "conjecture")
+@AGF.claim(NETWORK, "conjecture 4.1", "conjecture")
 def noncommuting_order(laboratory: Laboratory) -> Finding:
     """Without commuting covariances training learns the modes of Sigma_yx Sigma_xx^-1 Sigma_xy by decreasing size."""
     results = laboratory.results(experiments.linear(False))
@@ -129,7 +130,7 @@ def noncommuting_order(laboratory: Laboratory) -> Finding:
                      "and comes after a hundred times the ninth's time", laboratory.seeds_text)
 
 
-@paper_claim(NETWORK, "conjecture 4.1", "conjecture", sharper="noncommuting_delays_are_constant")
+@AGF.claim(NETWORK, "conjecture 4.1", "conjecture", sharper="noncommuting_delays_are_constant")
 def noncommuting_levels(laboratory: Laboratory) -> Finding:
     """Without commuting covariances training rests after each mode at the conjectured level: the paper's data, at its
     scale and at 1e-6.
@@ -140,7 +141,7 @@ def noncommuting_levels(laboratory: Laboratory) -> Finding:
                      laboratory.seeds_text)
 
 
-@paper_claim(NETWORK, "agfrun", "ours")
+@AGF.claim(NETWORK, "agfrun", "ours")
 def noncommuting_delays_are_constant(laboratory: Laboratory) -> Finding:
     """Without commuting covariances each mode is late by a number of e-folds that does not grow as the scale falls (at
     most six at 1e-6 and at 1e-15), so that a plateau is there only if the conjecture's next mode is further off.
@@ -152,7 +153,7 @@ def noncommuting_delays_are_constant(laboratory: Laboratory) -> Finding:
                  laboratory.seeds_text)
 
 
-@paper_claim(NETWORK, "agfrun", "ours")
+@AGF.claim(NETWORK, "agfrun", "ours")
 def noncommuting_plateaus_form_as_the_scale_vanishes(laboratory: Laboratory) -> Finding:
     """Without commuting covariances the first four plateaus approach the conjectured levels as the scale falls: the
     worst error at 1e-15 is less than a tenth of that at 1e-6.
@@ -166,7 +167,7 @@ def noncommuting_plateaus_form_as_the_scale_vanishes(laboratory: Laboratory) -> 
                  laboratory.seeds_text)
 
 
-@paper_claim(NETWORK, "conjecture 4.1", "conjecture", sharper="commuting_modes_come_by_speed")
+@AGF.claim(NETWORK, "conjecture 4.1", "conjecture", sharper="commuting_modes_come_by_speed")
 def modes_come_by_size(laboratory: Laboratory) -> Finding:
     """Modes are learned by decreasing mu = b^2 lambda, the loss that they carry, at the times of the recursion: with
     commuting covariances whose eigenvalues are not sorted alike.
@@ -176,7 +177,7 @@ def modes_come_by_size(laboratory: Laboratory) -> Finding:
     return _unsorted_finding(results, np.argsort(-modes.energies), jump_times(modes.drives), laboratory.seeds_text)
 
 
-@paper_claim(NETWORK, "agfrun", "ours")
+@AGF.claim(NETWORK, "agfrun", "ours")
 def commuting_modes_come_by_speed(laboratory: Laboratory) -> Finding:
     """With commuting covariances modes are learned by decreasing speed sigma = b lambda, each at log(1/scale)/sigma,
     whether or not eigenvalues are sorted alike: the recursion holds within each set of coupled modes.
@@ -207,7 +208,7 @@ def _unsorted_finding(results: Sequence[Result], order: Sequence[int] | np.ndarr
     return small(largest(errors), 3.0, "e-folds of growth for direction and size", seeds)
 
 
-@paper_claim(NETWORK, "section 4", "theorem")
+@AGF.claim(NETWORK, "section 4", "theorem")
 def linear_balance_is_conserved(laboratory: Laboratory) -> Finding:
     """A^T A - W W^T is a constant of gradient flow."""
     results = [result for commuting in (True, False) for result in laboratory.results(experiments.linear(commuting))]
@@ -216,7 +217,7 @@ def linear_balance_is_conserved(laboratory: Laboratory) -> Finding:
                      laboratory.seeds_text, scale=size)
 
 
-@paper_claim(NETWORK, "section 4", "theorem")
+@AGF.claim(NETWORK, "section 4", "theorem")
 def population_loss_is_of_moments(laboratory: Laboratory) -> Finding:
     """The loss over Gaussian inputs is a function of Sigma_xx, Sigma_yx and A W alone: against 200,000 samples."""
     architecture = cast(FullyConnectedLinear, laboratory.architecture(experiments.linear(False)))

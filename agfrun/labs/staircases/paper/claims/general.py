@@ -10,8 +10,8 @@ from torch import Tensor
 
 from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.labs.staircases.paper.claims import experiments
-from agfrun.labs.staircases.paper.claims.laboratory import Laboratory, claims_of, from_claims, largest
-from agfrun.labs.staircases.paper.claims.paper_claim import Finding, paper_claim, small
+from agfrun.labs.staircases.paper.claims.laboratory import AGF, Laboratory, claims_of, from_claims, largest
+from agfrun.study.paper_claim import Finding, small
 
 DIFFERENCE_STEP = 1e-5
 # Norm, from 1 on, up to which a dormant neuron is followed: at degree 3 it soon blows up.
@@ -31,7 +31,7 @@ def _index(architecture: Architecture, neurons: Tensor) -> Tensor:
     return torch.arange(len(neurons), device=architecture.device)
 
 
-@paper_claim("general", "section 2", "theorem")
+@AGF.claim("general", "section 2", "theorem")
 def utility_is_loss_decrease(laboratory: Laboratory) -> Finding:
     """The utility is what a small neuron takes off the loss to first order: L(theta) = L(0) - U(theta; y) + O(U^2)."""
     errors = []
@@ -49,7 +49,7 @@ def utility_is_loss_decrease(laboratory: Laboratory) -> Finding:
     return small(largest(errors), 1e-4, "second order in the output, and rounding of a difference of losses")
 
 
-@paper_claim("general", "section 2", "theorem")
+@AGF.claim("general", "section 2", "theorem")
 def loss_gradient_is_utility_gradient(laboratory: Laboratory) -> Finding:
     """The gradient of the loss in a neuron is minus that of its utility with the residual held fixed."""
     errors = []
@@ -69,7 +69,7 @@ def loss_gradient_is_utility_gradient(laboratory: Laboratory) -> Finding:
     return small(largest(errors), 1e-5, "a central difference with step 1e-5")
 
 
-@paper_claim("general", "section 2", "theorem")
+@AGF.claim("general", "section 2", "theorem")
 def utility_is_homogeneous(laboratory: Laboratory) -> Finding:
     """A neuron's utility is homogeneous: of degree 2 in linear and ReLU networks, 3 in attention and mod-add."""
     errors = []
@@ -82,7 +82,7 @@ def utility_is_homogeneous(laboratory: Laboratory) -> Finding:
     return small(largest(errors), 1e-9, ROUNDING)
 
 
-@paper_claim("general", "section 2", "theorem")
+@AGF.claim("general", "section 2", "theorem")
 def accumulated_utility_gives_the_norm(laboratory: Laboratory) -> Finding:
     """A dormant neuron's norm follows its accumulated utility S: log|theta| grows by S at degree 2, 1/|theta| falls by
     S at degree 3, whatever its direction does.
@@ -123,7 +123,7 @@ def _norm_error(architecture: Architecture) -> float:
     return largest(errors)
 
 
-@paper_claim("general", "section 2", "theorem")
+@AGF.claim("general", "section 2", "theorem")
 def origin_is_a_saddle(laboratory: Laboratory) -> Finding:
     """The origin is a saddle: the gradient of the loss vanishes there, and small neurons lower the loss as well as
     raise it.
@@ -146,7 +146,7 @@ def origin_is_a_saddle(laboratory: Laboratory) -> Finding:
     return small(largest(errors) if both_ways else 1.0, 1e-12, "exactly zero but for rounding")
 
 
-@paper_claim("general", "section 2", "theorem")
+@AGF.claim("general", "section 2", "theorem")
 def gradient_flow_never_raises_the_loss(laboratory: Laboratory) -> Finding:
     """Along every gradient flow of the five networks the loss never rises."""
     results = [result for config in experiments.every_network() for result in laboratory.results(config)]

@@ -10,12 +10,12 @@ from typing import Any
 from agfrun.files.series import Attempt, attempt
 from agfrun.labs.staircases.config import RunConfig
 from agfrun.labs.staircases.networks.base import Architecture
-from agfrun.labs.staircases.paper.claims.paper_claim import Finding, Inconclusive, undecided, verdict_of
 from agfrun.labs.staircases.run.pipeline import judge, prepare, run
 from agfrun.labs.staircases.run.problem import build_architecture
 from agfrun.labs.staircases.run.result import Plan, Result
 from agfrun.labs.staircases.run.training import Watch, train
 from agfrun.study.claim import Claim
+from agfrun.study.paper_claim import Finding, Inconclusive, Paper, seeds_text, undecided
 from agfrun.study.settings import config_hash
 
 Build = Callable[[RunConfig], Architecture]
@@ -33,15 +33,10 @@ class Laboratory:
     """
 
     def __init__(self, seeds: Sequence[int], device: str = "auto") -> None:
-        self.seeds = tuple(seeds)
+        self.seeds, self.seeds_text = tuple(seeds), seeds_text(seeds)
         self._device = device
         self._made: dict[str, Any] = {}
         self._runs: dict[tuple[str, Build | None], Attempt[Result]] = {}
-
-    @property
-    def seeds_text(self) -> str:
-        """The seeds as text: `0-2`."""
-        return f"{self.seeds[0]}-{self.seeds[-1]}" if len(self.seeds) > 1 else str(self.seeds[0])
 
     def result(self, config: RunConfig, build: Build | None = None) -> Result:
         """The run of a configuration; `build` makes its network where no configured data set does.
@@ -87,6 +82,11 @@ class Laboratory:
         return dataclasses.replace(config, device=self._device, plots=False)
 
 
+AGF = Paper("staircases", "Kunin, Marchetti et al. 2025, arXiv:2506.06489", (
+    "general", "diagonal_linear", "fully_connected_linear", "linear_attention", "quadratic_modadd", "relu"), Laboratory)
+"""The AGF paper; claims about every network are `general`."""
+
+
 def _run(config: RunConfig, build: Build | None) -> Result:
     if build is None:
         return run(config, progress=False)
@@ -128,7 +128,7 @@ def from_claims(claims: Sequence[Claim], why: str, seeds: str = "", scale: float
     count = f"{holding} of {len(claims)} hold; {why}" if len(claims) > 1 else why
     assert worst.expected is not None
     assert worst.measured is not None
-    return Finding(worst.expected, worst.measured, worst.tolerance, count, verdict_of(holding == len(claims)), seeds,
+    return Finding(worst.expected, worst.measured, worst.tolerance, count, holding == len(claims), seeds,
                    _deviation(worst, scale))
 
 

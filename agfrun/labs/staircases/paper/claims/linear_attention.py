@@ -23,16 +23,15 @@ from agfrun.labs.staircases.networks.linear_attention.theory import (
     maximal_utilities,
 )
 from agfrun.labs.staircases.paper.claims import experiments
-from agfrun.labs.staircases.paper.claims.laboratory import Laboratory, claims_of, end_of, from_claims, largest
-from agfrun.labs.staircases.paper.claims.paper_claim import (
+from agfrun.labs.staircases.paper.claims.laboratory import AGF, Laboratory, claims_of, end_of, from_claims, largest
+from agfrun.labs.staircases.run.result import Result
+from agfrun.study.paper_claim import (
     Finding,
     Inconclusive,
     bounded_below,
-    paper_claim,
     same_text,
     small,
 )
-from agfrun.labs.staircases.run.result import Result
 
 NETWORK = "linear_attention"
 PUBLISHED_COEFFICIENTS = (0.029691, 0.056054, 0.079618, 0.100806)
@@ -46,14 +45,14 @@ def _network(laboratory: Laboratory) -> LinearAttention:
     return cast(LinearAttention, laboratory.architecture(experiments.attention()))
 
 
-@paper_claim(NETWORK, "section 5", "theorem")
+@AGF.claim(NETWORK, "section 5", "theorem")
 def attention_maximal_utility(laboratory: Laboratory) -> Finding:
     """The largest utility of a unit head is N lambda^2/(3 sqrt 3) of the largest eigenvalue, |v| = |k| = |q|."""
     return from_claims(claims_of(laboratory.results(experiments.attention())[:1], "maximal_utility"),
                      "alternating ascent over v, k, q ends there to rounding")
 
 
-@paper_claim(NETWORK, "section 5, figure", "numerics")
+@AGF.claim(NETWORK, "section 5, figure", "numerics")
 def attention_published_levels(laboratory: Laboratory) -> Finding:
     """In the paper's experiment the plateaus lie at 1, 0.562185, 0.355549, 0.225103 and 0.132199, the coefficients at
     0.029691, 0.056054, 0.079618 and 0.100806: closed forms against the published numbers.
@@ -64,28 +63,28 @@ def attention_published_levels(laboratory: Laboratory) -> Finding:
     return small(largest(errors), 6e-7, "the published numbers have 6 decimals")
 
 
-@paper_claim(NETWORK, "section 5", "theorem")
+@AGF.claim(NETWORK, "section 5", "theorem")
 def modes_come_by_eigenvalue(laboratory: Laboratory) -> Finding:
     """Training learns the eigenvectors of Sigma one by one, by decreasing eigenvalue."""
     return from_claims(claims_of(laboratory.results(experiments.attention()), "feature_order", "training"),
                      "an order is exact", laboratory.seeds_text)
 
 
-@paper_claim(NETWORK, "section 5", "theorem")
+@AGF.claim(NETWORK, "section 5", "theorem")
 def attention_levels(laboratory: Laboratory) -> Finding:
     """After l modes training rests at 1/2 [tr Sigma - sum_(i<=l) lambda_i/(1 + (1 + tr Sigma/lambda_i)/N)]."""
     return from_claims(claims_of(laboratory.results(experiments.attention()), "loss_level", "training"),
                      "1% of a level", laboratory.seeds_text)
 
 
-@paper_claim(NETWORK, "section 5", "theorem")
+@AGF.claim(NETWORK, "section 5", "theorem")
 def attention_coefficients(laboratory: Laboratory) -> Finding:
     """A learned mode stands at 1/(tr Sigma + (N + 1) lambda), whatever else is learned."""
     return from_claims(claims_of(laboratory.results(experiments.attention()), "coefficient", "training"),
                      "5%: a head turns into its mode at the rate of the gap between eigenvalues", laboratory.seeds_text)
 
 
-@paper_claim(NETWORK, "section 5", "theorem")
+@AGF.claim(NETWORK, "section 5", "theorem")
 def learned_map_is_diagonal(laboratory: Laboratory) -> Finding:
     """In the end the learned map sum_i v_i k_i q_i^T is diagonal along the eigenvectors of Sigma."""
     results = laboratory.results(experiments.attention())
@@ -95,7 +94,7 @@ def learned_map_is_diagonal(laboratory: Laboratory) -> Finding:
                      laboratory.seeds_text, scale=size)
 
 
-@paper_claim(NETWORK, "section 5", "theorem")
+@AGF.claim(NETWORK, "section 5", "theorem")
 def attention_loss_is_of_moments(laboratory: Laboratory) -> Finding:
     """The population loss is 1/2 [tr Sigma - 2N tr(M Sigma^2) + tr(M Sigma M^T E s s^T)] in M = sum_i v_i k_i q_i^T:
     against the mean over 100,000 random sequences.
@@ -115,7 +114,7 @@ def attention_loss_is_of_moments(laboratory: Laboratory) -> Finding:
     return small(abs(float(samples.mean()) - expected) / standard, 4.0, "four standard errors of the sample mean")
 
 
-@paper_claim(NETWORK, "section 5", "bound")
+@AGF.claim(NETWORK, "section 5", "bound")
 def attention_incremental_bounds(laboratory: Laboratory) -> Finding:
     """Mode l is not learned before mode l-1 plus sqrt(3)/(N lambda_l^2 |theta|) of the largest dormant head, less what
     it need not grow.
@@ -124,7 +123,7 @@ def attention_incremental_bounds(laboratory: Laboratory) -> Finding:
                      "a bound is exact", laboratory.seeds_text)
 
 
-@paper_claim(NETWORK, "section 5", "bound", sharper="attention_bounds_from_the_largest_eigenvalue")
+@AGF.claim(NETWORK, "section 5", "bound", sharper="attention_bounds_from_the_largest_eigenvalue")
 def attention_bounds_from_the_start(laboratory: Laboratory) -> Finding:
     """Counted from t = 0, mode l is not learned before (1/|theta(0)| - 1/threshold)/(3 U*) with U* of its own
     eigenvalue (100 seeds screened by the solved heads, the worst one trained).
@@ -134,7 +133,7 @@ def attention_bounds_from_the_start(laboratory: Laboratory) -> Finding:
     return bounded_below(_least_ratio(result, utilities), "a bound is exact", f"0-{SCREENED_SEEDS - 1}, worst {seed}")
 
 
-@paper_claim(NETWORK, "agfrun", "ours")
+@AGF.claim(NETWORK, "agfrun", "ours")
 def attention_bounds_from_the_largest_eigenvalue(laboratory: Laboratory) -> Finding:
     """Counted from t = 0, no mode is learned before the growth time at U* of the largest eigenvalue, since a head grows
     along all modes on one clock, driven by v (the seed that breaks the bound from its own eigenvalue, and others).
@@ -181,7 +180,7 @@ def _least_ratio(result: Result, utilities: Sequence[float]) -> float:
                for event in acquired)
 
 
-@paper_claim(NETWORK, "agfrun", "ours")
+@AGF.claim(NETWORK, "agfrun", "ours")
 def solved_heads_give_the_times(laboratory: Laboratory) -> Finding:
     """Modes are learned at the times of the solved dormant heads, t = integral ds/v: times, not only bounds."""
     return from_claims(claims_of(laboratory.results(experiments.attention(1e-3)), "closed_form_times", "training"),
@@ -189,7 +188,7 @@ def solved_heads_give_the_times(laboratory: Laboratory) -> Finding:
                      scale=1.0)
 
 
-@paper_claim(NETWORK, "section 5, figure", "numerics")
+@AGF.claim(NETWORK, "section 5, figure", "numerics")
 def attention_agf_order_and_times(laboratory: Laboratory) -> Finding:
     """AGF with timed cost phases gives the order and the times of training's modes."""
     results = laboratory.results(experiments.attention())
@@ -200,7 +199,7 @@ def attention_agf_order_and_times(laboratory: Laboratory) -> Finding:
                  "2% at scale 1e-2: of the order of the initial norm", laboratory.seeds_text)
 
 
-@paper_claim(NETWORK, "section 5", "theorem")
+@AGF.claim(NETWORK, "section 5", "theorem")
 def attention_balance_is_conserved(laboratory: Laboratory) -> Finding:
     """|v|^2 - |k|^2 and |k|^2 - |q|^2 of every head are constants of gradient flow."""
     results = laboratory.results(experiments.attention())

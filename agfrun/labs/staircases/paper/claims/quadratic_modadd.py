@@ -19,17 +19,16 @@ from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticMo
 from agfrun.labs.staircases.networks.quadratic_modadd.theory import blow_up_times, lower_bounds, maximal_utilities
 from agfrun.labs.staircases.paper.claims import experiments
 from agfrun.labs.staircases.paper.claims.frequency_share import six_neurons, smallest_share
-from agfrun.labs.staircases.paper.claims.laboratory import Laboratory, claims_of, end_of, from_claims, largest
-from agfrun.labs.staircases.paper.claims.paper_claim import (
+from agfrun.labs.staircases.paper.claims.laboratory import AGF, Laboratory, claims_of, end_of, from_claims, largest
+from agfrun.labs.staircases.run.result import Result
+from agfrun.study.paper_claim import (
     Finding,
     Inconclusive,
     agreement,
     bounded_below,
-    paper_claim,
     same_text,
     small,
 )
-from agfrun.labs.staircases.run.result import Result
 
 NETWORK = "quadratic_modadd"
 PUBLISHED_UTILITIES = (3.042903, 0.380363, 0.047545)
@@ -50,7 +49,7 @@ def _ascended(laboratory: Laboratory, p: int, frequency: int, amplitude: float) 
     return best_neuron(cast(QuadraticModadd, architecture))[0]
 
 
-@paper_claim(NETWORK, "theorem, section 6", "theorem")
+@AGF.claim(NETWORK, "theorem, section 6", "theorem")
 def modadd_maximal_utility(laboratory: Laboratory) -> Finding:
     """The largest utility of a unit neuron at a frequency is sqrt(2/(27 p^3)) |x_hat|^3: 3.042903, 0.380363, 0.047545
     for the paper's amplitudes 10, 5, 2.5.
@@ -62,7 +61,7 @@ def modadd_maximal_utility(laboratory: Laboratory) -> Finding:
     return small(largest(errors), 1e-6, "ascent ends there to rounding; published numbers have 6 decimals")
 
 
-@paper_claim(NETWORK, "theorem, section 6", "theorem", sharper="nyquist_maximal_utility")
+@AGF.claim(NETWORK, "theorem, section 6", "theorem", sharper="nyquist_maximal_utility")
 def published_utility_at_nyquist(laboratory: Laboratory) -> Finding:
     """The formula sqrt(2/(27 p^3)) |x_hat|^3 gives the largest utility at every frequency, xi = p/2 included."""
     p, frequency, amplitude = NYQUIST
@@ -70,7 +69,7 @@ def published_utility_at_nyquist(laboratory: Laboratory) -> Finding:
                      "ascent ends there to rounding")
 
 
-@paper_claim(NETWORK, "agfrun", "ours")
+@AGF.claim(NETWORK, "agfrun", "ours")
 def nyquist_maximal_utility(laboratory: Laboratory) -> Finding:
     """At xi = p/2 the largest utility is sqrt(4/(27 p^3)) |x_hat|^3: there the frequency is its own conjugate."""
     p, frequency, amplitude = NYQUIST
@@ -78,21 +77,21 @@ def nyquist_maximal_utility(laboratory: Laboratory) -> Finding:
                      "ascent ends there to rounding")
 
 
-@paper_claim(NETWORK, "theorem, section 6", "theorem")
+@AGF.claim(NETWORK, "theorem, section 6", "theorem")
 def maximizer_is_one_frequency(laboratory: Laboratory) -> Finding:
     """The maximizer of the utility lies on a single frequency, the strongest."""
     return from_claims(claims_of(laboratory.results(experiments.modular_addition())[:1], "single_frequency"),
                      "what ascent leaves on the other frequencies")
 
 
-@paper_claim(NETWORK, "theorem, section 6", "theorem")
+@AGF.claim(NETWORK, "theorem, section 6", "theorem")
 def maximizer_phases_align(laboratory: Laboratory) -> Finding:
     """The maximizer's phases obey s_u + s_v = s_w + arg x_hat."""
     return from_claims(claims_of(laboratory.results(experiments.modular_addition())[:1], "phases_aligned", "theory"),
                      "radians that ascent leaves")
 
 
-@paper_claim(NETWORK, "equation of section 6", "theorem")
+@AGF.claim(NETWORK, "equation of section 6", "theorem")
 def utility_in_fourier_form(laboratory: Laboratory) -> Finding:
     """The utility is (2/p^3) sum_k |x_k|^2 conj(x_k) u_k v_k conj(w_k) over signed frequencies: against the sum over
     all p^2 pairs.
@@ -114,7 +113,7 @@ def utility_in_fourier_form(laboratory: Laboratory) -> Finding:
     return small(largest(errors), 1e-9, "rounding of sums over all pairs")
 
 
-@paper_claim(NETWORK, "agfrun", "ours")
+@AGF.claim(NETWORK, "agfrun", "ours")
 def dormant_neurons_are_three_waves(laboratory: Laboratory) -> Finding:
     """While nothing is learned each frequency of a neuron is a three-wave system of its own, which blows up at a time
     given by an elliptic integral: a neuron integrated by SciPy reaches norm 1e4 times its own at the earliest of them.
@@ -142,21 +141,21 @@ def dormant_neurons_are_three_waves(laboratory: Laboratory) -> Finding:
                  str(laboratory.seeds[0]))
 
 
-@paper_claim(NETWORK, "section 6", "theorem")
+@AGF.claim(NETWORK, "section 6", "theorem")
 def frequencies_come_by_amplitude(laboratory: Laboratory) -> Finding:
     """Training learns the frequencies of the paper's template by decreasing amplitude: 1, 3, 5."""
     return from_claims(claims_of(laboratory.results(experiments.modular_addition()), "feature_order", "training"),
                      "an order is exact", laboratory.seeds_text)
 
 
-@paper_claim(NETWORK, "section 6", "theorem")
+@AGF.claim(NETWORK, "section 6", "theorem")
 def frequency_levels(laboratory: Laboratory) -> Finding:
     """With a set of frequencies learned training rests at the sum of |x_hat|^2/p over the others."""
     return from_claims(claims_of(laboratory.results(experiments.modular_addition()), "loss_level", "training"),
                      "1% of a level, or of the initial loss", laboratory.seeds_text)
 
 
-@paper_claim(NETWORK, "theorem, section 6", "theorem", sharper="best_shares_of_few_neurons")
+@AGF.claim(NETWORK, "theorem, section 6", "theorem", sharper="best_shares_of_few_neurons")
 def one_level_per_frequency(laboratory: Laboratory) -> Finding:
     """Cost minimization removes the whole of a frequency once its neurons are active, so that there is one level for
     each frequency: the least share of its loss that one neuron leaves is 0.
@@ -164,7 +163,7 @@ def one_level_per_frequency(laboratory: Laboratory) -> Finding:
     return small(smallest_share(1), 1e-3, "BFGS over all phases and amplitudes from random starts")
 
 
-@paper_claim(NETWORK, "agfrun", "ours")
+@AGF.claim(NETWORK, "agfrun", "ours")
 def best_shares_of_few_neurons(laboratory: Laboratory) -> Finding:
     """Alone on a frequency 1, ..., 6 neurons can leave no less of its loss than the shares 8/9, 5/9, 0.3256, 1/6, 0
     (not attained) and 0: a level for each neuron.
@@ -174,7 +173,7 @@ def best_shares_of_few_neurons(laboratory: Laboratory) -> Finding:
     return small(largest(errors), 2e-3, "BFGS nears infima that are attained only with infinite weights")
 
 
-@paper_claim(NETWORK, "agfrun", "ours")
+@AGF.claim(NETWORK, "agfrun", "ours")
 def training_rests_at_the_first_share(laboratory: Laboratory) -> Finding:
     """In training, too, the first neuron alone leaves 8/9 of the first frequency's loss: the path lingers there."""
     shares = []
@@ -193,7 +192,7 @@ def training_rests_at_the_first_share(laboratory: Laboratory) -> Finding:
                  laboratory.seeds_text)
 
 
-@paper_claim(NETWORK, "theorem, section 6", "theorem")
+@AGF.claim(NETWORK, "theorem, section 6", "theorem")
 def six_neurons_solve_a_frequency(laboratory: Laboratory) -> Finding:
     """Six neurons with phases in steps of 60 degrees, times 1, 4 and 5 for u, v and w, remove a frequency exactly."""
     architecture = cast(QuadraticModadd, laboratory.architecture(experiments.one_frequency(20, 1, 10.0, 6)))
@@ -202,7 +201,7 @@ def six_neurons_solve_a_frequency(laboratory: Laboratory) -> Finding:
     return small(left, 1e-12, "rounding, relative to the frequency's loss")
 
 
-@paper_claim(NETWORK, "section 6", "bound", sharper="bound_from_the_largest_norm")
+@AGF.claim(NETWORK, "section 6", "bound", sharper="bound_from_the_largest_norm")
 def bound_from_the_typical_norm(laboratory: Laboratory) -> Finding:
     """No neuron activates before (1/(sqrt(2) scale) - 1/threshold)/(3 U*), with sqrt(2) scale the typical initial norm
     (p = 3, twelve neurons).
@@ -211,7 +210,7 @@ def bound_from_the_typical_norm(laboratory: Laboratory) -> Finding:
                          "a bound is exact", laboratory.seeds_text)
 
 
-@paper_claim(NETWORK, "section 6", "bound", sharper="bound_from_the_largest_norm")
+@AGF.claim(NETWORK, "section 6", "bound", sharper="bound_from_the_largest_norm")
 def later_frequencies_keep_their_bounds(laboratory: Laboratory) -> Finding:
     """Counted from t = 0, no neuron activates for a frequency before (1/n - 1/threshold)/(3 U*) of that frequency, even
     with n the largest initial norm (p = 20).
@@ -221,7 +220,7 @@ def later_frequencies_keep_their_bounds(laboratory: Laboratory) -> Finding:
     return bounded_below(min(ratios), "a bound is exact", laboratory.seeds_text)
 
 
-@paper_claim(NETWORK, "agfrun", "ours")
+@AGF.claim(NETWORK, "agfrun", "ours")
 def bound_from_the_largest_norm(laboratory: Laboratory) -> Finding:
     """No neuron activates before (1/n - 1/threshold)/(3 U*), n the largest initial norm and U* of the strongest
     frequency: until then the residual is the whole target (p = 3 and the paper's p = 20).
@@ -259,21 +258,21 @@ def _bound_ratio(result: Result, norm: float, strongest: bool = False) -> float:
     return min(ratios)
 
 
-@paper_claim(NETWORK, "section 6", "numerics")
+@AGF.claim(NETWORK, "section 6", "numerics")
 def modadd_first_activation(laboratory: Laboratory) -> Finding:
     """AGF gives the neuron and the time of the first activation of training."""
     return from_claims(claims_of(laboratory.results(experiments.modular_addition()), "first_activation_time"),
                      "twice the largest initial norm: AGF's neuron goes on to norm 1", laboratory.seeds_text)
 
 
-@paper_claim(NETWORK, "section 6, figure", "numerics")
+@AGF.claim(NETWORK, "section 6, figure", "numerics")
 def modadd_order_of_agf(laboratory: Laboratory) -> Finding:
     """Training acquires the frequencies in the order in which AGF does."""
     return from_claims(claims_of(laboratory.results(experiments.modular_addition()), "same_order_as_agf"),
                      "an order is exact", laboratory.seeds_text)
 
 
-@paper_claim(NETWORK, "section 6, figure", "numerics", sharper="timed_times_become_exact")
+@AGF.claim(NETWORK, "section 6, figure", "numerics", sharper="timed_times_become_exact")
 def published_times_become_exact(laboratory: Laboratory) -> Finding:
     """AGF as published, whose cost phases take no time, gives the times of all frequencies up to an error that vanishes
     with the scale: at 1e-3.
@@ -281,7 +280,7 @@ def published_times_become_exact(laboratory: Laboratory) -> Finding:
     return _times(laboratory, AgfConfig())
 
 
-@paper_claim(NETWORK, "agfrun", "ours")
+@AGF.claim(NETWORK, "agfrun", "ours")
 def timed_times_become_exact(laboratory: Laboratory) -> Finding:
     """AGF whose dormant neurons go on during cost phases, with threshold 0.05, gives the times of all frequencies up to
     an error that vanishes with the scale: at 1e-3.
@@ -298,7 +297,7 @@ def _times(laboratory: Laboratory, agf: AgfConfig) -> Finding:
                  "1%, ten times the scale; the worst frequency of all seeds", laboratory.seeds_text)
 
 
-@paper_claim(NETWORK, "section 6, figure", "numerics")
+@AGF.claim(NETWORK, "section 6, figure", "numerics")
 def active_neurons_keep_to_one_frequency(laboratory: Laboratory) -> Finding:
     """A neuron that activates lies on one frequency: its strongest has 90% of its norm squared over all."""
     results, parts = laboratory.results(experiments.modular_addition(1e-3, experiments.timed_agf())), []
@@ -315,7 +314,7 @@ def active_neurons_keep_to_one_frequency(laboratory: Laboratory) -> Finding:
                      laboratory.seeds_text)
 
 
-@paper_claim(NETWORK, "section 6", "theorem", sharper="first_neurons_activate_aligned")
+@AGF.claim(NETWORK, "section 6", "theorem", sharper="first_neurons_activate_aligned")
 def modadd_phases_at_activation(laboratory: Laboratory) -> Finding:
     """Neurons activate with the maximizer's phases, s_u + s_v = s_w + arg x_hat."""
     return from_claims(claims_of(laboratory.results(experiments.modular_addition()), "phases_aligned", "training"),
@@ -323,7 +322,7 @@ def modadd_phases_at_activation(laboratory: Laboratory) -> Finding:
                      scale=1.0)
 
 
-@paper_claim(NETWORK, "agfrun", "ours")
+@AGF.claim(NETWORK, "agfrun", "ours")
 def first_neurons_activate_aligned(laboratory: Laboratory) -> Finding:
     """The first neuron to activate for each frequency has the maximizer's phases; later ones see what it left, not the
     target, and at degree 3 grow before they have turned.
@@ -341,7 +340,7 @@ def first_neurons_activate_aligned(laboratory: Laboratory) -> Finding:
     return small(largest(deviations), 0.1, "radians, the worst of all frequencies", laboratory.seeds_text)
 
 
-@paper_claim(NETWORK, "section 6", "theorem")
+@AGF.claim(NETWORK, "section 6", "theorem")
 def modadd_balance_is_conserved(laboratory: Laboratory) -> Finding:
     """|u|^2 + |v|^2 - 2|w|^2 of every neuron is a constant of gradient flow."""
     results = laboratory.results(experiments.modular_addition())
@@ -350,7 +349,7 @@ def modadd_balance_is_conserved(laboratory: Laboratory) -> Finding:
                      laboratory.seeds_text, scale=size)
 
 
-@paper_claim(NETWORK, "section 6, implied by the order of utilities", "theorem", sharper="order_is_by_utility")
+@AGF.claim(NETWORK, "section 6, implied by the order of utilities", "theorem", sharper="order_is_by_utility")
 def order_is_by_amplitude_alone(laboratory: Laboratory) -> Finding:
     """The strongest coefficient |x_hat| has the largest utility, also where the Nyquist frequency is among them: p = 4
     with amplitudes 4.0 at frequency 1 and 3.8 at 2.
@@ -358,7 +357,7 @@ def order_is_by_amplitude_alone(laboratory: Laboratory) -> Finding:
     return same_text("1", _strongest(laboratory), "which of two utilities is larger is exact")
 
 
-@paper_claim(NETWORK, "agfrun", "ours")
+@AGF.claim(NETWORK, "agfrun", "ours")
 def order_is_by_utility(laboratory: Laboratory) -> Finding:
     """Frequencies are ordered by |x_hat|^3, times sqrt(2) at p/2: there an amplitude 11% smaller is as strong."""
     config = _with_nyquist()

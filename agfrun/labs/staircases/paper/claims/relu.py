@@ -11,14 +11,14 @@ import torch
 
 from agfrun.labs.staircases.networks.two_layer.network import TwoLayer
 from agfrun.labs.staircases.paper.claims import experiments
-from agfrun.labs.staircases.paper.claims.laboratory import Laboratory, claims_of, from_claims, largest
-from agfrun.labs.staircases.paper.claims.paper_claim import Finding, agreement, paper_claim, same_text, small
+from agfrun.labs.staircases.paper.claims.laboratory import AGF, Laboratory, claims_of, from_claims, largest
+from agfrun.study.paper_claim import Finding, agreement, same_text, small
 
 NETWORK = "relu"
 STARTS, ASCENT_STEPS = 64, 400
 
 
-@paper_claim(NETWORK, "agfrun", "ours")
+@AGF.claim(NETWORK, "agfrun", "ours")
 def relu_maximal_utility(laboratory: Laboratory) -> Finding:
     """On orthonormal inputs the largest utility of a unit neuron is half the norm of the drives y_j/n of one sign: it
     learns all targets of that sign at once.
@@ -37,28 +37,28 @@ def relu_maximal_utility(laboratory: Laboratory) -> Finding:
                      "the kink is rounded over 1% of the typical pre-activation")
 
 
-@paper_claim(NETWORK, "discussion", "numerics")
+@AGF.claim(NETWORK, "discussion", "numerics")
 def relu_order(laboratory: Laboratory) -> Finding:
     """Training learns the groups of samples in the order in which AGF does."""
     return from_claims(claims_of(laboratory.results(experiments.relu()), "same_order_as_agf"), "an order is exact",
                      laboratory.seeds_text)
 
 
-@paper_claim(NETWORK, "discussion", "numerics")
+@AGF.claim(NETWORK, "discussion", "numerics")
 def relu_levels(laboratory: Laboratory) -> Finding:
     """After each group training rests at the loss of the samples that are left."""
     return from_claims(claims_of(laboratory.results(experiments.relu()), "loss_level", "training"), "1% of a level",
                      laboratory.seeds_text)
 
 
-@paper_claim(NETWORK, "discussion", "numerics")
+@AGF.claim(NETWORK, "discussion", "numerics")
 def relu_first_activation(laboratory: Laboratory) -> Finding:
     """AGF gives the time of the first activation of training."""
     return from_claims(claims_of(laboratory.results(experiments.relu()), "first_activation_time"),
                      "(2 + log width) over the utility it has to accumulate", laboratory.seeds_text)
 
 
-@paper_claim(NETWORK, "discussion", "numerics")
+@AGF.claim(NETWORK, "discussion", "numerics")
 def relu_times_improve_as_the_scale_vanishes(laboratory: Laboratory) -> Finding:
     """AGF's relative error in the times of the groups falls like 1/log(1/scale): by the ratio of logarithms from 1e-4
     to 1e-12.
@@ -73,21 +73,21 @@ def relu_times_improve_as_the_scale_vanishes(laboratory: Laboratory) -> Finding:
     return agreement(1 / 3, errors[1] / errors[0], 0.25, "next order in 1/log(1/scale)", laboratory.seeds_text)
 
 
-@paper_claim(NETWORK, "agfrun", "bound")
+@AGF.claim(NETWORK, "agfrun", "bound")
 def relu_first_activation_bound(laboratory: Laboratory) -> Finding:
     """No neuron of AGF activates before the bound from the largest initial norm and the second moments of the data."""
     return from_claims(claims_of(laboratory.results(experiments.relu()), "first_activation_bound"), "a bound is exact",
                      laboratory.seeds_text)
 
 
-@paper_claim(NETWORK, "agfrun", "ours")
+@AGF.claim(NETWORK, "agfrun", "ours")
 def relu_agf_is_solved_on_orthogonal_inputs(laboratory: Laboratory) -> Finding:
     """On orthonormal inputs AGF is solvable sample by sample: its general engine agrees, activation by activation."""
     return from_claims(claims_of(laboratory.results(experiments.relu()), "exact_time", "agf"),
                      "the rounded kink moves times by some 1e-4", laboratory.seeds_text)
 
 
-@paper_claim(NETWORK, "section 2", "theorem")
+@AGF.claim(NETWORK, "section 2", "theorem")
 def relu_balance_is_conserved(laboratory: Laboratory) -> Finding:
     """|w|^2 - |a|^2 of every neuron is a constant of gradient flow."""
     results = laboratory.results(experiments.relu())
@@ -96,7 +96,7 @@ def relu_balance_is_conserved(laboratory: Laboratory) -> Finding:
                      laboratory.seeds_text, scale=size)
 
 
-@paper_claim(NETWORK, "discussion", "numerics")
+@AGF.claim(NETWORK, "discussion", "numerics")
 def relu_learns_a_group_with_one_neuron(laboratory: Laboratory) -> Finding:
     """One neuron is enough for all targets of one sign: AGF ends after two activations with an effect."""
     counts = [float(sum(before - after > 1e-3 * result.prediction.trajectory.loss[0] for before, after in

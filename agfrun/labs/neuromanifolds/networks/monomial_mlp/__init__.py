@@ -1,0 +1,1 @@
+"""Fully connected networks with the activation z^r, without biases."""

@@ -1,0 +1,1 @@
+"""What is done with a network, one study a file."""

@@ -1,0 +1,1 @@
+"""Studies that belong to no laboratory: each asks all of them."""

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from html import unescape
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pandas as pd
+import pytest
+import yaml
+
+from agfrun import write_comparison, write_report
+from agfrun.cli.main import main
+
+ATTACK = "</script><script>alert(1)</script>"
+
+
+def _charts(page: Path) -> dict[str, Any]:
+    found = re.search('<script type="application/json" id="charts">(.*?)</script>', page.read_text("utf-8"), re.DOTALL)
+    assert found is not None
+    return {chart["name"]: chart for chart in json.loads(found[1])}
+
+
+def _verdict(page: Path) -> str:
+    found = re.search('<h1 id="verdict"[^>]*>(.*?)</h1>', page.read_text("utf-8"))
+    assert found is not None
+    return unescape(found[1])
+
+
+def _copy(folder: Path, name: str, **init: float) -> Path:
+    copy = folder.with_name(name)
+    shutil.copytree(folder, copy)
+    config = yaml.safe_load((copy / "config.yaml").read_text()) | {"init": init}
+    (copy / "config.yaml").write_text(yaml.safe_dump(config))
+    return copy
+
+
+def test_page_of_a_run(finished: Path) -> None:
+    page = write_report(finished)
+    assert page == finished / "report.html"
+    assert _verdict(page) == "3 of 3 drops in predicted order; times within 25%."
+    text = page.read_text("utf-8")
+    assert text.index("it does not") < text.index("it holds")  # failing claims come first
+    assert "agfrun seed=1" in text
+    assert "250" not in _verdict(page)
+    assert "http://" not in re.sub("<script>.*?</script>", "", text, flags=re.DOTALL)
+    assert len(text) < 2_000_000
+    drops = _charts(page)["staircase"]["tables"]["drops"]
+    assert drops["time"] == [20, 150, 1500, 25, 187.5, 1875]
+
+
+def test_links_lead_to_files(finished: Path) -> None:
+    (finished / "done.json").write_text("{}")
+    page = write_report(finished)
+    links = re.findall('<li><a href="([^"]*)"', page.read_text("utf-8"))
+    assert {"loss.csv", "comparison.csv", "done.json"} <= set(links)
+    assert all((finished / unquote(unescape(link))).is_file() for link in links)
+
+
+def test_all_events_keep_their_place_in_the_thinned_curves(finished: Path) -> None:
+    charts = _charts(write_report(finished))
+    limits = charts["staircase"]["spec"]["layer"][1]["encoding"]["x"]["scale"]["domain"]
+    assert limits[0] < 20 < 1875 < limits[1]
+    assert set(charts) == {"staircase", "features", *(f"neurons-{field}-{source}" for field in ("log10_norm", "utility")
+                                                     for source in ("training", "agf"))}
+
+
+def test_an_unfinished_run_has_an_honest_page(run_dir: Path) -> None:
+    (run_dir / "comparison.csv").unlink()
+    for name in ("loss.csv", "events.csv"):
+        table = pd.read_csv(run_dir / name)
+        table[table["source"] != "training"].to_csv(run_dir / name, index=False)
+    assert _verdict(write_report(run_dir)) == "No verdict: training has not come to its end; AGF predicts 3 drops."
+
+
+def test_what_a_run_says_is_never_taken_for_html(finished: Path) -> None:
+    for name in ("features.csv", "events.csv", "comparison.csv", "neurons.csv"):
+        table = pd.read_csv(finished / name, dtype=str)
+        column = "direction_feature" if name == "neurons.csv" else "feature"
+        table[column] = table[column].replace("1", ATTACK)
+        table.to_csv(finished / name, index=False)
+    (finished / "config.yaml").write_text(yaml.safe_dump({"model": {"name": ATTACK}, "x": {ATTACK: ATTACK}}))
+    hostile = finished.with_name("<script>alert(2)<|script>")
+    finished.rename(hostile)
+    own, several = write_report(hostile), write_comparison([hostile, _copy(hostile, "other")])
+    for page in (own, several):
+        assert "<script>alert" not in page.read_text("utf-8")
+        assert page.read_text("utf-8").count("</script>") == 3
+        assert "&lt;script&gt;alert" in page.read_text("utf-8")
+    assert any(ATTACK in name for name in _charts(own)["staircase"]["tables"]["drops"]["what"]["texts"])
+
+
+def test_several_runs_on_one_page(finished: Path, tmp_path: Path) -> None:
+    first, second = _copy(finished, "a", scale=0.01), _copy(finished, "b", scale=0.001)
+    for folder in (first, second):
+        (folder / "labels.json").write_text('{"feature": "frequency", "value": "x", "symbol": null,'
+                                            ' "homogeneity_degree": 3}')
+        write_report(folder)
+    page = write_comparison([first, second])
+    assert page == tmp_path / "report.html"
+    text = page.read_text("utf-8")
+    assert _verdict(page) == "2 of 2 runs show what their study expects."
+    assert 'href="a/report.html"' in text
+    assert '<th scope="col">init.scale</th>' in text
+    assert '<th scope="col">model.name</th>' not in text
+    curves = _charts(page)["staircases"]["tables"]["curves"]
+    runs = [curves["run"]["texts"][code] for code in curves["run"]["codes"]]
+    times = zip(runs, curves["own_time"], curves["scaled_time"], strict=True)
+    ratios = {run: scaled / own for run, own, scaled in times}
+    assert ratios == pytest.approx({"a": 0.01, "b": 0.001}, rel=1e-4)  # scale^(degree - 2)
+    assert len(_charts(page)["times"]["tables"]["times"]["measured"]) == 6
+
+
+def test_a_folder_of_runs_shows_those_that_cannot_be_read(finished: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "array"
+    folder.mkdir()
+    shutil.copytree(finished, folder / "x=1")
+    shutil.copytree(finished, folder / "x=2")
+    (folder / "x=2" / "loss.csv").write_text("damaged")
+    page = write_report(folder)
+    assert _verdict(page) == ("1 of 2 runs agree with their prediction in every drop and its order; 1 failed or did "
+                              "not come to the end.")
+    assert "has no column source" in page.read_text("utf-8")
+
+
+def test_the_command_writes_and_says_where(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = _copy(finished, "other", scale=0.1)
+    assert main(["report", str(finished)]) == 0
+    assert main(["report", str(finished), str(other), "--output", str(tmp_path / "both.html")]) == 0
+    assert capsys.readouterr().out.splitlines() == [str(finished / "report.html"), str(tmp_path / "both.html")]
+
+
+@pytest.mark.parametrize("damage", ["nothing there", "foreign", "damaged table", "damaged manifest", "unwritable"])
+def test_one_line_and_status_two_for_what_cannot_be_read_or_written(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: str
+) -> None:
+    target, extra = finished, []
+    if damage == "nothing there":
+        target = tmp_path / "nowhere"
+    elif damage == "foreign":
+        target = tmp_path / "foreign"
+        target.mkdir()
+    elif damage == "damaged table":
+        (finished / "loss.csv").write_bytes(b"source,time\n\xff\xfe")
+    elif damage == "damaged manifest":
+        (finished / "manifest.json").write_text("{")
+    else:
+        extra = ["--output", str(tmp_path / "nowhere" / "page.html")]
+    assert main(["report", str(target), *extra]) == 2
+    assert re.fullmatch("agfrun: error: [^\n]+\n", capsys.readouterr().err)
+    assert not (finished / "report.html").exists()

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tiny_runs import ON_EITHER
+
+from agfrun import Result, redraw
+from agfrun.files.writing import write_csv
+from agfrun.labs.staircases.run.tables import TABLES
+from agfrun.report.figures.style import render
+
+
+@ON_EITHER
+def test_tables_are_those_of_the_folder(result: Result, tmp_path: Path) -> None:
+    assert result.output_dir is not None
+    tables = result.tables()
+    assert {f"{name}.csv" for name in tables} == {path.name for path in result.output_dir.glob("*.csv")}
+    # In the order in which they are declared, claims last; a network without observables has no table of them.
+    assert list(tables) == [name for name in (*(schema.name for schema in TABLES), "claims") if name in tables]
+    for name, table in tables.items():
+        write_csv(tmp_path / f"{name}.csv", table)
+        assert (tmp_path / f"{name}.csv").read_bytes() == (result.output_dir / f"{name}.csv").read_bytes()
+
+
+@ON_EITHER
+@pytest.mark.slow
+def test_figures_are_those_of_the_folder(result: Result) -> None:
+    assert result.output_dir is not None
+    files = {path.stem: path.read_bytes() for path in redraw(result.output_dir, ["png"])}
+    figures = result.figures()
+    assert {"staircase", "neurons"} <= figures.keys() == files.keys()
+    for name, figure in figures.items():
+        assert render(figure, "png") == files[name]
