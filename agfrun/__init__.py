@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from agfrun.labs.staircases.run.pipeline import run
     from agfrun.labs.staircases.run.problem import build_problem
     from agfrun.labs.staircases.run.result import Result
+    from agfrun.labs.staircases.studies.compare import CompareConfig
     from agfrun.report.figures.style import new_figure, settle, styled
     from agfrun.report.html.report import write_comparison, write_report
     from agfrun.report.redraw import redraw
@@ -97,6 +98,7 @@ _HOME = {name: module for module, names in {
     f"{_STAIRCASES}.run.pipeline": "run",
     f"{_STAIRCASES}.run.problem": "build_problem",
     f"{_STAIRCASES}.run.result": "Result",
+    f"{_STAIRCASES}.studies.compare": "CompareConfig",
     "agfrun.report.figures.style": "new_figure settle styled",
     "agfrun.report.html.report": "write_comparison write_report",
     "agfrun.report.redraw": "redraw",
@@ -121,15 +123,16 @@ _HOME = {name: module for module, names in {
 }.items() for name in names.split()}
 
 __all__ = [
-    "AgfConfig", "AgfrunError", "AlternationOptions", "Architecture", "Attempt", "Bench", "CheckpointError", "Choice",
-    "Claim", "Column", "ConfigError", "Contexts", "DataConfig", "DivergenceError", "Finding", "GradientDescentConfig",
-    "GradientFlowConfig", "Inconclusive", "InitConfig", "ModelConfig", "Number", "OutputError", "Paper", "PaperClaim",
-    "Result", "RunConfig", "RunSettings", "SampleNetwork", "Samples", "Saved", "SavedSweep", "Schema", "Statement",
-    "Study", "StudyResult", "Tables", "TrainConfig", "UsageError", "Verdict", "__version__", "agreement", "attempt",
-    "bounded_below", "build_problem", "choices", "close", "config_hash", "decide", "execute", "figures_of_numbers",
-    "gather", "load_config", "new_figure", "one_of", "paper_claims", "predict", "read_run", "redraw", "register",
-    "require", "rerun", "resume_run", "run", "run_seeds", "same_text", "settle", "small", "styled",
-    "train_by_gradient_descent", "train_by_gradient_flow", "undecided", "validate", "write_comparison", "write_report",
+    "AgfConfig", "AgfrunError", "AlternationOptions", "Architecture", "Attempt", "Bench", "CheckpointError",
+    "Choice", "Claim", "Column", "CompareConfig", "ConfigError", "Contexts", "DataConfig", "DivergenceError",
+    "Finding", "GradientDescentConfig", "GradientFlowConfig", "Inconclusive", "InitConfig", "ModelConfig", "Number",
+    "OutputError", "Paper", "PaperClaim", "Result", "RunConfig", "RunSettings", "SampleNetwork", "Samples", "Saved",
+    "SavedSweep", "Schema", "Statement", "Study", "StudyResult", "Tables", "TrainConfig", "UsageError", "Verdict",
+    "__version__", "agreement", "attempt", "bounded_below", "build_problem", "choices", "close", "config_hash",
+    "decide", "execute", "figures_of_numbers", "gather", "load_config", "new_figure", "one_of", "paper_claims",
+    "predict", "read_run", "redraw", "register", "require", "rerun", "resume_run", "run", "run_seeds", "same_text",
+    "settle", "small", "styled", "train_by_gradient_descent", "train_by_gradient_flow", "undecided", "validate",
+    "write_comparison", "write_report",
 ]
 
 

@@ -6,6 +6,8 @@ the figures of the commands that it names.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +32,8 @@ FIGURES = (
     ("quadratic_modadd", ["agf=timed"], "features"),
     ("relu", ["model=relu"], "staircase"),
 )
+# Figures of sweeps: name of the picture, the ready-made sweep, name of the figure.
+SWEEPS = (("neuromanifolds_defects", "experiment=sweep/dimension_defects", "defects"),)
 
 
 def main() -> None:
@@ -41,6 +45,8 @@ def main() -> None:
     save(cost_phases(), "algorithm_cost_phases")
     for name, overrides, figure in FIGURES:
         copy_figure(name, overrides, figure)
+    for name, experiment, figure in SWEEPS:
+        copy_sweep_figure(name, experiment, figure)
 
 
 @styled()
@@ -159,6 +165,13 @@ def copy_figure(name: str, overrides: Sequence[str], figure: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         run(load_config([*overrides, "plot_formats=[png]"]), output_dir=folder, progress=False)
         (IMAGES / f"{name}.png").write_bytes((Path(folder) / "plots" / f"{figure}.png").read_bytes())
+
+
+def copy_sweep_figure(name: str, experiment: str, figure: str) -> None:
+    """One figure of a sweep, as `agfrun` draws it."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, "-m", "agfrun", experiment, f"hydra.sweep.dir={folder}/sweep"], check=True)
+        (IMAGES / f"{name}.png").write_bytes((Path(folder) / "sweep" / "plots" / f"{figure}.png").read_bytes())
 
 
 def save(figure: Figure, name: str) -> None:

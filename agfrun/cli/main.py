@@ -208,7 +208,8 @@ def _report_interruption(folder: Path) -> None:
     finished = folder.is_dir() and any(folder.iterdir())
     where = f"; what is finished lies in {folder}" if finished else " before anything was written"
     if (folder / CHECKPOINTS_FOLDER).is_dir():
-        where += f"; go on with agfrun resume {folder}"
+        imports = "".join(f"--import {source} " for source in named_modules())
+        where += f"; go on with agfrun {imports}resume {folder}"
     print(f"\nagfrun: interrupted{where}", file=sys.stderr)
 
 

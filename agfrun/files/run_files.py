@@ -117,7 +117,7 @@ class RunFiles:
         for name in (*self._written(), PARAMETERS_FILE, LABELS_FILE, MANIFEST_FILE, REPORT_FILE):
             (self.folder / name).unlink(missing_ok=True)
         if not self.begun and not self._resume:
-            self.clear_checkpoints()  # those of a run that is overwritten
+            self._remove_checkpoints()  # those of a run that is overwritten
         self._write(write_text, CONFIG_FILE, yaml.safe_dump({"format": FORMAT, **saved_values(self.config)},
                                                             sort_keys=False))
         self.begun = True
@@ -141,8 +141,7 @@ class RunFiles:
             OutputError: they cannot be written.
             ValueError: the study declares no such table, or a table has other columns.
         """
-        if not self.begun:
-            self.begin()
+        self._ensure_begun()
         if words:
             self._write(write_json, LABELS_FILE, words)
         for name in tables:
@@ -171,11 +170,19 @@ class RunFiles:
     def clear_checkpoints(self) -> None:
         """Remove all that an interrupted run would go on from."""
         self._steps = None
+        self._remove_checkpoints()
+
+    def _remove_checkpoints(self) -> None:
         with suppress(OSError):
             shutil.rmtree(self.folder / CHECKPOINTS_FOLDER)
 
+    def _ensure_begun(self) -> None:
+        if not self.begun:
+            self.begin()
+
     def checkpoints(self, name: str = "") -> CheckpointFolder:
         """Where states of a training under way are kept; `name` tells one of several trainings from the others."""
+        self._ensure_begun()  # a checkpoint without a configuration is nobody's
         if name not in self._checkpoints:
             from agfrun.files.checkpoints import CheckpointFolder  # torch, which most studies without a training lack
 
@@ -186,7 +193,8 @@ class RunFiles:
     def steps(self) -> StepLog:
         """What is remembered of the run's steps."""
         if self._steps is None:
-            self._steps = StepLog(self.folder / CHECKPOINTS_FOLDER / STEPS_FILE, config_hash(self.config), self._resume)
+            self._steps = StepLog(self.folder / CHECKPOINTS_FOLDER / STEPS_FILE, config_hash(self.config), self._resume,
+                                  self._ensure_begun)
         return self._steps
 
     def _write(self, writer: Any, name: str, *content: Any) -> None:

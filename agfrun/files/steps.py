@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,11 @@ class StepLog:
         path: of the file.
         config_hash: of the run; the steps of another are not taken up.
         resume: whether to take up what the file holds; otherwise it begins anew.
+        begin: called before anything is written, to make the folder one of a run.
     """
 
-    def __init__(self, path: Path, config_hash: str, resume: bool) -> None:
-        self.path, self._first = path, json.dumps({"config_hash": config_hash})
+    def __init__(self, path: Path, config_hash: str, resume: bool, begin: Callable[[], None] = lambda: None) -> None:
+        self.path, self._first, self._begin = path, json.dumps({"config_hash": config_hash}), begin
         self._failure = ""
         self._done: dict[str, Any] = self._read() if resume else {}
         self._rewrite = True  # a cut-off line goes before anything is added
@@ -36,6 +38,7 @@ class StepLog:
     def add(self, key: str, value: Any) -> None:
         """See `Steps.add`: a disk that is full now may not be later, and the run needs none of this."""
         self._done[key] = value
+        self._begin()
         try:
             self.path.parent.mkdir(exist_ok=True)
             lines = self._lines() if self._rewrite else [_line(key, value)]

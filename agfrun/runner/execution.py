@@ -40,7 +40,8 @@ def execute(config: Any, *, output_dir: Path | str | None = None, progress: bool
     """
     validate(config)
     with opened_run(config, output_dir, progress, command, resume) as run:
-        result: StudyResult = config.study.run(config, run.bench)
+        with _saying_how_to_go_on(run.bench.folder):
+            result: StudyResult = config.study.run(config, run.bench)
         run.finish(result)
     failure = result.failure or (interruption_of(result.reason) if result.status == INTERRUPTED else None)
     if failure is not None:
@@ -114,6 +115,7 @@ class OpenRun:
             "study": config.study.name, "config_hash": config_hash(config), **result.numbers,
             **claim_counts(result.claims), "wall_seconds": sum(clock.seconds.values())})
 
+
 def _drawn(folder: Path, formats: Sequence[str]) -> list[Path]:
     """Draw the figures from the files written so far. One that cannot be drawn is not worth a run."""
     from agfrun.report.redraw import redraw  # Matplotlib, which a run without figures need not load
@@ -140,10 +142,10 @@ def _report(folder: Path) -> None:
 
 
 @contextmanager
-def _saying_how_to_go_on(folder: Path) -> Iterator[None]:
+def _saying_how_to_go_on(folder: Path | None) -> Iterator[None]:
     try:
         yield
     except OutputError as error:
-        if not (folder / CHECKPOINTS_FOLDER).is_dir():
+        if folder is None or not (folder / CHECKPOINTS_FOLDER).is_dir():
             raise
         raise OutputError(f"{error}; once that is mended, agfrun resume {folder} goes on from where it was") from error

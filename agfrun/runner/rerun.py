@@ -15,7 +15,7 @@ from pandas.api.types import is_float_dtype
 
 from agfrun.files.folders import DONE_FILE, MANIFEST_FILE
 from agfrun.files.json_files import read_object
-from agfrun.files.saved_run import finished_status, of_this_format, read_config
+from agfrun.files.saved_run import finished_status, of_this_format, read_config, study_of
 from agfrun.files.tables import read_any_table
 from agfrun.runner.execution import execute
 from agfrun.runner.provenance import provenance
@@ -85,7 +85,7 @@ def rerun(run_dir: Path, output_dir: Path | None = None, progress: bool | None =
         progress: show a bar; None decides by whether standard error is a terminal.
 
     Raises:
-        OutputError: the folder holds no finished run, or its files are damaged.
+        OutputError: the folder holds no finished run, its study is not known here, or its files are damaged.
         ConfigError: the configuration is not allowed here.
     """
     if not (run_dir / DONE_FILE).is_file():
@@ -96,6 +96,7 @@ def rerun(run_dir: Path, output_dir: Path | None = None, progress: bool | None =
     saved = manifest.get("config")
     values = (of_this_format(run_dir, {"format": manifest.get("format", 1), **saved}) if isinstance(saved, dict)
               else read_config(run_dir))
+    study_of(run_dir, values)
     config = _without_decoration(from_mapping(values))
     expected = manifest.get("config_hash")
     # The hash of the first format was of keys that are no more.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from agfrun.files.saved_run import finished_status, read_config
+from agfrun.files.saved_run import finished_status, read_config, study_of
 from agfrun.runner.execution import INTERRUPTED, execute
 from agfrun.study.conversion import from_mapping
 from agfrun.study.study import StudyResult
@@ -37,7 +37,9 @@ def read_run_config(run_dir: Path) -> Any:
     """The configuration that a run has saved.
 
     Raises:
-        OutputError: the folder holds no run.
+        OutputError: the folder holds no run, or one of a study that is not known here.
         ConfigError: the configuration is not allowed.
     """
-    return from_mapping(read_config(run_dir))
+    config = read_config(run_dir)
+    study_of(run_dir, config)
+    return from_mapping(config)

@@ -15,13 +15,13 @@ ORDINARY = f"of at most {LARGEST_DATUM:g} in size"
 MOST_SEEDS = 100_000
 
 
-def require_seeds(count: int) -> None:
-    """Require a number of seeds that a study can do.
+def require_seeds(count: int, key: str = "study.seeds") -> None:
+    """Require a number of seeds that can be done.
 
     Raises:
         ConfigError: it is not from 1 to `MOST_SEEDS`.
     """
-    require("study.seeds", count, 1 <= count <= MOST_SEEDS, f"an integer from 1 to {MOST_SEEDS}")
+    require(key, count, 1 <= count <= MOST_SEEDS, f"an integer from 1 to {MOST_SEEDS}")
 
 
 def distinct_scales(key: str, scales: list[float]) -> None:

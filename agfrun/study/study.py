@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 
 LINE_WIDTH = 80
+# What the runner itself writes into done.json, and a sweep into runs.csv.
+WRITTEN = frozenset({"run", "status", "reason", "study", "config_hash", "claims_hold", "claims", "claims_undecided",
+                     "wall_seconds"})
 
 
 @dataclass
@@ -154,12 +157,15 @@ class Study(Choice, ABC):
         """Check what the class declares, when it is registered.
 
         Raises:
-            ValueError: two tables, or a table and the claims, would share a file; or a number has the name of a key.
+            ValueError: it has no settings; two tables, or a table and the claims, would share a file; or a number has
+                the name of a key or of what the runner writes.
         """
+        if not hasattr(cls, "settings"):
+            raise ValueError(f"{cls.__qualname__}: `settings` is to be agfrun.RunSettings or a dataclass derived from it")
         names = [schema.name for schema in cls.tables]
         if len(set(names)) < len(names) or CLAIMS.name in names:
             raise ValueError(f"{cls.__qualname__}: each table needs a name of its own, and {CLAIMS.name} is taken")
-        keys = {entry.name for entry in fields(cls.settings)} if hasattr(cls, "settings") else set()
+        keys = {entry.name for entry in fields(cls.settings)} | WRITTEN
         for number in cls.numbers:
             if number.name in keys or not number.name.isidentifier():
                 raise ValueError(f"{cls.__qualname__}: {number.name} cannot be the name of a number")

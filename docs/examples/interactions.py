@@ -7,7 +7,6 @@ import numpy as np
 import torch
 
 from agfrun import DataConfig, Samples, register, require
-from agfrun.labs.staircases.networks.two_layer.samples import samples
 
 
 @register("data")
@@ -29,4 +28,6 @@ class InteractionsConfig(DataConfig):
         generator = np.random.default_rng(self.data_seed)
         inputs = generator.standard_normal((self.samples, 2 * len(self.coefficients)))
         products = inputs[:, 0::2] * inputs[:, 1::2]
-        return samples(inputs, products @ np.array(self.coefficients)[:, None], dtype, device)
+        targets = products @ np.array(self.coefficients)[:, None]
+        return Samples(torch.tensor(inputs, dtype=dtype, device=device),
+                       torch.tensor(targets, dtype=dtype, device=device), output_names=("1",))

@@ -80,6 +80,8 @@ def first_of_a_sweep(override: str) -> str:
 
 
 def shorter(command: Command) -> list[str]:
+    if "study=dimension" in command.text:  # of another laboratory, and short as it is
+        return ["plots=false", "report=false"]
     overrides = [*SHORTER]
     if any(field.name == "report" for field in dataclasses.fields(RunConfig)):
         overrides.append("report=false")

@@ -16,6 +16,8 @@ from pathlib import Path
 from processes import Command, assert_sound
 
 from agfrun import RunConfig, UsageError, load_config
+from agfrun.study import registry
+from agfrun.study.config_tree import slot_groups
 from agfrun.study.conversion import field_types, known_keys
 
 # Seconds in which a command line must have ended, be it by Ctrl-C.
@@ -23,6 +25,7 @@ LIMIT = 10.0
 
 # Lines that are no errors; the second kind is asked for with hydra.verbose.
 ASIDES = ("agfrun: warning: ", "agfrun: DEBUG: ", "agfrun: compiling ", "sweep: ")
+OF_ONE_RUN = "agfrun: error: ["
 WENT_WRONG = ("agfrun: error: training diverged", "agfrun: error: training stalled")
 
 # Command lines that are right, and whose runs take a moment.
@@ -40,7 +43,11 @@ CORRECT: tuple[tuple[str, ...], ...] = (
     ("model=relu", "data=orthogonal_inputs", "data.targets=[1.2,-0.8]", "model.width=2", "train.tolerance=1e-4"),
     ("model=monomial", "data=teacher_student", "data.samples=10", "data.input_dimension=2", "data.teacher_width=1",
      "model.width=2", "init.scale=0.1", "train.horizon=5", "agf.max_events=1"),
-    ("model=diagonal_linear", "init=gaussian", "ensemble.seeds=2", "train.tolerance=1e-4"),
+    ("model=diagonal_linear", "init=gaussian", "ensemble.seeds=2", "hydra/launcher=serial", "train.tolerance=1e-4"),
+    ("study=dimension", "model.widths=[2,2,1]", "model.degree=2"),
+    ("study=claims", "study.only=[dimension_is_filling]", "study.seeds=1"),
+    ("study=width", "study.widths=[3,4]", "study.seeds=1", "data.p=4", "data.frequencies=[1]", "data.amplitudes=[4]",
+     "train.horizon=20", "train.tolerance=1e-4", "agf.max_events=1"),
 )
 ALWAYS = ("plots=false", "report=false", "device=cpu")
 
@@ -93,7 +100,11 @@ def _other_value(words: list[str], draw: random.Random) -> list[str]:
 
 
 def _key_with_any_value(words: list[str], draw: random.Random) -> list[str]:
-    return [*words, f"{draw.choice(sorted(known_keys()))}={draw.choice(VALUES)}"]
+    """Of the study that is asked for, or of the one with the most keys, which others refuse."""
+    asked = next((word.partition("=")[2] for word in words if word.startswith("study=")), "compare")
+    study = registry.study_type(asked if draw.random() < 0.5 else "compare")
+    known = known_keys(study.settings, study.name) if study is not None else {}  # type: ignore[attr-defined]
+    return [*words, f"{draw.choice(sorted(known) or ['seed'])}={draw.choice(VALUES)}"]
 
 
 def _number(words: list[str], draw: random.Random) -> list[str]:
@@ -115,12 +126,12 @@ def _drawn(kind: str, draw: random.Random) -> str:
 def number_keys(words: tuple[str, ...]) -> list[tuple[str, str]]:
     """Keys of numbers and lists of numbers that a correct command line's configuration has, with their types."""
     try:
-        config = load_config([word for word in words if "=" in word and "." not in word.partition("=")[0]])
+        config = load_config([word for word in words if word.partition("=")[0] in slot_groups()])
     except UsageError:
         config = RunConfig()
-    kinds = {key: kind for key, kind in field_types(RunConfig).items() if not dataclasses.is_dataclass(kind)}
-    for group in known_keys():
-        if dataclasses.is_dataclass(part := getattr(config, group, None)):
+    kinds = {key: kind for key, kind in field_types(type(config)).items() if not dataclasses.is_dataclass(kind)}
+    for group in (entry.name for entry in dataclasses.fields(config)):
+        if dataclasses.is_dataclass(part := getattr(config, group)):
             kinds |= {f"{group}.{key}": kind for key, kind in field_types(type(part)).items()}  # type: ignore[arg-type]
     return [(key, str(kind)) for key, kind in kinds.items() if "int" in str(kind) or "float" in str(kind)]
 
@@ -165,9 +176,9 @@ MUTATIONS: tuple[Callable[[list[str], random.Random], list[str]], ...] = (
 def complaint(arguments: Sequence[str], folder: Path, may_differ: bool = False) -> str | None:
     """Run a command line, whatever it is, in an empty folder; what is wrong with how it ended, or None.
 
-    It ends with exit status 0, or 2 and one line, or, where training went wrong, 1 and one line that says how. It
-    writes no traceback and no half-written file, and nothing at all if it ended with 2. What is asked for may take
-    longer than `LIMIT`; Ctrl-C then ends it in that time.
+    It ends with exit status 0, or 2 and one line, or, where training went wrong, 1 and one line that says how; a sweep
+    says as much of each of its runs. It writes no traceback and no half-written file, and nothing at all if it ended
+    with 2. What is asked for may take longer than `LIMIT`; Ctrl-C then ends it in that time.
 
     Args:
         may_differ: exit status 1 without a line is fine too: what was compared is not the same.
@@ -187,20 +198,23 @@ def complaint(arguments: Sequence[str], folder: Path, may_differ: bool = False) 
     status, errors = command.process.exitcode, command.err.read_text(errors="replace")
     lines = [line for line in errors.splitlines() if line.strip() and not line.startswith(ASIDES)]
     written = [path for path in here.rglob("*") if path.is_file()]
+    for failure in (path for path in written if path.name == "failed.json" and "traceback" in path.read_text()):
+        return failure.read_text()
+    swept = bool(lines) and all(line.startswith(OF_ONE_RUN) for line in lines)
     if "Traceback" in errors or "Traceback" in command.out.read_text(errors="replace"):
         return errors
     if long:
         if status != 130 or len(lines) != 1:
             return f"Ctrl-C ended it with status {status}: {errors}"
     elif status == 2:
-        if len(lines) != 1 and not _is_usage(lines):
+        if len(lines) != 1 and not swept and not _is_usage(lines):
             return f"status 2 with {len(lines)} lines: {errors}"
         # A sweep keeps a row for each of its runs, refused or not.
         sweeps = {path.parent for path in written if path.name == "multirun.yaml"}
         if any(sweeps.isdisjoint(path.parents) for path in written):
             return f"refused, but wrote {written}: {errors}"
     elif status == 1:
-        if lines if may_differ else len(lines) != 1 or not lines[0].startswith(WENT_WRONG):
+        if not swept and (lines if may_differ else len(lines) != 1 or not lines[0].startswith(WENT_WRONG)):
             return f"status 1: {errors}"
     elif status != 0:
         return f"status {status}: {errors}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from typing import Any
 
@@ -9,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agfrun import ConfigError, RunConfig, config_hash, validate
-from agfrun.study.conversion import GROUPS, choices, field_types, from_mapping
+from agfrun import ConfigError, RunConfig, choices, config_hash, load_config, validate
+from agfrun.study import registry
+from agfrun.study.conversion import field_types, from_mapping, slots_of
 from agfrun.study.memory import available_memory
 from agfrun.study.settings import saved_values
 
@@ -40,24 +42,34 @@ def of_kind(kind: Any) -> st.SearchStrategy[Any]:
     return st.one_of(of_type, of_type, of_type, st.none(), PLAIN)
 
 
+# A study of each type of settings, its slots, and its configuration as it is without a further word.
+SETTINGS = {study.settings: name for name, study in reversed(registry.studies().items())}  # type: ignore[attr-defined]
+SLOTS = {name: {slot: {option: kind for option, kind in choices(slot, base).items()
+                       if slot != "study" or kind.settings is settings}  # type: ignore[attr-defined]
+                for slot, base in slots_of(settings).items()} for settings, name in SETTINGS.items()}
+FIELDS = {name: field_types(settings) for settings, name in SETTINGS.items()}
+START = {name: saved_values(load_config([f"study={name}"])) for name in SETTINGS.values()}
+
+
 @st.composite
 def mappings(draw: st.DrawFn) -> dict[str, Any]:
     """The configuration of some choices of groups, with a few values changed, keys renamed or left out."""
-    values: dict[str, Any] = saved_values(RunConfig())
-    for group in GROUPS:
+    study = draw(st.sampled_from(["compare", *START]))  # the one with the most keys more often
+    values, slots = copy.deepcopy(START[study]), SLOTS[study]
+    for group in slots:
         if draw(st.booleans()):
-            name = draw(st.sampled_from(sorted(choices(group))))
-            values[group] = dataclasses.asdict(choices(group)[name]()) | {"name": name}  # type: ignore[call-arg]
+            name = draw(st.sampled_from(sorted(slots[group])))
+            values[group] = dataclasses.asdict(slots[group][name](name)) | {"name": name}
     for _ in range(draw(st.integers(0, 3))):
         group = draw(st.sampled_from(sorted(values)))
         inner = values[group]
         if isinstance(inner, dict) and inner and draw(st.integers(0, 9)):
             key, kinds = draw(st.sampled_from(sorted(inner))), {}
-            if group in GROUPS and isinstance(inner.get("name"), str) and inner["name"] in choices(group):
-                kinds = field_types(choices(group)[inner["name"]])
+            if group in slots and isinstance(inner.get("name"), str) and inner["name"] in slots[group]:
+                kinds = field_types(slots[group][inner["name"]])
             _change(draw, inner, key, kinds.get(key, Any))
         else:
-            _change(draw, values, group, field_types(RunConfig).get(group, Any))
+            _change(draw, values, group, FIELDS[study].get(group, Any))
     return values
 
 
@@ -87,7 +99,13 @@ def check(values: dict[str, Any]) -> None:
     assert validate(config) is config
     assert from_mapping(saved_values(config)) == config  # what is written into a run's folder is read back
     assert config_hash(from_mapping(saved_values(config))) == config_hash(config)
-    assert config.data.memory() <= (available_memory() or float("inf"))
+    if isinstance(config, RunConfig):
+        assert config.data.memory() <= (available_memory() or float("inf"))
+
+
+def test_there_are_settings_of_several_kinds() -> None:
+    assert START.keys() >= {"compare", "claims"}
+    assert len(START) >= 3
 
 
 @settings(max_examples=EXAMPLES)

@@ -22,7 +22,7 @@ ABSURD = [
     "model=linear_attention model.head_dim=1000000000000", "model=linear_attention data.dimension=1000000000000",
     "model=diagonal_linear data=random_regression data.samples=100000000000",
     "model=diagonal_linear data=sparse_regression data.dimension=1000000000",
-    "model=relu data=teacher_student data.samples=10000000000", "ensemble.seeds=90000 model.width=5000",
+    "model=relu data=teacher_student data.samples=10000000000",
     "model=monomial data=teacher_student data.output_dimension=99999999999",
     "data=one_hot_modular_addition data.p=9999999",
 ]
@@ -77,7 +77,7 @@ def test_the_shape_is_that_of_the_network(name: str) -> None:
 
 
 @pytest.mark.parametrize(("overrides", "key"), [
-    (["model.width=36"], "model.width"), (["ensemble.seeds=50"], "ensemble.seeds"), (["data.p=2000"], "data.p"),
+    (["model.width=36"], "model.width"), (["study=search", "study.trials=2000"], "study.trials"), (["data.p=2000"], "data.p"),
     (["train.max_rows=20000"], "train.max_rows"),
 ])
 def test_the_key_named_is_the_one_furthest_above_its_default(overrides: list[str], key: str) -> None:

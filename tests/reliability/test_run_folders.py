@@ -116,7 +116,7 @@ def test_a_disk_that_fills_loses_no_more_than_the_time_since_the_last_checkpoint
     ended = command.ended()
     error = error_of(ended)
     assert "No space left on device" in error
-    assert f"agfrun resume {run_dir} goes on from the last checkpoint" in error
+    assert f"agfrun resume {run_dir} goes on from where it was" in error
     assert ended.errors.count("no checkpoint was written") == 1
     assert_sound(run_dir)
     ballast.unlink()

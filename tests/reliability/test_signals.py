@@ -1,4 +1,4 @@
-"""Signals outside the training of a single run (tests/reliability/test_resume.py): ensembles, and closed streams."""
+"""Signals outside the training of a single run (tests/reliability/test_resume.py): sweeps, and closed streams."""
 
 from __future__ import annotations
 
@@ -17,32 +17,35 @@ from processes import Command, assert_sound
 from agfrun.study.termination import heed_termination
 
 SMALL = ("model=diagonal_linear", "train.horizon=1", "plots=false", "report=false", "device=cpu")
-ENSEMBLES = {
+TRAINED = {
     "flow": ("train.tolerance=1e-10", "train.horizon=4000"),
     "descent": ("train=gradient_descent", "train.learning_rate=0.002", "train.max_steps=200000"),
 }
-MEMBERS = ("data.p=5", "data.frequencies=[1,2]", "data.amplitudes=[4,2]", "model.width=6",
-           "train.convergence=0", "ensemble.seeds=3", "agf.max_events=1", "plots=false", "report=false", "device=cpu")
+SEEDS = ("data.p=5", "data.frequencies=[1,2]", "data.amplitudes=[4,2]", "model.width=6", "train.convergence=0",
+         "ensemble.seeds=3", "hydra/launcher=serial", "agf.max_events=1", "plots=false", "report=false", "device=cpu")
 
 
-@pytest.mark.parametrize("kind", ENSEMBLES)
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_an_ended_ensemble_writes_what_is_known_and_says_by_which_signal(
+@pytest.mark.parametrize(("kind", "number"), [
+    *(("flow", number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)), ("descent", signal.SIGTERM)])
+def test_seeds_that_are_trained_together_end_by_a_signal_and_leave_what_is_known(
     number: signal.Signals, kind: str, tmp_path: Path,
 ) -> None:
-    run_dir = tmp_path / "run"
-    command = Command([*ENSEMBLES[kind], *MEMBERS, f"hydra.run.dir={run_dir}"], tmp_path)
-    while not (run_dir / "labels.json").exists():
+    sweep = tmp_path / "sweep"
+    command = Command([*TRAINED[kind], *SEEDS, f"hydra.sweep.dir={sweep}"], tmp_path)
+    while len(list(sweep.glob("*/labels.json"))) < 3:  # all are predicted
         assert command.process.is_alive()
     time.sleep(2.0)
     command.kill(number)
     ended = command.ended()
     assert ended.status == 128 + number, ended.errors
     assert "Traceback" not in ended.errors
-    assert "what is finished lies in" in ended.errors
-    assert_sound(run_dir)
-    members = pd.read_csv(run_dir / "members.csv")
-    assert "interrupted" in set(members["status"])
+    assert f"interrupted; continue with: agfrun -m sweep.resume={sweep}" in ended.errors
+    assert pd.read_csv(sweep / "runs.csv")["status"].tolist() == ["unfinished"] * 3
+    for labels in sweep.glob("*/labels.json"):
+        assert_sound(labels.parent)
+        assert set(pd.read_csv(labels.parent / "loss.csv")["source"]) >= {"agf"}
+        assert not (labels.parent / "done.json").exists()
+        assert not (labels.parent / ".lock").exists()
 
 
 def test_what_nohup_ignores_stays_ignored() -> None:

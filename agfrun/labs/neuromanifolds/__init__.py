@@ -35,6 +35,8 @@ FIRST_COMMAND = "agfrun study=dimension 'model.widths=[2,2,1]' model.degree=2"
 
 CHOICES = ("networks",)
 """Packages whose modules register the choices of this laboratory, for `agfrun.study.registry`."""
+PAPER_CLAIMS = ("paper_claims",)
+"""Modules that register claims of papers, for `agfrun.study.paper_claim`."""
 
 _HOME = {name: f"{__name__}.{module}" for module, names in {
     "config": "NetworkConfig NeuromanifoldConfig",

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from agfrun.study.errors import UsageError
+
 if TYPE_CHECKING:
     import flint
 
@@ -27,6 +29,8 @@ FloatArray = npt.NDArray[np.float64]
 # The four largest primes below 2^23: centred residues are below 2^22, and TERMS products of two sum to at most 2^53.
 PRIMES = (8388593, 8388587, 8388581, 8388571)
 TERMS = 512
+
+NOT_INSTALLED = "python-flint is not installed; pip install 'agfrun[algebra]'"
 
 # Rows that one step of `rank` eliminates: large enough for BLAS, small enough for flint's inverse to cost little.
 BLOCK = 192
@@ -117,6 +121,8 @@ def _inverse(matrix: IntArray, prime: int) -> IntArray | None:
 
 
 def _to_flint(matrix: IntArray, prime: int) -> flint.nmod_mat:
-    import flint  # an extra: settings, theory and figures work without it
-
+    try:
+        import flint  # an extra: settings, theory and figures work without it
+    except ImportError:
+        raise UsageError(NOT_INSTALLED) from None
     return flint.nmod_mat(matrix.shape[0], matrix.shape[1], matrix.ravel().tolist(), prime)

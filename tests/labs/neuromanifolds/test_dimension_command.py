@@ -1,4 +1,4 @@
-"""`agfrun study=dimension` as it is typed: no torch, sweeps with their tables and figures, a killed run, own networks."""
+"""`agfrun study=dimension` as it is typed: no torch, sweeps with tables and figures, a killed run, an own network."""
 
 from __future__ import annotations
 
@@ -147,3 +147,15 @@ def test_a_sweep_over_the_keys_of_a_network_from_outside(tmp_path: Path) -> None
     assert done.returncode == 0, done.stderr
     assert "1 of 4 runs falls short of the expected dimension; 1 fills its ambient space" in done.stdout
     assert [path.name for path in (tmp_path / "sweep" / "plots").glob("*.png")] == ["architectures.png"]
+
+
+def test_the_page_shows_the_example_as_it_is_and_its_notebook_runs(tmp_path: Path) -> None:
+    page = (REPOSITORY / "docs" / "neuromanifolds.md").read_text(encoding="utf-8")
+    example, notebook = (block.split("```")[0] for block in page.split("```python\n")[1:])
+    source = (EXAMPLES / "products.py").read_text(encoding="utf-8")
+    assert [line for line in example.splitlines() if line not in source.splitlines()] == []
+    done = subprocess.run([sys.executable, "-c", notebook], cwd=tmp_path, capture_output=True, text=True,
+                          env=ENVIRONMENT, timeout=60, check=True)
+    assert done.stdout.splitlines()[0] == "14"
+    assert done.stdout.splitlines()[1].startswith("ClosedForm(dimension=14, proved=True, source='Alexander")
+    assert done.stdout.splitlines()[2] == "65 True True"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,9 @@ import yaml
 from polynomial_networks import TABLE
 from tiny_runs import read_json
 
-from agfrun import ConfigError, execute, load_config, read_run, redraw, rerun, resume_run, write_report
+from agfrun import ConfigError, UsageError, execute, load_config, read_run, redraw, rerun, resume_run, write_report
 from agfrun.files.saved_run import read_config
-from agfrun.labs.neuromanifolds import Measurement, NeuromanifoldConfig, measurement
+from agfrun.labs.neuromanifolds import Measurement, MonomialMlpConfig, NeuromanifoldConfig, dimension, measurement
 from agfrun.labs.neuromanifolds.studies import dimension as study_module
 from agfrun.tracking.record import read_record
 
@@ -105,7 +106,7 @@ def test_what_theory_does_not_know_is_undecided_and_says_why(tmp_path: Path) -> 
     assert "claims: 3 hold, 2 undecided, none fails" in result.summary()
     assert "not proved; rank 84 modulo" in result.text
     report = (tmp_path / "report.html").read_text()
-    assert "Dimension 84, 1 below the expected 85. No closed form is known; the dimension is what ranks" in report
+    assert "Dimension 84, 46 below the expected 130. No closed form is known; the dimension is what ranks" in report
 
 
 def test_our_own_closed_form_is_called_ours(tmp_path: Path) -> None:
@@ -129,14 +130,13 @@ def test_ranks_that_contradict_theory_make_claims_fail(tmp_path: Path, monkeypat
     assert "; claims fail: equals_closed_form, primes_agree." in (tmp_path / "report.html").read_text()
 
 
-@pytest.mark.parametrize(("widths", "degree", "dimension", "ambient", "defect"), TABLE)
-def test_the_study_finds_every_dimension_of_the_table(widths: tuple[int, ...], degree: int, dimension: int,
+@pytest.mark.parametrize(("widths", "degree", "known", "ambient", "defect"), TABLE)
+def test_the_study_finds_every_dimension_of_the_table(widths: tuple[int, ...], degree: int, known: int,
                                                       ambient: int | None, defect: int | None) -> None:
-    network = NeuromanifoldConfig().model
-    network.widths, network.degree = list(widths), degree  # type: ignore[attr-defined]
+    network = MonomialMlpConfig(widths=list(widths), degree=degree)
     result = execute(NeuromanifoldConfig(model=network))
     numbers = result.numbers
-    assert (numbers["dimension"], numbers["proved"]) == (dimension, True)
+    assert (numbers["dimension"], numbers["proved"]) == (known, True)
     assert ambient is None or (numbers["ambient"], numbers["defect"]) == (ambient, defect)
     assert all(claim.holds is not False for claim in result.claims)
 
@@ -216,6 +216,9 @@ def test_a_run_without_python_flint_says_what_to_install(monkeypatch: pytest.Mon
     monkeypatch.setattr(study_module, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"python-flint is not installed; pip install 'agfrun\[algebra\]'"):
         config_of()
+    monkeypatch.setitem(sys.modules, "flint", None)
+    with pytest.raises(UsageError, match="python-flint is not installed"):
+        dimension([2, 2, 1], 2)
 
 
 REFUSED = [

@@ -13,7 +13,7 @@ from agfrun.labs.neuromanifolds.claims import claims_of
 from agfrun.labs.neuromanifolds.config import NetworkConfig, NeuromanifoldConfig
 from agfrun.labs.neuromanifolds.counts import ClosedForm, ModularRank
 from agfrun.labs.neuromanifolds.measurement import Measurement, measure
-from agfrun.labs.neuromanifolds.prime_field import PRIMES
+from agfrun.labs.neuromanifolds.prime_field import NOT_INSTALLED, PRIMES
 from agfrun.labs.neuromanifolds.wording import sweep_sentence, text_of, verdict_on
 from agfrun.study.checks import require
 from agfrun.study.claim import CLAIMS
@@ -97,7 +97,7 @@ class DimensionStudy(Study):
         """See `Study.check`."""
         require("study.primes", self.primes, 1 <= self.primes <= len(PRIMES), f"an integer from 1 to {len(PRIMES)}")
         if find_spec("flint") is None:
-            raise ConfigError("study", self.name, "python-flint is not installed; pip install 'agfrun[algebra]'")
+            raise ConfigError("study", self.name, NOT_INSTALLED)
 
     def run(self, config: NeuromanifoldConfig, bench: Bench) -> StudyResult:
         """See `Study.run`; `StudyResult.outcome` is a `Measurement`."""

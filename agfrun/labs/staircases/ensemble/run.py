@@ -15,6 +15,7 @@ from agfrun.labs.staircases.ensemble.members import Member, members_of, raise_in
 from agfrun.labs.staircases.ensemble.training import Batch, batches, train_members
 from agfrun.labs.staircases.run.pipeline import judge, prepare
 from agfrun.labs.staircases.run.problem import build_architecture, draw_initialization
+from agfrun.labs.staircases.run.single import check_seeds
 from agfrun.study.settings import validate
 
 
@@ -36,6 +37,7 @@ def run_seeds(config: RunConfig, seeds: int, *, progress: bool | None = None) ->
         KeyboardInterrupt: interrupted.
     """
     validate(config)
+    check_seeds(config, seeds, "seeds")
     members = members_of(config, seeds)
     shown = sys.stderr.isatty() if progress is None else progress
     architecture = build_architecture(config)

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from agfrun.labs.staircases.agf.predict import predict
 from agfrun.labs.staircases.agf.prediction import Prediction
 from agfrun.labs.staircases.claims.check import check_claims
 from agfrun.labs.staircases.claims.claim import Evidence
-from agfrun.labs.staircases.config import GradientFlowConfig, RunConfig
+from agfrun.labs.staircases.config import DEFAULT_STUDY, GradientFlowConfig, RunConfig
 from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.dynamics.statuses import GAVE_UP
 from agfrun.labs.staircases.dynamics.trajectory import Trajectory
@@ -40,14 +40,12 @@ from agfrun.labs.staircases.run.result import (
 )
 from agfrun.labs.staircases.run.training import Watch, check_length, choose_threads, train
 from agfrun.runner.execution import execute
+from agfrun.study import registry
 from agfrun.study.bench import Bench
 from agfrun.study.errors import ConfigError, DivergenceError
 from agfrun.study.interruption import interruption_of
 from agfrun.study.stage_clock import StageClock
 from agfrun.study.study import StudyResult
-
-if TYPE_CHECKING:
-    pass
 
 # Training goes on to this multiple of the last predicted activation, so that late drops are seen too.
 HORIZON_FACTOR = 3.0
@@ -65,15 +63,18 @@ def run(config: RunConfig, *, output_dir: Path | str | None = None, progress: bo
         output_dir, progress, command, resume: see `agfrun.runner.execution.execute`.
 
     Raises:
-        ConfigError: a value is not allowed, or the device is not there.
+        ConfigError: a value is not allowed, the device is not there, or the study is another.
         OutputError: see `execute`.
         DivergenceError: training left the finite numbers; what came before is written.
         KeyboardInterrupt: interrupted; what is finished is written.
     """
+    kind = registry.study_type(DEFAULT_STUDY)
+    if kind is None or not isinstance(config.study, kind):
+        raise ConfigError("study", config.study.name, f"run makes a run of study={DEFAULT_STUDY}; agfrun.execute does "
+                          "any study")
     done = execute(config, output_dir=output_dir, progress=progress, command=command, resume=resume)
-    if not isinstance(done.outcome, Result):
-        raise ConfigError("study", config.study.name, "run makes a run of study=compare; agfrun.execute does any study")
-    return done.outcome
+    result: Result = done.outcome
+    return result
 
 
 def compare_at(config: RunConfig, bench: Bench) -> StudyResult:

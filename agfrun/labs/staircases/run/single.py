@@ -15,14 +15,14 @@ def one_run(config: RunConfig, **changes: Any) -> RunConfig:
     return dataclasses.replace(config, study=_compare(), plots=False, **changes)
 
 
-def check_seeds(config: RunConfig, count: int) -> None:
-    """Check a study's number of seeds.
+def check_seeds(config: RunConfig, count: int, key: str = "study.seeds") -> None:
+    """Check a number of seeds; `key` is what it is called.
 
     Raises:
         ConfigError: none, or several where the initialization is not random.
     """
-    require_seeds(count)
-    require("study.seeds", count, count == 1 or config.init.name != "deterministic",
+    require_seeds(count, key)
+    require(key, count, count == 1 or config.init.name != "deterministic",
             "1 with init=deterministic, which no seed changes")
 
 

@@ -55,8 +55,9 @@ def members_without_prediction(config: RunConfig, seeds: int, scales: Sequence[f
     """
     validate(config)
     inits = [dataclasses.replace(config.init, scale=scale) for scale in scales] or [config.init]
-    at_scales = [member.config for init in inits for member in members_of(dataclasses.replace(config, init=init), seeds)]
-    members = [Member(number, own) for number, own in enumerate(at_scales)]
+    configs = [dataclasses.replace(config, init=init) for init in inits]
+    every = [member for at_scale in configs for member in members_of(at_scale, seeds)]
+    members = [Member(number, member.config) for number, member in enumerate(every)]
     architecture = build_architecture(config)
     for member in members:
         problem = draw_initialization(member.config, architecture)

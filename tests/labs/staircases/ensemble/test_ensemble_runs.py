@@ -1,151 +1,72 @@
-"""Whole ensembles: their files, their summary, members that fail, interruptions and wrong values."""
+"""Many runs at once: in memory from many seeds, and in folders of their own as a sweep does them."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
-from agfrun.labs.staircases.report.ensemble_tables import MEMBERS, with_members
-from tiny_runs import descent, diagonal_config, modadd_config
+from small_ensembles import members_without_prediction
+from tiny_runs import FILES, descent, diagonal_config, modadd_config, read_json
 
-from agfrun import (
-    AgfConfig,
-    AgfrunError,
-    ConfigError,
-    GradientFlowConfig,
-    InitConfig,
-    OutputError,
-    RunConfig,
-    load_config,
-    redraw,
-    validate,
-)
-from agfrun.files import tables
-from agfrun.files.tables import read_table
-from agfrun.labs.staircases.config import EnsembleConfig
+from agfrun import ConfigError, GradientFlowConfig, InitConfig, RunConfig, config_hash, run, run_seeds
 from agfrun.labs.staircases.ensemble import run as ensemble_run
+from agfrun.labs.staircases.ensemble import together
 from agfrun.labs.staircases.ensemble import training as ensemble_training
-from agfrun.labs.staircases.ensemble.run import EnsembleResult, ensemble_seconds, run_ensemble
-from agfrun.labs.staircases.run import pipeline
-
-LEADING = ["member", "seed", "init_scale"]
-SCHEMAS = (tables.LOSS, tables.FEATURES, tables.NEURONS, tables.EVENTS, tables.COMPARISON, tables.CLAIMS)
-FILES = {"members.csv", *(schema.file for schema in SCHEMAS), "config.yaml", "labels.json", "manifest.json",
-         "report.html", "done.json"}
+from agfrun.labs.staircases.ensemble.members import Member
+from agfrun.runner.execution import OpenRun, opened_run
 
 
-def small(seeds: int = 3, scales: list[float] | None = None, **changes: Any) -> RunConfig:
-    config = diagonal_config(init=InitConfig("gaussian", 1e-3), seed=5, ensemble=EnsembleConfig(seeds, scales),
-                             train=GradientFlowConfig(tolerance=1e-4))
+def small(**changes: Any) -> RunConfig:
+    config = diagonal_config(init=InitConfig("gaussian", 1e-3), seed=5, train=GradientFlowConfig(tolerance=1e-4))
     return dataclasses.replace(config, **changes)
 
 
+def at_scales(*scales: float, **changes: Any) -> list[RunConfig]:
+    return [small(init=InitConfig("gaussian", scale), **changes) for scale in scales]
+
+
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> EnsembleResult:
-    folder = tmp_path_factory.mktemp("ensemble") / "run"
-    return run_ensemble(small(2, [1e-2, 1e-4]), output_dir=folder, command=["agfrun"], progress=False)
+def members() -> list[Member]:
+    return run_seeds(small(), 3, progress=False)
 
 
-def folder_of(result: EnsembleResult) -> Path:
-    assert result.output_dir is not None
-    return result.output_dir
+def statuses(members: list[Member]) -> list[str]:
+    return [member.status for member in members]
 
 
-def members_table(folder: Path) -> pd.DataFrame:
-    return read_table(folder / MEMBERS.file, MEMBERS)
+# ---- In memory
 
 
-def read_done(folder: Path) -> dict[str, Any]:
-    done: dict[str, Any] = json.loads((folder / "done.json").read_text())
-    return done
+def test_members_are_the_seeds_from_the_configured_one_on(members: list[Member]) -> None:
+    assert [member.config.seed for member in members] == [5, 6, 7]
+    assert statuses(members) == ["converged"] * 3
+    assert all(member.result is not None and member.failure == "" for member in members)
+    assert all(member.seconds > 0 and member.shared_seconds > 0 for member in members)
+    assert [member.order_agrees for member in members] == [
+        member.result.verdict["in_predicted_order"] == 3 for member in members if member.result is not None]
 
 
-def test_files_of_an_ensemble(finished: EnsembleResult) -> None:
-    folder = folder_of(finished)
-    assert {path.name for path in folder.iterdir()} == FILES
-    last = max((path.stat().st_mtime_ns, path.name) for path in folder.iterdir())[1]
-    assert last == "done.json"
-    for schema in SCHEMAS:
-        table = read_table(folder / schema.file, with_members(schema))
-        assert list(table.columns[:3]) == LEADING
-        assert table["member"].nunique() == 4
-
-
-def test_members_are_seeds_at_each_scale(finished: EnsembleResult) -> None:
-    table = members_table(folder_of(finished))
-    assert table["member"].tolist() == [0, 1, 2, 3]
-    assert table["seed"].tolist() == [5, 6, 5, 6]
-    assert table["init_scale"].tolist() == [1e-2, 1e-2, 1e-4, 1e-4]
-    np.testing.assert_allclose(table["log10_init_scale"].astype(float), [-2, -2, -4, -4])
-    assert (table["status"] == "converged").all()
-    loss = read_table(folder_of(finished) / "loss.csv", with_members(tables.LOSS))
-    trained = loss[loss["source"] == "training"].groupby("member")["loss"].last()
-    np.testing.assert_array_equal(trained, table["final_loss"])
-
-
-@pytest.mark.parametrize("number", [1, 2])
-def test_a_member_is_the_run_of_its_seed_and_scale(finished: EnsembleResult, number: int) -> None:
-    member = finished.members[number]
-    alone = pipeline.run(member.config, progress=False)
-    assert member.result is not None
-    assert member.result.horizon == pytest.approx(alone.horizon)
-    assert member.result.verdict["in_predicted_order"] == alone.verdict["in_predicted_order"]
-    assert len(member.result.comparison) == len(alone.comparison)
-    for row, expected in zip(member.result.comparison, alone.comparison, strict=True):
+@pytest.mark.parametrize("number", [0, 2])
+def test_a_member_is_the_run_of_its_seed(members: list[Member], number: int) -> None:
+    result, alone = members[number].result, run(members[number].config, progress=False)
+    assert result is not None
+    assert result.horizon == pytest.approx(alone.horizon)
+    assert result.verdict["in_predicted_order"] == alone.verdict["in_predicted_order"]
+    assert len(result.comparison) == len(alone.comparison)
+    for row, expected in zip(result.comparison, alone.comparison, strict=True):
         for key in ("time_agf", "time_training", "level_agf", "level_training"):
             assert row[key] == pytest.approx(expected[key], rel=1e-4, abs=1e-6, nan_ok=True)
-    assert [claim["holds"] for claim in member.result.claims] == [claim["holds"] for claim in alone.claims]
-
-
-def test_done_and_manifest_say_what_happened(finished: EnsembleResult) -> None:
-    done = read_done(folder_of(finished))
-    assert (done["status"], done["members"], done["finished_members"], done["compared_members"]) == (
-        "finished", 4, 4, 4)
-    assert done["members_in_predicted_order"] == sum(members_table(folder_of(finished))["order_agrees"])
-    manifest = json.loads((folder_of(finished) / "manifest.json").read_text())
-    assert manifest["programs"][0]["members"] == [0, 1, 2, 3]
-    assert "vectorizing" in manifest["programs"][0]["program"]
-
-
-def test_summary_counts_and_bounds(finished: EnsembleResult) -> None:
-    summary = finished.summary()
-    assert "4 members: 4 converged" in summary
-    assert "95% interval" in summary
-    assert "0.0001" in summary
-    assert str(finished.output_dir) in summary
-    assert all(len(line) <= 120 for line in summary.splitlines()[:-1])
-
-
-def test_figures_are_redrawn_from_the_tables(finished: EnsembleResult) -> None:
-    written = redraw(folder_of(finished), ["png"])
-    assert [path.name for path in written] == ["staircases.png"]
-    first = written[0].read_bytes()
-    assert redraw(folder_of(finished), ["png"])[0].read_bytes() == first
-    for path in written:
-        path.unlink()
-    written[0].parent.rmdir()
-
-
-def test_a_damaged_ensemble_is_named(finished: EnsembleResult, tmp_path: Path) -> None:
-    (tmp_path / "config.yaml").write_text((folder_of(finished) / "config.yaml").read_text())
-    with pytest.raises(OutputError, match=r"members\.csv"):
-        redraw(tmp_path)
-
-
-def test_a_finished_ensemble_is_not_overwritten(finished: EnsembleResult) -> None:
-    with pytest.raises(OutputError, match="already holds a run"):
-        run_ensemble(finished.config, output_dir=folder_of(finished))
-
-
-# ---- Members that fail
+    assert [(claim.claim, claim.source, claim.holds) for claim in result.claims] == [
+        (claim.claim, claim.source, claim.holds) for claim in alone.claims]
 
 
 def fail_for_seed(seed: int, monkeypatch: pytest.MonkeyPatch, name: str, module: Any, error: BaseException) -> None:
+    """The function of that name fails where what it is given first has the seed, or its `config` has."""
     real = getattr(module, name)
 
     def failing(first: Any, *rest: Any, **named: Any) -> Any:
@@ -158,52 +79,54 @@ def fail_for_seed(seed: int, monkeypatch: pytest.MonkeyPatch, name: str, module:
 
 
 @pytest.mark.parametrize("stage", ["prepare", "judge"])
-def test_a_failing_member_marks_its_own_row(stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_member_leaves_the_others_alone(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fail_for_seed(6, monkeypatch, stage, ensemble_run, ArithmeticError("no digits left"))
-    result = run_ensemble(small(), output_dir=tmp_path / "run", progress=False)
-    table = members_table(tmp_path / "run")
-    assert table["status"].tolist() == ["converged", "failed", "converged"]
-    assert table["reason"][1] == "ArithmeticError: no digits left"
-    assert "member 1 (seed 6, scale 0.001) failed: ArithmeticError" in result.summary()
-    assert read_done(tmp_path / "run")["finished_members"] == 2
+    members = run_seeds(small(), 3, progress=False)
+    assert statuses(members) == ["converged", "failed", "converged"]
+    assert members[1].reason == "ArithmeticError: no digits left"
+    assert members[1].result is None
+    assert members[1].order_agrees is None
+    assert all(members[place].result is not None for place in (0, 2))
 
 
 def test_a_batch_that_fails_is_trained_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*arguments: Any, **named: Any) -> Any:
         raise RuntimeError("the batch is broken")
 
+    real = ensemble_training.train
+
+    def failing(settings: Any, problem: Any, horizon: float, watch: Any) -> Any:
+        if watch.seed == 7:
+            raise RuntimeError("and so is this one")
+        return real(settings, problem, horizon, watch)
+
     monkeypatch.setattr(ensemble_training, "train_ensemble_by_gradient_flow", broken)
-    fail_for_seed(7, monkeypatch, "train", ensemble_training, RuntimeError("and so is this one"))
-    result = run_ensemble(small(), progress=False)
-    assert [member.status for member in result.members] == ["converged", "converged", "failed"]
-    assert result.programs[0]["program"] == "one after another"
-    assert "the batch is broken" in result.programs[0]["reason"]
+    monkeypatch.setattr(ensemble_training, "train", failing)
+    config = small(train=GradientFlowConfig(tolerance=1e-3, horizon=1.0))
+    members = members_without_prediction(config, 3)
+    (batch,) = ensemble_training.batches(members)
+    report = ensemble_training.train_members(batch, None)
+    assert report["program"] == "one after another"
+    assert "the batch is broken" in report["reason"]
+    assert statuses(members) == ["horizon", "horizon", "failed"]
+    assert members[2].reason == "RuntimeError: and so is this one"
 
 
-def test_a_diverging_member_leaves_the_others_alone(tmp_path: Path) -> None:
-    """Gradient descent at a rate that a large initialization does not bear."""
+def test_a_diverging_member_leaves_the_others_alone() -> None:
+    """Gradient descent at a rate that some of large initializations do not bear."""
     rough = dataclasses.replace(descent(), learning_rate=0.2, momentum=0.0, max_steps=8)
-    result = run_ensemble(small(1, [1e-12, 0.9], train=rough), output_dir=tmp_path / "run", progress=False)
-    assert [member.status for member in result.members] == ["horizon", "diverged"]
-    table = members_table(tmp_path / "run")
-    assert "learning_rate" in table["reason"][1]
-    assert pd.isna(table["order_agrees"][1])
+    members = run_seeds(small(init=InitConfig("gaussian", 0.3), train=rough), 6, progress=False)
+    assert set(statuses(members)) == {"horizon", "diverged"}
+    for member in members:
+        assert member.result is not None
+        diverged = member.status == "diverged"
+        assert ("learning_rate" in member.result.training.reason) == diverged
+        assert (member.order_agrees is None) == diverged
+        assert (member.result.claims == []) == diverged
 
 
-def test_when_no_member_finishes_that_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for seed in (5, 6):
-        fail_for_seed(seed, monkeypatch, "prepare", ensemble_run, ArithmeticError("no digits left"))
-    with pytest.raises(AgfrunError, match="none of the 2 members"):
-        run_ensemble(small(2), output_dir=tmp_path / "run", progress=False)
-    assert members_table(tmp_path / "run")["status"].tolist() == ["failed", "failed"]
-    assert (tmp_path / "run" / "done.json").exists()
-
-
-# ---- Interruptions
-
-
-def test_interrupted_training_writes_what_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One member has converged when the interruption comes, the other two are on their way."""
+def interrupt_at_the_first_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C once the first of several members has converged."""
     real = ensemble_training.train_ensemble_by_gradient_flow
 
     def interrupted(*arguments: Any, **named: Any) -> Any:
@@ -214,72 +137,87 @@ def test_interrupted_training_writes_what_is_finished(tmp_path: Path, monkeypatc
         return real(*arguments, **{**named, "progress": progress})
 
     monkeypatch.setattr(ensemble_training, "train_ensemble_by_gradient_flow", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        run_ensemble(small(1, [1e-2, 1e-5, 1e-9]), output_dir=tmp_path / "run", progress=False)
-    table = members_table(tmp_path / "run")
-    assert table["status"].tolist() == ["converged", "interrupted", "interrupted"]
-    assert (table["end_time"] > 0).all()
-    assert read_done(tmp_path / "run")["status"] == "interrupted"
-    assert len(redraw(tmp_path / "run", ["png"])) == 1
 
 
-def test_interrupted_prediction_writes_what_is_predicted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interruptions_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     fail_for_seed(6, monkeypatch, "prepare", ensemble_run, KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
-        run_ensemble(small(), output_dir=tmp_path / "run", progress=False)
-    assert members_table(tmp_path / "run")["status"].tolist() == ["interrupted"] * 3
-    loss = read_table(tmp_path / "run" / "loss.csv", with_members(tables.LOSS))
-    assert set(loss["member"]) == {0}
-    assert "training" not in set(loss["source"])
-    assert len(redraw(tmp_path / "run", ["png"])) == 1
+        run_seeds(small(), 3, progress=False)
+    monkeypatch.undo()
+    interrupt_at_the_first_end(monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        run_seeds(small(), 3, progress=False)
 
 
-# ---- Configuration
-
-
-def test_command_line_reaches_the_ensemble(tmp_path: Path) -> None:
-    config = load_config(["experiment=diagonal_5d", "init=gaussian", "ensemble.seeds=2", "ensemble.scales=[1e-2,1e-3]",
-                          "plots=false", "device=cpu", "train.tolerance=1e-3"])
-    result = config.study.execute(config, output_dir=tmp_path / "run", progress=False, command=None)
-    assert isinstance(result, EnsembleResult)
-    assert len(result.members) == 4
-
-
-@pytest.mark.parametrize(("changes", "message"), [
-    ({"ensemble": EnsembleConfig(0)}, r"ensemble\.seeds=0 .*from 1 to 100000"),
-    ({"ensemble": EnsembleConfig(2, [])}, r"ensemble\.scales=\[\]"),
-    ({"ensemble": EnsembleConfig(2, [1e-2, 1e-2])}, r"ensemble\.scales=.*different"),
-    ({"ensemble": EnsembleConfig(2, [1e-2, -1.0])}, r"ensemble\.scales=.*above 0"),
-    ({"ensemble": EnsembleConfig(2, [2.0])}, r"ensemble\.scales=.*below 1"),
-    ({"ensemble": EnsembleConfig(2), "init": InitConfig("deterministic", 1e-3)}, r"ensemble\.seeds=2 .*deterministic"),
-    ({"ensemble": EnsembleConfig(1, [1e-2]), "init": InitConfig("gaussian", log10_scale=-5.0)}, r"init\.log10_scale"),
-    ({"ensemble": EnsembleConfig(2), "seed": 2**63 - 1}, r"ensemble\.seeds=2 "),
+@pytest.mark.parametrize(("changes", "seeds", "message"), [
+    ({}, 0, r"seeds=0 .*from 1 to 100000"),
+    ({}, 100_001, r"seeds=100001 .*from 1 to 100000"),
+    ({"init": InitConfig("deterministic", 1e-3)}, 2, r"seeds=2 .*deterministic"),
+    ({"init": InitConfig("gaussian", 2.0)}, 2, r"init\.scale=2.* below 1"),
 ])
-def test_wrong_values_are_named(changes: dict[str, Any], message: str) -> None:
+def test_wrong_values_are_named(changes: dict[str, Any], seeds: int, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        validate(dataclasses.replace(small(), **changes))
+        run_seeds(small(**changes), seeds)
 
 
-def test_other_studies_have_no_ensemble() -> None:
-    with pytest.raises(ConfigError, match="study"):
-        load_config(["study=width", "ensemble.seeds=2"])
-
-
-def test_a_scale_too_small_for_the_network_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    config = modadd_config(ensemble=EnsembleConfig(1, [1e-2, 1e-200]))
+def test_a_scale_too_small_for_the_network_is_nobodys_own_failure() -> None:
     with pytest.raises(ConfigError, match=r"init\.scale=1e-200"):
-        run_ensemble(config, output_dir=tmp_path / "run")
-    assert not (tmp_path / "run" / "config.yaml").exists()
+        run_seeds(modadd_config(init=InitConfig("gaussian", 1e-200)), 2, progress=False)
 
 
-def test_a_single_run_does_not_take_an_ensemble() -> None:
-    with pytest.raises(ConfigError, match="run_ensemble"):
-        pipeline.run(small())
+# ---- Each in its folder, as a sweep has them done
 
 
-def test_seconds_of_an_ensemble() -> None:
-    config = dataclasses.replace(small(), agf=AgfConfig(max_events=1), train=GradientFlowConfig(horizon=0.5))
-    for members in (1, 2):
-        seconds = ensemble_seconds(config, members)
-        assert set(seconds) == {"build", "predict", "train", "compare"}
-        assert all(value > 0 for value in seconds.values())
+@contextmanager
+def parts_in(folder: Path, configs: list[RunConfig]) -> Iterator[list[OpenRun]]:
+    with ExitStack() as opening:
+        yield [opening.enter_context(opened_run(config, folder / str(place), False, ["agfrun", str(place)]))
+               for place, config in enumerate(configs)]
+
+
+def run_together(folder: Path, configs: list[RunConfig]) -> dict[int, str]:
+    """What was told of each part that has ended."""
+    told: dict[int, str] = {}
+    with parts_in(folder, configs) as parts:
+        together.run_together(parts, lambda place, failure: told.update({place: failure}))
+    return told
+
+
+def test_each_part_leaves_the_folder_of_a_run(tmp_path: Path) -> None:
+    configs = [*at_scales(1e-2, 1e-4), small(seed=6, init=InitConfig("gaussian", log10_scale=-4.0))]
+    assert run_together(tmp_path, configs) == {0: "", 1: "", 2: ""}
+    for place, config in enumerate(configs):
+        folder = tmp_path / str(place)
+        assert {path.name for path in folder.iterdir() if path.name != ".lock"} == FILES
+        done, manifest = read_json(folder / "done.json"), read_json(folder / "manifest.json")
+        assert (done["status"], done["config_hash"]) == ("converged", config_hash(config))
+        assert (manifest["seed"], manifest["command"]) == (config.seed, ["agfrun", str(place)])
+        assert manifest["trained_together"]["runs"] == 3
+        assert "vectorizing" in manifest["trained_together"]["program"]
+        trained = pd.read_csv(folder / "loss.csv").query("source == 'training'")
+        assert trained["loss"].iloc[-1] < 1e-5 * trained["loss"].iloc[0]
+
+
+def test_a_part_that_fails_says_why_and_the_others_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_for_seed(6, monkeypatch, "prepare", together, ArithmeticError("no\ndigits left"))
+    assert run_together(tmp_path, [small(seed=seed) for seed in (5, 6, 7)]) == {
+        0: "", 1: "ArithmeticError: no digits left", 2: ""}
+    assert [(tmp_path / str(place) / "done.json").exists() for place in range(3)] == [True, False, True]
+
+
+def test_a_part_that_diverges_is_written_like_any_other(tmp_path: Path) -> None:
+    rough = dataclasses.replace(descent(), learning_rate=0.2, momentum=0.0, max_steps=8)
+    assert run_together(tmp_path, at_scales(1e-12, 0.9, train=rough)) == {0: "", 1: ""}
+    done = [read_json(tmp_path / str(place) / "done.json") for place in range(2)]
+    assert [one["status"] for one in done] == ["horizon", "diverged"]
+    assert "learning_rate" in done[1]["reason"]
+    assert done[1]["claims"] == 0
+
+
+def test_an_interruption_leaves_predictions_and_no_done_marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupt_at_the_first_end(monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        run_together(tmp_path, at_scales(1e-2, 1e-5, 1e-9))
+    for place in range(3):
+        assert not (tmp_path / str(place) / "done.json").exists()
+        assert set(pd.read_csv(tmp_path / str(place) / "loss.csv")["source"]) == {"agf", "theory"}

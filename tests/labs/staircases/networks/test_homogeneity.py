@@ -17,10 +17,10 @@ from sample_networks import (
     vector_and_output,
 )
 
-from agfrun import Architecture, ConfigError, Samples
+from agfrun import Architecture, ConfigError, DataConfig, ModelConfig, Samples, choices
 from agfrun.labs.staircases.networks.homogeneity import check_homogeneity
-from agfrun.study.registry import data_sets, models
 
+MODELS, DATA = choices("model", ModelConfig), choices("data", DataConfig)
 DTYPES = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
 
 
@@ -53,9 +53,9 @@ def test_homogeneous_networks_pass(dtype: torch.dtype, seed: int) -> None:
 
 def built_in() -> list[tuple[str, str]]:
     """Every network with every data set that it can be built on and that comes with its own numbers."""
-    generated = {name: kind for name, kind in data_sets().items()
+    generated = {name: kind for name, kind in DATA.items()
                  if name != "samples_file" and not name.startswith("custom")}
-    return [(model, data) for model, kind in models().items() for data, provider in generated.items()
+    return [(model, data) for model, kind in MODELS.items() for data, provider in generated.items()
             if issubclass(provider.provides, kind.data_type)]
 
 
@@ -64,7 +64,7 @@ def built_in() -> list[tuple[str, str]]:
 def test_every_built_in_network_passes(model: str, data: str, dtype: torch.dtype) -> None:
     if data == "digits":
         pytest.importorskip("sklearn")
-    check(models()[model]().build(data_sets()[data]().build(dtype, CPU)))  # type: ignore[call-arg]
+    check(MODELS[model]().build(DATA[data]().build(dtype, CPU)))  # type: ignore[call-arg]
 
 
 @DTYPES

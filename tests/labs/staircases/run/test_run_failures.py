@@ -28,6 +28,7 @@ from agfrun.files.tables import read_table
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModaddConfig
 from agfrun.labs.staircases.run.progress import TrainingBar
 from agfrun.labs.staircases.run.tables import LOSS
+from agfrun.labs.staircases.studies.width import WidthConfig
 
 
 def test_second_run_in_a_folder_is_refused_and_changes_nothing(tmp_path: Path) -> None:
@@ -51,6 +52,12 @@ def test_overwrite_replaces_a_run(tmp_path: Path) -> None:
 def test_bad_configuration_touches_no_folder(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"model\.width=0"):
         run(modadd_config(model=QuadraticModaddConfig(width=0)), output_dir=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_another_study_is_refused_before_anything_is_done(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"study=width .*agfrun\.execute does any study"):
+        run(modadd_config(study=WidthConfig()), output_dir=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_studies import OF_EVERY_STUDY, diagonal_config, execute, read
+from tiny_studies import assert_files_of, diagonal_config, execute, read
 
-from agfrun import InitConfig, UsageError, load_config
+from agfrun import Bench, InitConfig, UsageError, load_config
 from agfrun.cli.main import main
 from agfrun.labs.staircases.studies import order_threshold
 from agfrun.labs.staircases.studies.order_threshold import (
-    COLUMNS,
     RIGHT,
+    TABLES,
     UNDECIDED,
     WRONG,
     OrderThresholdConfig,
@@ -79,7 +79,7 @@ def test_all_decisions_of_a_study_are_right_as_often_as_it_says(monkeypatch: pyt
     monkeypatch.setattr(order_threshold, "_orders",
                         lambda config, scale, first, seeds, progress: list(random.random(seeds) < probability))
     mistaken = sum(any(row["verdict"] == RIGHT for scale in (-1.0, -2.0, -3.0, -3.5, -4.0)
-                       for row in study._looks_at(config, scale, False)) for _ in range(400))
+                       for row in study._looks_at(config, scale, Bench(progress=False))) for _ in range(400))
     assert mistaken <= 0.05 * 400
 
 
@@ -94,7 +94,7 @@ def test_seeds_are_doubled_until_it_is_decided(probability: float, verdict: str,
         return [number < probability * count for number in range(count)]
 
     monkeypatch.setattr(order_threshold, "_orders", orders)
-    rows = list(OrderThresholdConfig()._looks_at(diagonal_config(OrderThresholdConfig()), -1.0, False))
+    rows = list(OrderThresholdConfig()._looks_at(diagonal_config(OrderThresholdConfig()), -1.0, Bench(progress=False)))
     assert (rows[-1]["verdict"], rows[-1]["seeds"]) == (verdict, seeds)
     assert firsts == [0, 32, 64][: len(firsts)]  # no seed twice
     assert [row["decided"] for row in rows] == [False] * (len(rows) - 1) + [True]
@@ -102,7 +102,8 @@ def test_seeds_are_doubled_until_it_is_decided(probability: float, verdict: str,
 
 def test_seeds_without_an_answer_count_against_both(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(order_threshold, "_orders", lambda *arguments: [True] * 4)
-    row = next(iter(OrderThresholdConfig()._looks_at(diagonal_config(OrderThresholdConfig()), -1.0, False)))
+    study = OrderThresholdConfig()
+    row = next(iter(study._looks_at(diagonal_config(study), -1.0, Bench(progress=False))))
     assert (row["compared"], row["share"], row["high"], row["verdict"]) == (4, 1.0, 1.0, UNDECIDED)
     assert row["low"] < 0.4
 
@@ -117,10 +118,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_files_of_a_real_study(folder: Path) -> None:
-    assert {path.name for path in folder.iterdir()} == OF_EVERY_STUDY | {"scales.csv"}
-    assert [path.name for path in (folder / "plots").iterdir()] == ["order_threshold.png"]
+    assert_files_of(folder, TABLES, "order_threshold")
     scales = read(folder, "scales")
-    assert tuple(scales.columns) == COLUMNS["scales"]
     assert scales["log10_scale"].tolist() == [-4.0, -0.5]
     assert scales["in_order"].iloc[0] > scales["in_order"].iloc[1]
     assert scales["verdict"].iloc[0] == RIGHT

@@ -6,14 +6,14 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from tiny_studies import OF_EVERY_STUDY, diagonal_config, execute, interrupt_after, read
+from tiny_studies import assert_files_of, diagonal_config, execute, interrupt_after, read
 
-from agfrun import AgfrunError, InitConfig, UsageError, load_config, run
+from agfrun import AgfrunError, InitConfig, Saved, UsageError, load_config, run
 from agfrun.cli.main import main
 from agfrun.labs.staircases.analysis.search_space import with_values
 from agfrun.labs.staircases.run.single import one_run
 from agfrun.labs.staircases.studies import search
-from agfrun.labs.staircases.studies.search import COLUMNS, SearchConfig
+from agfrun.labs.staircases.studies.search import TABLES, TRIALS, SearchConfig
 
 pytest.importorskip("optuna", reason="pip install 'agfrun[search]'")
 
@@ -28,10 +28,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_files_and_types_of_the_values(folder: Path) -> None:
-    assert {path.name for path in folder.iterdir()} == OF_EVERY_STUDY | {"trials.csv"}
-    assert [path.name for path in (folder / "plots").iterdir()] == ["search.png"]
+    assert_files_of(folder, TABLES, "search")
     trials = read(folder, "trials")
-    assert tuple(trials.columns) == (*COLUMNS["trials"], *SPACE)
+    assert list(trials.columns) == [*TRIALS.names, *SPACE]
     assert trials["init.scale"].between(1e-6, 1e-1).all()
     assert trials["train.max_rows"].between(200, 400).all()
     assert trials["train.max_rows"].dtype.kind == "i"
@@ -48,13 +47,13 @@ def test_the_best_trial_is_the_run_with_its_settings(folder: Path) -> None:
 
 
 def test_the_same_command_gives_the_same_numbers_and_another_seed_others(folder: Path, tmp_path: Path) -> None:
-    again = execute(diagonal_config(SearchConfig(space=SPACE, trials=5), plots=False), None).result.tables["trials"]
+    again = execute(diagonal_config(SearchConfig(space=SPACE, trials=5), plots=False), None).tables["trials"]
     first = read(folder, "trials")
     for name in ("objective", *SPACE):
         assert again[name].astype(object).where(again[name].notna(), None).tolist() \
             == first[name].astype(object).where(first[name].notna(), None).tolist()  # a trial that failed has none
     other = execute(diagonal_config(SearchConfig(space=SPACE, trials=2), seed=1, plots=False), None)
-    assert other.result.tables["trials"]["init.scale"].tolist() != first["init.scale"].tolist()[:2]
+    assert other.tables["trials"]["init.scale"].tolist() != first["init.scale"].tolist()[:2]
 
 
 def test_figures_are_redrawn_from_the_tables(folder: Path) -> None:
@@ -68,7 +67,7 @@ def test_figures_are_redrawn_from_the_tables(folder: Path) -> None:
 def test_several_seeds_are_trained_together_and_their_median_counts(tmp_path: Path) -> None:
     config = diagonal_config(SearchConfig(space={"init.scale": [1e-5, 1e-4, "log"]}, trials=1, seeds=3),
                              init=InitConfig("gaussian", 1e-3), plots=False)
-    row = execute(config, None).result.tables["trials"].iloc[0]
+    row = execute(config, None).tables["trials"].iloc[0]
     verdicts = [run(one_run(with_values(config, {"init.scale": row["init.scale"], "seed": seed})),
                     progress=False).verdict for seed in range(3)]
     errors = sorted(verdict["worst_time_error"] for verdict in verdicts)
@@ -112,7 +111,7 @@ def test_without_optuna_one_line_says_what_to_install(monkeypatch: pytest.Monkey
     (["study.space={study.trials:[1,2]}"], "cannot vary"),
     (["study.space={seed:[1,2]}"], "cannot vary"),
     (["study.space=3"], "a mapping"),
-    (["study.objective=speed"], "choose one of worst_time_error"),
+    (["study.objective=speed"], "choose one of .*, worst_time_error, .*, claims_hold, order_share$"),
     (["study.trials=0"], "from 1 to 100000"),
     (["study.seeds=2", "init=deterministic"], "1 with init=deterministic"),
 ])
@@ -123,7 +122,8 @@ def test_wrong_keys_are_refused(overrides: list[str], message: str) -> None:
 
 def test_trials_that_failed_are_drawn_and_not_best() -> None:
     trials = pd.DataFrame({"trial": [0, 1, 2], "objective": [0.3, None, 0.2], "init.scale": [1e-3, 1e-2, 1e-4]})
-    ((_, figure),) = SearchConfig(space={"init.scale": [1e-5, 1e-1, "log"]}).figures({"trials": trials})
+    saved = Saved(Path(), {}, {"trials": trials})
+    ((_, figure),) = SearchConfig(space={"init.scale": [1e-5, 1e-1, "log"]}).figures(saved)
     lines = {line.get_gid(): line for line in figure.axes[1].lines}
     assert list(lines["failed"].get_xdata()) == [1e-2]
     assert list(lines["best"].get_xdata()) == [1e-4]

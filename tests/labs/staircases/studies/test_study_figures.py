@@ -6,12 +6,13 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from agfrun.files.tables import rows_table
 from agfrun.labs.staircases.analysis.rates import fit_power_law
 from agfrun.labs.staircases.report.figures.vanishing_init import plot_vanishing_init
 from agfrun.labs.staircases.report.figures.width import plot_width
-from agfrun.labs.staircases.studies.vanishing_init import COLUMNS as VANISHING_COLUMNS
+from agfrun.labs.staircases.studies.vanishing_init import TABLES as VANISHING_TABLES
 from agfrun.labs.staircases.studies.vanishing_init import Quantity, rate_row
-from agfrun.labs.staircases.studies.width import COLUMNS as WIDTH_COLUMNS
+from agfrun.labs.staircases.studies.width import TABLES as WIDTH_TABLES
 from agfrun.report.figures.style import render
 
 SCALES = [-2.0, -3.0, -4.0]
@@ -36,7 +37,7 @@ def vanishing_tables(sources: tuple[str, ...] = SOURCES, clock: str = "t * scale
     assert law is not None
     rows = {"runs": runs, "curves": curves, "distances": distances,
             "rates": [rate_row(Quantity("agf", quantity), law) for quantity in ("loss", "time")]}
-    return {name: pd.DataFrame(rows[name], columns=list(columns)) for name, columns in VANISHING_COLUMNS.items()}
+    return {schema.name: rows_table(schema, rows[schema.name]) for schema in VANISHING_TABLES}
 
 
 def lines(axes: Axes) -> dict[str, np.ndarray]:
@@ -101,7 +102,7 @@ def width_tables(seeds: int = 2, agf_duration: float = 0.0) -> dict[str, pd.Data
                        for time, share in [(0.0, 1.0), (1.0, 1.0), (2.0 + seed, 0.0)]]
     trends = [{"measure": "drop_duration", "smoother": "rises", "kendall_tau": 0.87, "p_value": 0.03, "points": 6}]
     rows = {"runs": runs, "curves": curves, "trends": trends}
-    return {name: pd.DataFrame(rows[name], columns=list(columns)) for name, columns in WIDTH_COLUMNS.items()}
+    return {schema.name: rows_table(schema, rows[schema.name]) for schema in WIDTH_TABLES}
 
 
 def test_losses_are_the_median_within_the_range_of_the_seeds() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from tiny_studies import (
-    OF_EVERY_STUDY,
+    assert_files_of,
     diagonal_config,
     execute,
     interrupt_after,
@@ -37,7 +37,7 @@ from agfrun.labs.staircases.analysis.approach import AcceleratedClock, curve_row
 from agfrun.labs.staircases.analysis.rates import PowerLaw, fit_power_law
 from agfrun.labs.staircases.studies.compare import CompareConfig
 from agfrun.labs.staircases.studies.vanishing_init import (
-    COLUMNS,
+    TABLES,
     Quantity,
     VanishingInitConfig,
     default_log10_scales,
@@ -63,12 +63,9 @@ def result() -> Result:
 
 
 def test_files(folder: Path) -> None:
-    assert {path.name for path in folder.iterdir()} == OF_EVERY_STUDY | {f"{name}.csv" for name in COLUMNS}
-    assert [path.name for path in (folder / "plots").iterdir()] == ["vanishing_init.png"]
+    assert_files_of(folder, TABLES, "vanishing_init")
     done = json.loads((folder / "done.json").read_text())
     assert (done["status"], done["runs"], done["finished_runs"]) == ("finished", 4, 4)
-    for name, columns in COLUMNS.items():
-        assert tuple(read(folder, name).columns) == columns
 
 
 def test_one_row_for_each_run(folder: Path) -> None:
@@ -359,6 +356,6 @@ def test_the_deterministic_initialization_has_one_seed() -> None:
 @pytest.mark.slow
 def test_five_coefficients_far_below_the_smallest_float() -> None:
     config = load_config(["study=vanishing_init", "experiment=diagonal_5d", "study.log10_scales=[-50,-100,-200,-300]"])
-    found = config.study.study(config, lambda tables: None, False)
+    found = execute(config, None)
     rates = found.tables["rates"].query("feature.isna() and reference == 'theory'")
     assert np.allclose(rates["exponent"].astype(float), 1.0, atol=0.02)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from agfrun import AgfConfig, GradientFlowConfig, InitConfig, RunConfig, Study
+import agfrun
+from agfrun import AgfConfig, GradientFlowConfig, InitConfig, RunConfig, Schema, Study, StudyResult
 from agfrun.files.tables import read_any_table
 from agfrun.labs.staircases.networks.diagonal_linear.data import RotatedRegressionConfig
 from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinearConfig
@@ -37,8 +38,18 @@ def modadd_config(study: Study, **changes: Any) -> RunConfig:
     return dataclasses.replace(config, **changes)
 
 
-def execute(config: RunConfig, folder: Path | None) -> Any:
-    return config.study.execute(config, output_dir=folder, progress=False, command=["agfrun"])
+def execute(config: RunConfig, folder: Path | None) -> StudyResult:
+    return agfrun.execute(config, output_dir=folder, progress=False, command=["agfrun"])
+
+
+def assert_files_of(folder: Path, tables: Sequence[Schema], *figures: str) -> None:
+    """The folder holds what every study leaves, these tables with their columns, and these figures."""
+    assert {path.name for path in folder.iterdir()} == OF_EVERY_STUDY | {schema.file for schema in tables}
+    assert [path.name for path in (folder / "plots").iterdir()] == [f"{name}.png" for name in figures]
+    for schema in tables:
+        columns = list(read(folder, schema.name).columns)
+        assert columns[: len(schema.names)] == schema.names
+        assert schema.open or columns == schema.names
 
 
 def read(folder: Path, name: str) -> pd.DataFrame:

@@ -90,6 +90,6 @@ def dimension(widths: Sequence[int], degree: int, seed: int = 0) -> int:
 
     Raises:
         ValueError: for what is no network, or outputs whose degree r^(L-1) reaches the primes used.
-        ImportError: python-flint is not installed.
+        UsageError: python-flint is not installed.
     """
     return measure(MonomialMlpConfig(widths=list(widths), degree=degree), seed).dimension

@@ -11,7 +11,8 @@ from agfrun.labs.staircases.run.tables import COMPARISON
 
 
 def _numbers(predicted: int, measured: int, in_order: int, time: float | None, level: float | None) -> dict[str, Any]:
-    return {"order_agrees": in_order == predicted if predicted else None, "predicted_acquisitions": predicted, "measured_acquisitions": measured, "in_predicted_order": in_order,
+    return {"order_agrees": in_order == predicted if predicted else None, "predicted_acquisitions": predicted,
+            "measured_acquisitions": measured, "in_predicted_order": in_order,
             "worst_time_error": time, "worst_level_error": level}
 
 

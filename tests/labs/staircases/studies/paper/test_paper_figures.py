@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from agfrun import ConfigError, RunConfig, load_config, redraw
+from agfrun import ConfigError, RunConfig, execute, load_config, redraw
 from agfrun.labs.staircases.paper.figure import COMMON_TABLES, MOST_MOMENTS, PaperFigureConfig
 from agfrun.labs.staircases.paper.figures.cases import PaperTables
 from agfrun.labs.staircases.paper.figures.diagonal_plane import _path, _saddles
@@ -22,8 +22,8 @@ def paper(name: str, *overrides: str) -> RunConfig:
 
 
 def make(config: RunConfig, folder: Path) -> dict[str, pd.DataFrame]:
-    config.study.execute(config, output_dir=folder, progress=False, command=None)
-    return {name: pd.read_csv(folder / f"{name}.csv") for name in config.study.tables}
+    execute(config, output_dir=folder, progress=False)
+    return {schema.name: pd.read_csv(folder / schema.file) for schema in config.study.tables}
 
 
 @pytest.fixture(scope="module")
