@@ -92,16 +92,15 @@ def unknown_key(key: str, value: object, study: str = "") -> ConfigError:
     if group != registry.STUDY:  # keys of other studies are no help
         known = {name: having for name, having in known.items() if not name.startswith(f"{registry.STUDY}.")
                  or not having or study in having}
-    hint = did_you_mean(_closest_key(key, known)) or _where_to_look(group, known)
+    hint = did_you_mean(_closest_key(key, known)) or _keys_there(group, known)
     link = "" if hint.endswith("?") else ";"
-    more = f"{link} agfrun study={study} --help shows all" if study and group != "hydra" else ""
-    return ConfigError(key, value, f"there is no such key{hint}{more}")
+    return ConfigError(key, value, f"there is no such key{hint}{link} {_what_shows_all(group, study)}")
 
 
 def _not_of_study(key: str, study: str, known: Mapping[str, Any]) -> str:
     group, groups = key.partition(".")[0], [name for name in known if "." not in name]
     # A group that other studies have is no slip.
-    near = closest(group, groups) if group in slot_groups() else _closest_key(key, known) or closest(group, groups)
+    near = None if group in slot_groups() else _closest_key(key, known) or closest(group, groups)
     told = f"study={study} has no {group}; it has {', '.join(groups)}" if study else "there is no such key"
     return f"{told}{did_you_mean(near)}"
 
@@ -153,10 +152,15 @@ def _closest_key(key: str, known: Mapping[str, Any]) -> str | None:
     return None if same_group else closest(key, known)
 
 
-def _where_to_look(group: str, known: Mapping[str, Any]) -> str:
-    if keys := _keys_of(group, known):
-        return f"; {group} has the keys {', '.join(keys)}"
-    return f"; agfrun --cfg {'hydra' if group == 'hydra' else 'job'} shows the keys"
+def _keys_there(group: str, known: Mapping[str, Any]) -> str:
+    keys = _keys_of(group, known)
+    return f"; {group} has the keys {', '.join(keys)}" if keys else ""
+
+
+def _what_shows_all(group: str, study: str) -> str:
+    if group == "hydra":
+        return "agfrun --cfg hydra shows the keys"
+    return f"agfrun study={study} --help shows all" if study else "agfrun --cfg job shows the keys"
 
 
 def _keys_of(group: str, known: Mapping[str, Any]) -> list[str]:

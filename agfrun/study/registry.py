@@ -87,7 +87,7 @@ def study_type(name: str) -> type | None:
 
 def studies() -> Mapping[str, type]:
     """Every study by name; imports the module of each."""
-    for module in _study_modules("*"):
+    for module in _study_modules():
         importlib.import_module(module)
     return choices(STUDY)
 
@@ -178,9 +178,13 @@ def _import_file(path: Path) -> ModuleType:
     return module
 
 
-def _study_modules(name: str) -> Iterator[str]:
+def _study_modules(name: str | None = None) -> Iterator[str]:
+    """The built-in modules of a study, or of all."""
+    if name is not None and not name.isidentifier():
+        return  # a stranger's configuration may hold a pattern of files, or a way out of the package
     package = Path(importlib.import_module(LABS).__path__[0]).parent
-    for path in [*sorted(package.glob(f"labs/*/studies/{name}.py")), *sorted(package.glob(f"studies/{name}.py"))]:
+    file = f"{name or '*'}.py"
+    for path in [*sorted(package.glob(f"labs/*/studies/{file}")), *sorted(package.glob(f"studies/{file}"))]:
         if path.stem != "__init__":
             yield _PACKAGE + ".".join(path.relative_to(package).with_suffix("").parts)
 

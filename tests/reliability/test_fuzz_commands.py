@@ -20,9 +20,10 @@ BATCH, BATCHES, FAST_BATCHES = 25, 32, 1
 
 @pytest.mark.parametrize("words", CORRECT, ids=lambda words: words[0])
 def test_what_they_are_made_of_is_right(words: tuple[str, ...], tmp_path: Path) -> None:
-    ended = run([*words, *ALWAYS, f"hydra.run.dir={tmp_path}/run"], tmp_path)
+    ended = run([*words, *ALWAYS, f"hydra.run.dir={tmp_path}/run", f"hydra.sweep.dir={tmp_path}/run"], tmp_path)
     assert ended.status == 0, ended.errors
-    assert (tmp_path / "run" / "done.json").exists()
+    runs = 2 if "ensemble.seeds=2" in words else 1
+    assert len(list((tmp_path / "run").rglob("done.json"))) == runs
 
 
 @pytest.mark.parametrize("batch", [batch if batch < FAST_BATCHES else pytest.param(batch, marks=pytest.mark.slow)

@@ -92,28 +92,50 @@ def test_a_missing_group_or_name_is_refused(group: str) -> None:
         from_mapping(values)
 
 
+MORE = "agfrun study=compare --help shows all"
+
+
 @pytest.mark.parametrize(
-    ("key", "hint"),
+    ("key", "allowed"),
     [
-        ("init.scal", "did you mean init.scale?"),
-        ("train.momentm", "did you mean train.momentum?"),
-        ("scale", "did you mean init.scale?"),
-        ("learning_rate", "did you mean train.learning_rate?"),
-        ("modle", "did you mean model?"),
-        ("trian.momentum", "did you mean train.momentum?"),
-        ("data.scale", "did you mean init.scale?"),
-        ("init.foo", "init has the keys name, scale, log10_scale"),
-        ("optimizer", "agfrun --cfg job shows the keys"),
-        ("hydra.runn", "agfrun --cfg hydra shows the keys"),
+        ("init.scal", f"there is no such key; did you mean init.scale? {MORE}"),
+        ("train.momentm", f"there is no such key; did you mean train.momentum? {MORE}"),
+        ("scale", f"there is no such key; did you mean init.scale? {MORE}"),
+        ("learning_rate", f"there is no such key; did you mean train.learning_rate? {MORE}"),
+        ("modle", f"there is no such key; did you mean model? {MORE}"),
+        ("data.scale", f"there is no such key; did you mean init.scale? {MORE}"),
+        ("init.foo", f"there is no such key; init has the keys name, scale, log10_scale; {MORE}"),
+        ("optimizer", f"there is no such key; {MORE}"),
+        ("hydra.runn", "there is no such key; agfrun --cfg hydra shows the keys"),
         ("train.momentum", "it belongs to train=gradient_descent"),
         ("data.frequencies", "it belongs to data=modular_addition"),
         ("train.loss_normalization", "it belongs to train=gradient_descent"),
+        ("study.widths", "it belongs to study=paper_relu and study=width"),
     ],
 )
-def test_an_unknown_key_says_where_to_look(key: str, hint: str) -> None:
+def test_an_unknown_key_says_where_to_look(key: str, allowed: str) -> None:
     error = unknown_key(key, 1, "compare")
     assert str(error).startswith(f"{key}=1 is not allowed: ")
-    assert error.allowed.endswith(hint)
+    assert error.allowed == allowed
+
+
+def test_a_group_that_is_not_there_is_told_from_a_misspelt_one() -> None:
+    told = unknown_key("trian.momentum", 1, "compare").allowed
+    assert told.startswith("study=compare has no trian; it has study, seed, ")
+    assert told.endswith("; did you mean train.momentum?")
+
+
+@pytest.mark.parametrize("key", ["init.scale", "model.width", "train", "data.p"])
+def test_a_group_that_only_other_studies_have_is_refused_by_the_studys_name(key: str) -> None:
+    told = unknown_key(key, 1, "claims").allowed
+    group = key.partition(".")[0]
+    assert told == (f"study=claims has no {group}; it has study, seed, device, dtype, plots, plot_formats, report, "
+                    "overwrite, checkpoint, sweep, tracking")
+
+
+def test_without_a_study_the_keys_of_every_run_are_known() -> None:
+    assert unknown_key("seeed", 1).allowed == (
+        "there is no such key; did you mean seed? agfrun --cfg job shows the keys")
 
 
 def test_a_key_of_another_choice_is_refused_by_conversion() -> None:

@@ -111,10 +111,10 @@ def test_what_is_shipped_cannot_be_replaced_from_outside(slot: str) -> None:
         registry.register(slot)(Own)
 
 
-def test_no_such_study() -> None:
-    assert registry.study_type("widht") is None
-    assert registry.study_type("__init__") is None
-    assert registry.laboratory_of_study("widht") == ""
+@pytest.mark.parametrize("name", ["widht", "__init__", "", "*", "**x", "[a", "..", "../../config", "a/b", "/etc/x", "a\x00"])
+def test_no_such_study(name: str) -> None:
+    assert registry.study_type(name) is None
+    assert registry.laboratory_of_study(name) == ""
 
 
 def test_every_network_can_be_built_on_some_data() -> None:

@@ -26,30 +26,26 @@ EXACT = "exact"
 
 @styled()
 def plot_claims(table: pd.DataFrame) -> Figure:
-    """Draw paper_claims.csv: one row a claim, grouped by laboratory, paper and subject.
+    """Draw paper_claims.csv: one row a claim, grouped by laboratory and subject.
 
     The axis is the deviation in units of the tolerance (1 is just allowed; for a lower bound the bound over what was
     measured); statements without one, such as orders, stand in a column of their own, undecided ones too.
     """
     rows = table.reset_index(drop=True)
-    group = rows.groupby(["laboratory", "paper", "subject"], sort=False).ngroup().to_numpy()
-    figure = new_figure(TEXT_WIDTH, 0.9 + ROW_HEIGHT * (len(rows) + len(np.unique(group))))
+    group = rows.groupby(["laboratory", "subject"], sort=False).ngroup().to_numpy()
+    starts = np.diff(group, prepend=-1) != 0
+    figure = new_figure(TEXT_WIDTH, 0.9 + ROW_HEIGHT * (len(rows) + int(starts.sum())))
     beside, axes = figure.subplots(1, 2, sharey=True, width_ratios=(1, 9))
-    places = _places(group)
+    places = (np.arange(len(rows)) + starts.cumsum()).tolist()  # from the top down, with a gap above each group
     for place, (_, row) in zip(places, rows.iterrows(), strict=True):
         _draw(beside, axes, place, row)
     _set_axes(beside, axes, rows, places)
+    _name_groups(axes, rows, places, starts)
     figure.legend(handles=[Line2D([], [], linestyle="", markersize=4.5, label=f"{name} ({count})", **VERDICTS[name])
                            for name in VERDICTS if (count := int((rows["verdict"] == name).sum()))],
                   loc="outside upper right", ncol=3)
     settle(figure)
     return figure
-
-
-def _places(group: npt.NDArray[np.int64]) -> list[float]:
-    """Heights of the rows from the top down, with a gap above each group."""
-    starts = np.diff(group, prepend=-1) != 0
-    return [float(place) for place in np.arange(len(group)) + starts.cumsum()]
 
 
 def _draw(beside: Axes, axes: Axes, place: float, row: pd.Series) -> None:
@@ -80,8 +76,11 @@ def _set_axes(beside: Axes, axes: Axes, rows: pd.DataFrame, places: list[float])
     beside.set_yticks(places, labels, fontsize=5.5)
     beside.tick_params(axis="y", length=0)
     axes.tick_params(axis="y", length=0, labelleft=False)
+
+
+def _name_groups(axes: Axes, rows: pd.DataFrame, places: list[float], starts: npt.NDArray[np.bool_]) -> None:
     several = rows["laboratory"].nunique() > 1
-    for (laboratory, _, subject), of_group in rows.groupby(["laboratory", "paper", "subject"], sort=False):
-        top = places[int(of_group.index[0])] - 0.9
+    for place in np.flatnonzero(starts):
+        laboratory, subject = rows["laboratory"].iloc[place], rows["subject"].iloc[place]
         name = f"{laboratory}: {subject}" if several else str(subject)
-        axes.text(SMALLEST, top, name.replace("_", " "), fontsize=6.5, fontweight="bold", va="center")
+        axes.text(SMALLEST, places[place] - 0.9, name.replace("_", " "), fontsize=6.5, fontweight="bold", va="center")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -23,7 +25,7 @@ def agfrun(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def command_of_the_page() -> list[str]:
-    (line,) = [line for line in PAGE.splitlines() if line.startswith("agfrun ")]
+    (line,) = [line for line in PAGE.splitlines() if line.startswith("agfrun ") and "study=seed_spread" in line]
     return shlex.split(line)[1:]
 
 
@@ -45,18 +47,39 @@ def test_the_example_runs_and_is_redrawn(tmp_path: Path) -> None:
     assert drawn.exists()
 
 
-def test_its_keys_are_checked() -> None:
+def test_its_keys_are_checked_and_shown() -> None:
     refused = agfrun(*command_of_the_page(), "study.seeds=1")
     assert refused.returncode == 2
     assert refused.stderr == "agfrun: error: study.seeds=1 is not allowed: must be an integer of at least 2\n"
+    shown = agfrun(*command_of_the_page(), "--help").stdout
+    assert "study.seeds: 3" in shown
+    assert "model.width: 18" in shown
+    assert "(choices: diagonal_linear, fully_connected_linear, leaky_relu," in " ".join(shown.split())
+
+
+def test_an_interrupted_series_does_no_seed_twice(tmp_path: Path) -> None:
+    """It is killed after the first seed; after it is resumed the first one's rows are those that were remembered."""
+    arguments = [*command_of_the_page(), *TINY, "study.seeds=4", "plots=false", "report=false", f"hydra.run.dir={tmp_path / 'cut'}"]
+    with subprocess.Popen([sys.executable, "-m", "agfrun", *arguments], cwd=REPOSITORY,
+                          env=os.environ | {"PYTHONPATH": str(REPOSITORY)}) as process:
+        log = tmp_path / "cut" / "checkpoints" / "steps.jsonl"
+        deadline = time.monotonic() + 60
+        while (not log.exists() or "seed 0" not in log.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.kill()
+    remembered = log.read_text()
+    log.write_text(re.sub(r'"time_agf": [\d.e+-]+', '"time_agf": 1.5', remembered))
+    assert agfrun("--import", "docs/examples/seed_spread.py", "resume", str(tmp_path / "cut")).returncode == 0
+    times = pd.read_csv(tmp_path / "cut" / "times.csv")
+    assert (times.query("seed == 0")["time_agf"] == 1.5).all()
+    assert (times.query("seed > 0")["time_agf"] != 1.5).all()
 
 
 def test_the_page_shows_the_file_as_it_is() -> None:
-    shown = [line.strip() for block in PAGE.split("```python")[1:] for line in block.split("```")[0].splitlines()]
-    source = (REPOSITORY / "docs" / "examples" / "seed_spread.py").read_text(encoding="utf-8")
-    code = [line.split("  #")[0].rstrip() for line in shown]
-    code = [line for line in code if line and line != "..." and not line.startswith(("def ", "return "))]
-    assert len(code) > 10
-    assert [line for line in code if line not in source] == []
+    (shown,) = [block.split("```")[0] for block in PAGE.split("```python\n")[1:] if "class SeedSpread" in block]
+    source = (REPOSITORY / "docs" / "examples" / "seed_spread.py").read_text(encoding="utf-8").splitlines()
+    lines = [line for line in shown.splitlines() if line.strip() not in ("", "...")]
+    assert len(lines) > 10
+    assert [line for line in lines if line not in source] == []
     configuration = (REPOSITORY / "docs/examples/configs/study/seed_spread.yaml").read_text(encoding="utf-8")
     assert configuration in PAGE

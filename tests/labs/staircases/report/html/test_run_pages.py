@@ -6,14 +6,12 @@ import shutil
 from html import unescape
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import pandas as pd
 import pytest
 import yaml
 
 from agfrun import write_comparison, write_report
-from agfrun.cli.main import main
 
 ATTACK = "</script><script>alert(1)</script>"
 
@@ -50,14 +48,6 @@ def test_page_of_a_run(finished: Path) -> None:
     assert len(text) < 2_000_000
     drops = _charts(page)["staircase"]["tables"]["drops"]
     assert drops["time"] == [20, 150, 1500, 25, 187.5, 1875]
-
-
-def test_links_lead_to_files(finished: Path) -> None:
-    (finished / "done.json").write_text("{}")
-    page = write_report(finished)
-    links = re.findall('<li><a href="([^"]*)"', page.read_text("utf-8"))
-    assert {"loss.csv", "comparison.csv", "done.json"} <= set(links)
-    assert all((finished / unquote(unescape(link))).is_file() for link in links)
 
 
 def test_all_events_keep_their_place_in_the_thinned_curves(finished: Path) -> None:
@@ -112,43 +102,3 @@ def test_several_runs_on_one_page(finished: Path, tmp_path: Path) -> None:
     ratios = {run: scaled / own for run, own, scaled in times}
     assert ratios == pytest.approx({"a": 0.01, "b": 0.001}, rel=1e-4)  # scale^(degree - 2)
     assert len(_charts(page)["times"]["tables"]["times"]["measured"]) == 6
-
-
-def test_a_folder_of_runs_shows_those_that_cannot_be_read(finished: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "array"
-    folder.mkdir()
-    shutil.copytree(finished, folder / "x=1")
-    shutil.copytree(finished, folder / "x=2")
-    (folder / "x=2" / "loss.csv").write_text("damaged")
-    page = write_report(folder)
-    assert _verdict(page) == ("1 of 2 runs agree with their prediction in every drop and its order; 1 failed or did "
-                              "not come to the end.")
-    assert "has no column source" in page.read_text("utf-8")
-
-
-def test_the_command_writes_and_says_where(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    other = _copy(finished, "other", scale=0.1)
-    assert main(["report", str(finished)]) == 0
-    assert main(["report", str(finished), str(other), "--output", str(tmp_path / "both.html")]) == 0
-    assert capsys.readouterr().out.splitlines() == [str(finished / "report.html"), str(tmp_path / "both.html")]
-
-
-@pytest.mark.parametrize("damage", ["nothing there", "foreign", "damaged table", "damaged manifest", "unwritable"])
-def test_one_line_and_status_two_for_what_cannot_be_read_or_written(
-    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: str
-) -> None:
-    target, extra = finished, []
-    if damage == "nothing there":
-        target = tmp_path / "nowhere"
-    elif damage == "foreign":
-        target = tmp_path / "foreign"
-        target.mkdir()
-    elif damage == "damaged table":
-        (finished / "loss.csv").write_bytes(b"source,time\n\xff\xfe")
-    elif damage == "damaged manifest":
-        (finished / "manifest.json").write_text("{")
-    else:
-        extra = ["--output", str(tmp_path / "nowhere" / "page.html")]
-    assert main(["report", str(target), *extra]) == 2
-    assert re.fullmatch("agfrun: error: [^\n]+\n", capsys.readouterr().err)
-    assert not (finished / "report.html").exists()
