@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
+from agfrun.study import registry
 from agfrun.study.config_tree import config_directory
+from agfrun.study.conversion import slots_of, unknown_key
 from agfrun.study.conversion import suiting as suiting_choices
-from agfrun.study.conversion import unknown_key
 from agfrun.study.errors import AgfrunError, ConfigError, OutputError, UsageError, closest, did_you_mean
 
 _UNKNOWN_KEY = re.compile(r"Could not override '([^']+)'")
@@ -83,10 +84,14 @@ def _unknown_key(key: str, overrides: Sequence[str]) -> ConfigError:
 
 def _unsuitable(values: Mapping[str, str], study: str) -> ConfigError | None:
     """A choice of another laboratory, whose file chooses for groups that the study does not have."""
-    for group, choice in values.items():
-        suiting = suiting_choices(group, study)
-        if choice in _shipped_choices(group) and suiting and choice not in suiting:
-            return ConfigError(group, choice, f"choose one of {', '.join(suiting)} with study={study}")
+    kind = registry.study_type(study)
+    slots = slots_of(kind.settings) if kind is not None else {}  # type: ignore[attr-defined]
+    for group in slots.keys() & values.keys():
+        outside, choice = registry.registered(group), values[group]
+        suiting = {*suiting_choices(group, study),
+                   *(name for name, of in outside.items() if issubclass(of, slots[group]))}
+        if choice in {*_shipped_choices(group), *outside} and choice not in suiting:
+            return ConfigError(group, choice, f"choose one of {', '.join(sorted(suiting))} with study={study}")
     return None
 
 

@@ -37,11 +37,12 @@ class StepLog:
 
     def add(self, key: str, value: Any) -> None:
         """See `Steps.add`: a disk that is full now may not be later, and the run needs none of this."""
-        self._done[key] = value
+        line = _line(key, value)
+        self._done[key] = json.loads(line)["value"]  # what a run that is resumed finds: lists for tuples, words as keys
         self._begin()
         try:
             self.path.parent.mkdir(exist_ok=True)
-            lines = self._lines() if self._rewrite else [_line(key, value)]
+            lines = self._lines() if self._rewrite else [line]
             with open(self.path, "w" if self._rewrite else "a", encoding="utf-8") as file:
                 file.writelines(f"{line}\n" for line in lines)
                 file.flush()

@@ -11,8 +11,11 @@ from typing import Any
 from agfrun.files.folders import DONE_FILE
 from agfrun.files.json_files import read_object, write_object
 from agfrun.files.locking import FolderLock
+from agfrun.files.saved_run import read_config
 from agfrun.files.sweep_jobs import Batch, Job
-from agfrun.study.errors import OutputError
+from agfrun.study.conversion import from_mapping
+from agfrun.study.errors import AgfrunError, OutputError
+from agfrun.study.settings import config_hash
 from agfrun.version import __version__
 
 HIDDEN = ".sweep"
@@ -134,7 +137,18 @@ def finished_hash(folder: Path) -> str | None:
         done = read_object(folder / DONE_FILE)
     except OutputError:
         return None
-    return str(done.get("config_hash", "")) if done.get("status") != INTERRUPTED else None
+    if done.get("status") == INTERRUPTED:
+        return None
+    noted = str(done.get("config_hash", ""))
+    return noted if "study" in done else _hash_of_first_format(folder, noted)
+
+
+def _hash_of_first_format(folder: Path, noted: str) -> str:
+    """As this version takes it: what folders of the first format note is the hash of keys that are no more."""
+    try:
+        return config_hash(from_mapping(read_config(folder)))
+    except AgfrunError:
+        return noted
 
 
 def record_failure(folder: Path, overrides: Sequence[str], reason: str, **more: Any) -> None:

@@ -11,9 +11,10 @@ from typing import Any
 from agfrun.files.folders import CHECKPOINTS_FOLDER
 from agfrun.files.run_files import RunFiles, opened
 from agfrun.runner.provenance import provenance
+from agfrun.study import registry
 from agfrun.study.bench import Bench
 from agfrun.study.claim import CLAIMS, claim_counts
-from agfrun.study.errors import OutputError, first_line
+from agfrun.study.errors import ConfigError, OutputError, first_line
 from agfrun.study.interruption import interruption_of
 from agfrun.study.settings import config_hash, validate
 from agfrun.study.study import StudyResult
@@ -32,7 +33,7 @@ def execute(config: Any, *, output_dir: Path | str | None = None, progress: bool
         resume: go on with the run in `output_dir`, from what it has left there.
 
     Raises:
-        ConfigError: a value is not allowed.
+        ConfigError: a value is not allowed, or files are asked for of a study that is not registered.
         OutputError: `output_dir` cannot be written, another process is writing into it, or it holds a run and
             neither `overwrite` nor `resume` is on.
         AgfrunError: what the study ended with; what there is is written.
@@ -55,8 +56,12 @@ def opened_run(config: Any, output_dir: Path | str | None = None, progress: bool
     """A run whose folder is held within this context; see `execute` for the arguments.
 
     Raises:
-        OutputError: see `execute`.
+        ConfigError, OutputError: see `execute`.
     """
+    name = config.study.name
+    if output_dir is not None and registry.study_type(name) is None:  # nobody could read its folder back
+        raise ConfigError("study", name, 'no study of that name is registered; write @agfrun.register("study") above '
+                          "its class")
     with opened(config, output_dir, resume) as files:
         yield OpenRun(config, files, progress, command, resume)
 

@@ -102,6 +102,6 @@ class Bench:
         steps = self._store.steps()
         done, value = steps.get(key)
         if not done:
-            value = task()
-            steps.add(key, value)
+            steps.add(key, task())
+            _, value = steps.get(key)
         return value  # type: ignore[no-any-return]

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 LINE_WIDTH = 80
 # What the runner itself writes into done.json, and a sweep into runs.csv.
-WRITTEN = frozenset({"run", "status", "reason", "study", "config_hash", "claims_hold", "claims", "claims_undecided",
+RUN = "run"
+WRITTEN = frozenset({RUN, "status", "reason", "study", "config_hash", "claims_hold", "claims", "claims_undecided",
                      "wall_seconds"})
 
 
@@ -157,18 +158,25 @@ class Study(Choice, ABC):
         """Check what the class declares, when it is registered.
 
         Raises:
-            ValueError: it has no settings; two tables, or a table and the claims, would share a file; or a number has
-                the name of a key or of what the runner writes.
+            ValueError: it has no settings; a table has no file of its own, or a column that sweeps need; or a number
+                has the name of another, of a key or of what the runner writes.
         """
         if not hasattr(cls, "settings"):
-            raise ValueError(f"{cls.__qualname__}: `settings` is to be agfrun.RunSettings or a dataclass derived from it")
+            raise ValueError(f"{cls.__qualname__}: `settings` is agfrun.RunSettings, or a dataclass derived from it")
         names = [schema.name for schema in cls.tables]
         if len(set(names)) < len(names) or CLAIMS.name in names:
             raise ValueError(f"{cls.__qualname__}: each table needs a name of its own, and {CLAIMS.name} is taken")
-        keys = {entry.name for entry in fields(cls.settings)} | WRITTEN
+        for schema in cls.tables:
+            if schema.file != f"{schema.name}.csv" or not schema.name.isidentifier():
+                raise ValueError(f"{cls.__qualname__}: {schema.file} cannot be the file of a table, NAME.csv")
+            if len(set(schema.names)) < len(schema.names) or (RUN in schema.names and schema.in_sweeps != "none"):
+                raise ValueError(f"{cls.__qualname__}: {schema.file} has two columns of one name, or one called {RUN}, "
+                                 "which is where a sweep says whose row it is")
+        taken = {entry.name for entry in fields(cls.settings)} | WRITTEN
         for number in cls.numbers:
-            if number.name in keys or not number.name.isidentifier():
+            if number.name in taken or not number.name.isidentifier():
                 raise ValueError(f"{cls.__qualname__}: {number.name} cannot be the name of a number")
+            taken.add(number.name)
 
     def check(self, config: Any) -> None:
         """Check the ranges of this study's own keys, and that it suits the configuration.

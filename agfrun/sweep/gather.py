@@ -25,6 +25,8 @@ from agfrun.report.saved_sweep import RUNS_FILE, gathered_file
 from agfrun.study import registry
 from agfrun.study.claim import CLAIMS
 from agfrun.study.errors import OutputError, first_line
+from agfrun.study.study import RUN
+from agfrun.study.table import Schema
 from agfrun.sweep.parquet import write_parquet
 from agfrun.sweep.stacking import Source, Stacked, from_json, stack
 
@@ -115,29 +117,32 @@ def _reported(folder: Path) -> list[Path]:
         return []
 
 
-def _gathered(found: Sequence[State]) -> dict[str, tuple[str, bool]]:
-    """The tables to gather: by name of the file in the sweep's folder that in a run's, and whether it is thinned."""
-    names = dict.fromkeys(str(state.numbers.get("study", FIRST_STUDY)) for state in found if state.is_done)
-    tables = {CLAIMS.file: (CLAIMS.file, False)}
-    for name in names:
-        kind = registry.study_type(name)
+def _gathered(ended: Sequence[State]) -> dict[str, tuple[Schema, list[State]]]:
+    """The tables to gather, by name of the file in the sweep's folder, each with the runs whose studies have it."""
+    tables: dict[str, tuple[Schema, list[State]]] = {CLAIMS.file: (CLAIMS, list(ended))}
+    for name in dict.fromkeys(map(_study_of, ended)):
+        kind, runs = registry.study_type(name), [state for state in ended if _study_of(state) == name]
         for schema in kind.tables if kind is not None else ():  # type: ignore[attr-defined]
             if schema.in_sweeps != "none":
-                tables[gathered_file(name, schema)] = (schema.file, schema.in_sweeps == "thinned")
+                tables.setdefault(gathered_file(name, schema), (schema, []))[1].extend(runs)
     return tables
+
+
+def _study_of(state: State) -> str:
+    return str(state.numbers.get("study", FIRST_STUDY))
 
 
 def _stack_all(sweep: SweepFolder, jobs: Sequence[Job], found: Sequence[State]) -> list[Path]:
     keys = swept_keys(jobs)
-    sources = [_source(state, keys) for state in found if state.is_done]
     state_file = sweep.hidden / STATE_FILE
     before = _noted(state_file)
     most = max(FEWEST_ROWS, MOST_ROWS // max(1, len(jobs)))
     written = []
-    for name, (table, thinned) in _gathered(found).items():
+    for name, (schema, runs) in _gathered([state for state in found if state.is_done]).items():
         path = sweep.path / name
-        before[name] = stack(path, table, ["run", *map(column_of, keys)], sources, before.get(name, Stacked()),
-                             most if thinned else None)
+        leading = [RUN, *(f"override.{key}" if key in schema.names else column_of(key) for key in keys)]
+        before[name] = stack(path, schema.file, leading, [_source(state, keys) for state in runs],
+                             before.get(name, Stacked()), most if schema.in_sweeps == "thinned" else None)
         if before[name].columns:
             written.append(path)
         write_object(state_file, {file: dataclasses.asdict(stacked) for file, stacked in before.items()})

@@ -1,33 +1,28 @@
-"""Write the tables of docs/file_formats.md and docs/configuration.md from the schemas and the configuration files.
+"""Write the tables of docs/file_formats.md and docs/configuration.md from what studies declare and configuration files say.
 
 `python docs/tools/reference_pages.py` writes them; with `--check` the exit status is 1 if they are not up to date.
 """
 
 from __future__ import annotations
 
-import importlib
 import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
-from agfrun.labs.staircases.report.ensemble_tables import LEADING, MEMBERS
-
-from agfrun import Column
-from agfrun.files.tables import SCHEMAS
+from agfrun import Column, Number, Schema
 from agfrun.study import registry
-from agfrun.study.config_tree import config_directory
-from agfrun.study.table import ColumnKind
+from agfrun.study.claim import CLAIMS
+from agfrun.study.config_tree import config_directory, shipped_choices
 
 DOCS = Path(__file__).resolve().parents[1]
 CONFIGS = config_directory()
 PLACE = re.compile(r"(<!-- begin: (?P<name>[\w/ ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 LINE = re.compile(r"^(?P<indent> *)(?P<key>\w+):(?: +(?P<value>[^#\s].*?))?(?: +# (?P<meaning>.*))?$")
-OVERRIDE = re.compile(r"override /(?P<group>\w+)[^:]*: (?P<choice>[\w/]+)")
+CHOICE = re.compile(r"^  - (?:override )?/(?P<group>\w+)[^:]*: (?P<choice>[\w/]+)")
 GROUPS = ("model", "data", "init", "train", "agf", "study", "tracking")
-STUDY_COLUMNS = Path(__file__).with_name("study_columns.txt")
+RUN = "compare"
 
 
 @dataclass(frozen=True)
@@ -70,47 +65,63 @@ def updated(path: Path) -> str:
 
 def content(name: str) -> str:
     """One generated part, by name."""
-    parts = {
-        "run tables": run_tables, "ensemble tables": ensemble_tables, "study tables": study_tables,
-        "top level": top_level, "experiments": experiments,
-    }
+    parts = {"run tables": run_tables, "claims": claims, "run numbers": run_numbers, "study tables": study_tables,
+             "top level": top_level, "experiments": experiments}
     if name in GROUPS:
         return "\n\n".join(group_choices(name))
     return "\n\n".join(parts[name]())
 
 
 def run_tables() -> Iterator[str]:
-    """A table of columns for each table of a run."""
-    for schema in SCHEMAS:
+    """The tables of a run of the default study."""
+    for schema in _study(RUN).tables:
         yield f"### {schema.file}"
+        yield f"{_sentence(schema)[:1].upper()}{_sentence(schema)[1:]}."
         yield columns_table(schema.columns)
 
 
-def ensemble_tables() -> Iterator[str]:
-    """The leading columns, and those of members.csv."""
-    yield columns_table(LEADING)
-    yield f"### {MEMBERS.file}"
-    yield columns_table(MEMBERS.columns[len(LEADING):])
+def claims() -> Iterator[str]:
+    """The table of claims, which every run has."""
+    yield columns_table(CLAIMS.columns)
+
+
+def run_numbers() -> Iterator[str]:
+    """The numbers of a run of the default study."""
+    yield numbers_table(_study(RUN).numbers)
 
 
 def study_tables() -> Iterator[str]:
-    """The tables of each study with their columns, where the study's module lists these."""
-    meanings = study_meanings()
+    """Tables and numbers of every other study; a table that another has too is shown once."""
+    shown = {(schema.file, schema.columns): RUN for schema in _study(RUN).tables}
     for name, study in sorted(registry.studies().items()):
-        columns = getattr(importlib.import_module(study.__module__), "COLUMNS", None)
-        if columns and set(columns) == set(study.tables):
-            yield f"### study={name}"
-            for table, names in columns.items():
-                yield f"`{table}.csv`"
-                yield columns_table(names if isinstance(names[0], Column) else [
-                    Column(column, *meanings[name, table, column]) for column in names])
+        if name == RUN:
+            continue
+        yield f"### study={name}"
+        others: dict[str, list[str]] = {}
+        for schema in study.tables:  # type: ignore[attr-defined]
+            other = shown.setdefault((schema.file, schema.columns), name)
+            if other == name:
+                yield f"`{schema.file}`: {_sentence(schema)}."
+                yield columns_table(schema.columns)
+            else:
+                others.setdefault(other, []).append(f"`{schema.file}`")
+        for other, files in others.items():
+            yield f"As in study={other}: {', '.join(files)}."
+        if study.numbers:  # type: ignore[attr-defined]
+            yield "In `done.json`:"
+            yield numbers_table(study.numbers)  # type: ignore[attr-defined]
 
 
-def study_meanings() -> dict[tuple[str, str, str], tuple[ColumnKind, str]]:
-    """Kind and meaning by study, table and column, from study_columns.txt."""
-    lines = [line for line in STUDY_COLUMNS.read_text(encoding="utf-8").splitlines() if line and line[0] != "#"]
-    rows = [[cell.strip() for cell in line.split("|")] for line in lines]
-    return {(study, table, column): (cast(ColumnKind, kind), meaning) for study, table, column, kind, meaning in rows}
+def _study(name: str) -> type:
+    kind = registry.study_type(name)
+    assert kind is not None
+    return kind
+
+
+def _sentence(schema: Schema) -> str:
+    """What a table holds, and what a sweep does with it."""
+    gathered = {"all": "", "thinned": "; thinned in sweeps", "none": "; not gathered by sweeps"}[schema.in_sweeps]
+    return f"{schema.meaning}{'; further columns follow' if schema.open else ''}{gathered}"
 
 
 def columns_table(columns: Sequence[Column]) -> str:
@@ -119,23 +130,50 @@ def columns_table(columns: Sequence[Column]) -> str:
                           [(f"`{column.name}`", column.kind, column.meaning) for column in columns])
 
 
+def numbers_table(numbers: Sequence[Number]) -> str:
+    """Numbers with their kinds and meanings."""
+    return markdown_table(("number", "holds", "meaning"),
+                          [(f"`{number.name}`", number.kind, number.meaning) for number in numbers])
+
+
 def top_level() -> Iterator[str]:
     """Keys outside all groups."""
     keys = read_config(CONFIGS / "config.yaml", "").keys
-    yield keys_table([key for key in keys if key.name != "hydra"], "")
+    yield keys_table(list(keys), "")
 
 
 def group_choices(group: str) -> Iterator[str]:
     """Every choice of a group with its keys."""
+    laboratories = shipped_choices(group)
     for path in sorted((CONFIGS / group).glob("*.yaml")):
+        laboratory = laboratories[path.stem]
         file = read_config(path, path.stem)
         yield f"### {group}={file.choice}"
-        yield file.description
-        if file.brings:
+        yield file.description.removeprefix(f"{laboratory}: ")
+        if group == "study":
+            yield from _groups_of(file)
+        elif file.brings:
             yield f"Brings {', '.join(f'`{choice}`' for choice in file.brings)} unless told otherwise."
+        if len(set(laboratories.values())) > 1:
+            yield f"Laboratory: {laboratory}."
         keys = [key for key in file.keys if key.name != "name"]
         if keys:
             yield keys_table(keys, f"{group}.")
+
+
+def _groups_of(file: ConfigFile) -> Iterator[str]:
+    """The groups that a study has, each with its choice."""
+    chosen: dict[str, str] = {}
+    for brought in file.brings:
+        group, _, choice = brought.partition("=")
+        named = read_config(CONFIGS / group / f"{choice}.yaml", choice)
+        chosen |= dict(part.split("=") for part in named.brings) if group == "laboratory" else {}
+        if group != "laboratory":
+            # A model chooses what suits it among the groups that there are.
+            chosen |= {group: choice, **{key: value for key, value in (part.split("=") for part in named.brings)
+                                         if key in chosen}}
+    if chosen:
+        yield f"Groups: {', '.join(f'`{group}={choice}`' for group, choice in chosen.items())}, unless told otherwise."
 
 
 def experiments() -> Iterator[str]:
@@ -163,7 +201,7 @@ def read_config(path: Path, choice: str) -> ConfigFile:
             name = f"{parent}.{found['key']}" if found["indent"] and parent else found["key"]
             if found["value"]:
                 keys.append(Key(name, found["value"], found["meaning"] or ""))
-    brings = tuple(f"{found['group']}={found['choice']}" for found in map(OVERRIDE.search, lines) if found)
+    brings = tuple(f"{found['group']}={found['choice']}" for found in map(CHOICE.search, lines) if found)
     return ConfigFile(choice, " ".join(comments), brings, tuple(keys))
 
 

@@ -1,4 +1,4 @@
-"""docs/file_formats.md and docs/configuration.md say what the schemas and the configuration files say."""
+"""docs/file_formats.md and docs/configuration.md say what studies declare and configuration files say."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from types import ModuleType
 import pytest
 from pages import REPOSITORY
 
-from agfrun.files.tables import SCHEMAS
-from agfrun.labs.staircases.report.ensemble_tables import MEMBERS
+from agfrun import load_config
+from agfrun.study.claim import CLAIMS
 from agfrun.study.config_tree import config_directory
+from agfrun.study.registry import studies
 
 DOCS = REPOSITORY / "docs"
 
@@ -35,12 +36,36 @@ def test_the_page_is_up_to_date(pages_tool: ModuleType, name: str) -> None:
     assert page.read_text(encoding="utf-8") == pages_tool.updated(page), "run python docs/tools/reference_pages.py"
 
 
-def test_every_column_of_a_run_is_there() -> None:
+def test_every_column_and_number_is_there() -> None:
     text = (DOCS / "file_formats.md").read_text(encoding="utf-8")
-    for schema in (*SCHEMAS, MEMBERS):
-        assert f"### {schema.file}" in text
+    found = studies()
+    for schema in (CLAIMS, *(schema for study in found.values() for schema in study.tables)):
+        assert f"`{schema.file}`" in text or f"### {schema.file}" in text
         for column in schema.columns:
             assert re.search(rf"\| `{column.name}` \| {column.kind} \|", text), (schema.file, column.name)
+    for study in found.values():
+        for number in study.numbers:
+            assert f"| `{number.name}` | {number.kind} |" in text
+
+
+def test_a_table_that_two_studies_have_is_shown_once(pages_tool: ModuleType) -> None:
+    made = list(pages_tool.study_tables())
+    assert any(part.startswith("As in study=paper_attention: `runs.csv`, `loss.csv`") for part in made)
+    tables = [part for part in made if part.startswith("| column |")]
+    assert len(tables) == len(set(tables))
+
+
+def test_the_groups_of_a_study_are_those_that_are_composed(pages_tool: ModuleType) -> None:
+    text = (DOCS / "configuration.md").read_text(encoding="utf-8")
+    for path in (config_directory() / "study").glob("*.yaml"):
+        part = text.partition(f"### study={path.stem}\n")[2].partition("### ")[0]
+        said = dict(word.split("=") for word in re.findall(r"`(\w+=\w+)`", part.partition("Groups: ")[2].partition("\n")[0]))
+        overrides = [f"study={path.stem}"]
+        config = load_config(overrides)
+        for group, choice in said.items():
+            if group != "agf":  # a group of plain values, which does not know its name
+                assert getattr(config, group).name == choice, (path.stem, group)
+        assert ("model" in said) == hasattr(config, "model")
 
 
 def test_every_choice_is_there() -> None:

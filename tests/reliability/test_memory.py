@@ -77,8 +77,9 @@ def test_the_shape_is_that_of_the_network(name: str) -> None:
 
 
 @pytest.mark.parametrize(("overrides", "key"), [
-    (["model.width=36"], "model.width"), (["study=search", "study.trials=2000"], "study.trials"), (["data.p=2000"], "data.p"),
-    (["train.max_rows=20000"], "train.max_rows"),
+    (["model.width=36"], "model.width"), (["study=search", "study.trials=2000"], "study.trials"),
+    (["data.p=2000"], "data.p"), (["train.max_rows=20000"], "train.max_rows"),
+    (["study=dimension", "model.widths=[2,99,1]"], "model.widths"),
 ])
 def test_the_key_named_is_the_one_furthest_above_its_default(overrides: list[str], key: str) -> None:
     assert largest_key(load_config(overrides))[0] == key

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from pendulums import PendulumConfig
 
@@ -7,8 +9,10 @@ from agfrun import register
 from agfrun.study import registry
 
 
-@pytest.fixture(autouse=True)
-def the_study_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Within a test `study=pendulum` can be read back."""
-    monkeypatch.setattr(registry, "_CHOICES", {slot: dict(known) for slot, known in registry._CHOICES.items()})
-    register("study")(PendulumConfig)
+@pytest.fixture(autouse=True, scope="module")
+def the_study_is_known() -> Iterator[None]:
+    """Within a module `study=pendulum` can be read back."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "_CHOICES", {slot: dict(known) for slot, known in registry._CHOICES.items()})
+        register("study")(PendulumConfig)
+        yield

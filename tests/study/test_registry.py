@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -16,12 +17,13 @@ LABORATORY: dict[str, type] = {"model": ModelConfig, "data": DataConfig, "train"
 OWN = """
 from dataclasses import dataclass
 
-from agfrun import ModelConfig, register
+from agfrun import ModelConfig, Samples, register
 
 @register("model")
 @dataclass
 class OwnConfig(ModelConfig):
     name: str = "{name}"
+    data_type = Samples
 """
 
 
@@ -111,7 +113,8 @@ def test_what_is_shipped_cannot_be_replaced_from_outside(slot: str) -> None:
         registry.register(slot)(Own)
 
 
-@pytest.mark.parametrize("name", ["widht", "__init__", "", "*", "**x", "[a", "..", "../../config", "a/b", "/etc/x", "a\x00"])
+@pytest.mark.parametrize("name", ["widht", "__init__", "", "*", "**x", "[a", "..", "../../config", "a/b", "/etc/x",
+                                  "a\x00"])
 def test_no_such_study(name: str) -> None:
     assert registry.study_type(name) is None
     assert registry.laboratory_of_study(name) == ""
@@ -167,8 +170,24 @@ def test_a_name_needs_a_default() -> None:
     class Nameless(ModelConfig):
         width: int = 3
 
+        data_type: ClassVar[type] = int
+
     with pytest.raises(ValueError, match="has no default for its field `name`"):
         registry.register("model")(Nameless)
+
+
+@pytest.mark.parametrize(("slot", "base", "said"), [
+    ("model", ModelConfig, "Silent does not say on which data it is built: its class attribute data_type is no type"),
+    ("data", DataConfig, "Silent does not say what it makes: its class attribute provides is no type"),
+])
+def test_a_network_says_what_it_is_built_on_and_data_what_they_are(slot: str, base: type, said: str) -> None:
+    @dataclass
+    class Silent(base):  # type: ignore[misc]
+        name: str = "own_silent"
+
+    with pytest.raises(ValueError, match=said):
+        registry.register(slot)(Silent)
+    assert "own_silent" not in registry.registered(slot)
 
 
 def test_an_installed_plugin_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

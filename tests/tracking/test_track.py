@@ -58,7 +58,8 @@ def test_a_missing_package_is_named_before_the_run(name: str, tmp_path: Path, mo
 
 
 def test_the_choice_is_checked_without_torch() -> None:
-    code = ("import sys; from agfrun.study.settings import TrackingConfig; from agfrun.tracking import check_installed\n"
+    code = ("import sys; from agfrun.study.settings import TrackingConfig\n"
+            "from agfrun.tracking import check_installed\n"
             "check_installed(TrackingConfig()); import agfrun.cli.main; print('torch' in sys.modules)")
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
 

@@ -51,6 +51,15 @@ class ModelConfig(Choice):
     initializations: ClassVar[tuple[str, ...]] = ("gaussian",)
     """Choices of `init` that the network has."""
 
+    @classmethod
+    def check_declaration(cls) -> None:
+        """Check what the class declares, when it is registered.
+
+        Raises:
+            ValueError: it does not say on which data it is built.
+        """
+        _require_declared(cls, "data_type", "on which data it is built")
+
     def check(self) -> None:
         """Check the ranges of this network's own keys.
 
@@ -80,6 +89,15 @@ class DataConfig(Choice):
 
     provides: ClassVar[type]
     """Type of what `build` returns; a network whose `data_type` this is can be trained on it."""
+
+    @classmethod
+    def check_declaration(cls) -> None:
+        """See `ModelConfig.check_declaration`.
+
+        Raises:
+            ValueError: it does not say what it makes.
+        """
+        _require_declared(cls, "provides", "what it makes")
 
     def check(self) -> None:
         """Check the ranges of this data set's own keys.
@@ -251,6 +269,11 @@ class RunConfig(RunSettings):
         _check_init(self.init)
         self.train.check()
         _check_agf(self.agf)
+
+
+def _require_declared(kind: type, name: str, what: str) -> None:
+    if not isinstance(getattr(kind, name, None), type):
+        raise ValueError(f"{kind.__qualname__} does not say {what}: its class attribute {name} is no type")
 
 
 def _default(slot: str, name: str, base: type) -> Any:

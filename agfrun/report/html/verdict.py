@@ -22,8 +22,10 @@ def claims_verdict(saved: Saved) -> Verdict:
         return Verdict("No verdict: the study has not come to its end.", "open")
     if CLAIMS.name not in saved.tables or not len(saved.tables[CLAIMS.name]):
         return Verdict("The study is finished; it checks no claim.", "open")
-    return Verdict(f"{claims_words(saved.tables[CLAIMS.name])}.",
-                   "bad" if (saved.tables[CLAIMS.name]["holds"] == False).fillna(False).any() else "good")  # noqa: E712
+    claims = saved.tables[CLAIMS.name]
+    decided = claims["holds"].dropna().astype(bool)
+    tone = "bad" if not decided.all() else "good" if len(decided) else "open"
+    return Verdict(f"{claims_words(claims)}.", tone)
 
 
 def claims_words(claims: pd.DataFrame) -> str:
@@ -44,5 +46,7 @@ def several_verdict(verdicts: Sequence[Verdict], unfinished: int) -> Verdict:
     if not agreeing and not failing and count:
         tone = "bad" if unfinished else "open"
         return Verdict(f"{len(verdicts)} of {count} runs have come to their end{tail}.", tone)
+    open_ones = len(verdicts) - agreeing - failing
+    tail = f"; {open_ones} {'decides' if open_ones == 1 else 'decide'} nothing{tail}" if open_ones else tail
     sentence = f"{agreeing} of {count} runs show what their study expects"
-    return Verdict(f"{sentence}{tail}.", "good" if agreeing == count and count else "bad")
+    return Verdict(f"{sentence}{tail}.", "bad" if failing or unfinished or not agreeing else "good")

@@ -46,8 +46,8 @@ def test_a_wrong_formula_makes_a_claim_fail(name: str, formula: str, known: dict
 def test_exceptions_and_the_threshold_matter(known: dict[str, PaperClaim], monkeypatch: pytest.MonkeyPatch) -> None:
     """Without Alexander and Hirschowitz's exceptions, and two degrees below the threshold, the formulas are wrong."""
     shallow, threshold = claims.shallow_dimension, claims.sufficient_degree
-    monkeypatch.setattr(claims, "shallow_dimension", lambda inputs, neurons, degree: shallow(inputs, neurons, degree) + (
-        (inputs, neurons, degree) in claims.ALEXANDER_HIRSCHOWITZ_EXCEPTIONS))
+    exceptions = claims.ALEXANDER_HIRSCHOWITZ_EXCEPTIONS
+    monkeypatch.setattr(claims, "shallow_dimension", lambda *shape: shallow(*shape) + (shape in exceptions))
     monkeypatch.setattr(claims, "sufficient_degree", lambda widths: threshold(widths) - 2)
     for name in ("shallow_networks_fill_but_for_four", "full_dimension_from_the_threshold_on"):
         assert decide(known[name], Contexts([0], "cpu"))["verdict"] == FAILS

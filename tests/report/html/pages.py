@@ -16,8 +16,8 @@ def verdict_of(page: str) -> tuple[str, str]:
 
 def tables_of(page: str) -> dict[str, list[list[str]]]:
     """Cells of every table by its caption, the header first."""
-    found = {}
-    for table in re.findall("<table.*?</table>", page, flags=re.DOTALL):
+    found, shown = {}, re.sub("<script.*?</script>", "", page, flags=re.DOTALL)
+    for table in re.findall("<table.*?</table>", shown, flags=re.DOTALL):
         caption = re.search("<caption>(.*?)</caption>", table, flags=re.DOTALL)
         assert caption is not None
         rows = re.findall("<tr.*?</tr>", table, flags=re.DOTALL)

@@ -52,7 +52,10 @@ def build_architecture(config: RunConfig) -> Architecture:
     device, dtype = resolve_device(config.device), getattr(torch, config.dtype)
     data = config.data.build(dtype, device)
     check_training_memory(config, data)
-    architecture = config.model.build(data)
+    architecture: object = config.model.build(data)
+    if not isinstance(architecture, Architecture):  # a stranger's, such as an ordinary torch module
+        raise ConfigError("model.name", config.model.name, f"it builds a {type(architecture).__name__}, not an "
+                          "agfrun.Architecture: a sum of homogeneous neurons")
     _check_loss(config, architecture)
     check_homogeneity(architecture, torch.Generator(device="cpu").manual_seed(0))
     return architecture

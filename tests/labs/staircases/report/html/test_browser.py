@@ -100,7 +100,7 @@ def test_page_of_several_runs(opened: Opened, finished: Path) -> None:
     other = finished.with_name("other")
     shutil.copytree(finished, other)
     page = _open(opened, write_comparison([finished, other]))
-    assert page.inner_text("#verdict").startswith("2 of 2 runs agree")
+    assert page.inner_text("#verdict").startswith("2 of 2 runs show")
     before = _lines(page, "staircases")
     page.click("[data-parameter=run_1]")
     page.wait_for_timeout(100)

@@ -10,8 +10,12 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from markupsafe import escape
+from tiny_runs import ON_EITHER
 
-from agfrun import write_comparison, write_report
+from agfrun import Result, write_comparison, write_report
+from agfrun.cli.main import main
+from agfrun.report.html.numbers import percent
 
 ATTACK = "</script><script>alert(1)</script>"
 
@@ -102,3 +106,28 @@ def test_several_runs_on_one_page(finished: Path, tmp_path: Path) -> None:
     ratios = {run: scaled / own for run, own, scaled in times}
     assert ratios == pytest.approx({"a": 0.01, "b": 0.001}, rel=1e-4)  # scale^(degree - 2)
     assert len(_charts(page)["times"]["tables"]["times"]["measured"]) == 6
+
+
+@ON_EITHER
+def test_a_run_writes_its_page(result: Result) -> None:
+    assert result.output_dir is not None
+    worst = json.loads((result.output_dir / "done.json").read_text())["worst_time_error"]
+    page = result.output_dir / "report.html"
+    assert f"times within {percent(worst)}" in _verdict(page)
+    undecided = [claim for claim in result.claims if claim.holds is None]
+    text = page.read_text("utf-8")
+    assert text.count(">undecided</th>") == len(undecided)
+    assert all(escape(claim.why) in text for claim in undecided)
+
+
+def test_a_sweep_over_seeds_and_scales_writes_its_page_though_jobs_failed(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the short form of former ensembles."""
+    assert main(["experiment=diagonal_5d", "init=gaussian", "plots=false", "ensemble.seeds=2",
+                 "ensemble.scales=[1e-3,2]", f"hydra.sweep.dir={tmp_path / 'sweep'}"]) == 2
+    page = tmp_path / "sweep" / "report.html"
+    assert re.fullmatch(r"\d of 2 runs learn all features in predicted order; median worst error of a time .*; 2 of 4 "
+                        r"runs failed or have not come to their end\.", _verdict(page))
+    assert "failed: init.scale=2 is not allowed" in page.read_text("utf-8")
+    assert set(_charts(page)) == {"staircases", "times"}
+    assert "acquisitions in the predicted order: " in capsys.readouterr().out
