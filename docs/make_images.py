@@ -1,4 +1,4 @@
-"""Draw the pictures of the documentation into docs/images: python docs/make_images.py (about two minutes).
+"""Draw the pictures of the documentation into docs/images: python docs/make_images.py (about five minutes).
 
 Every picture comes from a run that this script makes; nothing is drawn by hand. The staircases of README.md are
 the figures of the commands that it names.
@@ -31,9 +31,15 @@ FIGURES = (
     ("linear_attention", ["model=linear_attention"], "features"),
     ("quadratic_modadd", ["agf=timed"], "features"),
     ("relu", ["model=relu"], "staircase"),
+    ("staircase_paper", [], "staircase"),
+    ("staircase_timed", ["agf=timed"], "staircase"),
 )
 # Figures of sweeps: name of the picture, the ready-made sweep, name of the figure.
-SWEEPS = (("neuromanifolds_defects", "experiment=sweep/dimension_defects", "defects"),)
+SWEEPS = (
+    ("sweep_init_scale", "experiment=sweep/init_scale", "drop_times"),
+    ("sweep_width_by_scale", "experiment=sweep/width_by_scale", "map_scale_width"),
+    ("neuromanifolds_defects", "experiment=sweep/dimension_defects", "defects"),
+)
 
 
 def main() -> None:

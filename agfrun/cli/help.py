@@ -189,7 +189,8 @@ def _brought(trees: Sequence[Path], file: _File, chosen: dict[str, str]) -> dict
         else:
             found[group] = choice
     for group in list(found):
-        found |= {other: choice for other, choice in _find(trees, group, chosen.get(group, found[group])).chooses.items()
+        part = _find(trees, group, chosen.get(group, found[group]))
+        found |= {other: choice for other, choice in part.chooses.items()
                   if other in found and other not in file.chooses}
     return found | {group: choice for group, choice in chosen.items() if group in found}
 

@@ -18,7 +18,7 @@ from agfrun.configuration.composition import from_composed
 from agfrun.files.folders import CHECKPOINTS_FOLDER
 from agfrun.study.config_tree import config_directory
 from agfrun.study.errors import AgfrunError, ConfigError, OutputError, UsageError
-from agfrun.study.registry import import_module, named_modules
+from agfrun.study.registry import command_of, import_module, named_modules
 from agfrun.study.termination import exit_status, heed_termination
 from agfrun.tracking import check_installed, track
 from agfrun.version import __version__
@@ -208,8 +208,7 @@ def _report_interruption(folder: Path) -> None:
     finished = folder.is_dir() and any(folder.iterdir())
     where = f"; what is finished lies in {folder}" if finished else " before anything was written"
     if (folder / CHECKPOINTS_FOLDER).is_dir():
-        imports = "".join(f"--import {source} " for source in named_modules())
-        where += f"; go on with agfrun {imports}resume {folder}"
+        where += f"; go on with {command_of(f'resume {folder}')}"
     print(f"\nagfrun: interrupted{where}", file=sys.stderr)
 
 

@@ -124,12 +124,12 @@ class RunFiles:
 
     def _written(self) -> list[str]:
         """The tables and figures that a run which is overwritten, of whatever study, says it has written."""
-        try:
-            written = read_json(self.folder / MANIFEST_FILE).get("files", [])
-            config = read_config(self.folder) if self.is_there() else {}
-            kind = registry.study_type(study_name(config)) if config else None
-        except OutputError:  # what cannot be read is nobody's
-            written, kind = [], None
+        written, kind = [], None
+        with suppress(OutputError):  # what cannot be read is nobody's
+            files = read_json(self.folder / MANIFEST_FILE).get("files")
+            written = files if isinstance(files, list) else []
+        with suppress(OutputError):
+            kind = registry.study_type(study_name(read_config(self.folder))) if self.is_there() else None
         tables = [*(kind.tables if kind is not None else ()), *self.schemas.values(), CLAIMS]  # type: ignore[attr-defined]
         named = [name for name in written if isinstance(name, str) and _is_plain(name)]
         return list(dict.fromkeys([*(schema.file for schema in tables), *named]))

@@ -12,6 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from agfrun.files.writing import write_text
+from agfrun.study.errors import OutputError
+
 STEPS_FILE = "steps.jsonl"
 
 
@@ -42,13 +45,16 @@ class StepLog:
         self._begin()
         try:
             self.path.parent.mkdir(exist_ok=True)
-            lines = self._lines() if self._rewrite else [line]
-            with open(self.path, "w" if self._rewrite else "a", encoding="utf-8") as file:
-                file.writelines(f"{line}\n" for line in lines)
-                file.flush()
-                os.fsync(file.fileno())
+            if self._rewrite:  # all at once: a process that is killed now loses none of what was there
+                write_text(self.path, "".join(f"{line}\n" for line in self._lines()))
+            else:
+                with open(self.path, "a", encoding="utf-8") as file:
+                    file.write(f"{line}\n")
+                    file.flush()
+                    os.fsync(file.fileno())
             self._rewrite = False
-        except OSError as error:
+        except (OSError, OutputError) as error:
+            self._rewrite = True  # the line may have been cut off
             if str(error) != self._failure:
                 print(f"agfrun: warning: a step was not noted: {error}", file=sys.stderr)
             self._failure = str(error)

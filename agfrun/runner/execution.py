@@ -16,6 +16,7 @@ from agfrun.study.bench import Bench
 from agfrun.study.claim import CLAIMS, claim_counts
 from agfrun.study.errors import ConfigError, OutputError, first_line
 from agfrun.study.interruption import interruption_of
+from agfrun.study.registry import command_of
 from agfrun.study.settings import config_hash, validate
 from agfrun.study.study import StudyResult
 
@@ -130,8 +131,8 @@ def _drawn(folder: Path, formats: Sequence[str]) -> list[Path]:
     except OutputError:
         raise
     except Exception as error:
-        print(f"agfrun: warning: the figures of {folder} could not be drawn: {first_line(error)}; agfrun plot {folder} "
-              "draws them", file=sys.stderr)
+        print(f"agfrun: warning: the figures of {folder} could not be drawn: {first_line(error)}; "
+              f"{command_of(f'plot {folder}')} draws them", file=sys.stderr)
         return []
 
 
@@ -153,4 +154,5 @@ def _saying_how_to_go_on(folder: Path | None) -> Iterator[None]:
     except OutputError as error:
         if folder is None or not (folder / CHECKPOINTS_FOLDER).is_dir():
             raise
-        raise OutputError(f"{error}; once that is mended, agfrun resume {folder} goes on from where it was") from error
+        raise OutputError(f"{error}; once that is mended, {command_of(f'resume {folder}')} goes on from where it was"
+                          ) from error

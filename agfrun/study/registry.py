@@ -156,6 +156,11 @@ def named_modules() -> tuple[str, ...]:
     return tuple(_NAMED)
 
 
+def command_of(words: str) -> str:
+    """A command line that knows what this one knows: `agfrun --import mine.py WORDS`."""
+    return " ".join(["agfrun", *(f"--import {source}" for source in _NAMED), words])
+
+
 def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise FileNotFoundError(f"there is no such file in {Path.cwd()}" if not path.is_absolute() else "no such file")

@@ -119,7 +119,8 @@ def _planned(sweep: SweepFolder, jobs: list[Job], settings: SweepConfig) -> list
 def _announce(sweep: SweepFolder, jobs: Sequence[Job], batches: Sequence[Batch], engine: Engine) -> None:
     there = sum((sweep.path / job.folder / DONE_FILE).exists() for job in jobs)
     at_once = f", {min(engine.workers, len(batches))} at once" if engine.workers else ""
-    print(f"sweep: {len(jobs)} runs in {len(batches)} batches{at_once}"
+    counts = f"{len(jobs)} run{'s' * (len(jobs) != 1)} in {len(batches)} batch{'es' * (len(batches) != 1)}"
+    print(f"sweep: {counts}{at_once}"
           f"{f'; {there} have been run before' if there else ''}", file=sys.stderr, flush=True)
 
 

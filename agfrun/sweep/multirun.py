@@ -14,7 +14,7 @@ from agfrun.report.saved_sweep import read_sweeps
 from agfrun.study.config_tree import config_directory
 from agfrun.study.conversion import chosen_study, from_plain
 from agfrun.study.errors import AgfrunError
-from agfrun.study.registry import named_modules
+from agfrun.study.registry import command_of, named_modules
 from agfrun.study.settings import SweepConfig, TrackingConfig
 from agfrun.study.study import Study
 from agfrun.study.termination import exit_status, heed_termination
@@ -61,7 +61,9 @@ def launch_multirun(overrides: Sequence[Sequence[str]], config: DictConfig, engi
         with gathering(folder, formats, bool(config.report), settings.parquet):
             outcome = launch(overrides, folder, settings, engine, _origin(config))
     except KeyboardInterrupt as interruption:
-        print(f"\nagfrun: interrupted; continue with: agfrun -m sweep.resume={folder}", file=sys.stderr)
+        folders = "".join(f"--config-dir {name} " for name in _origin(config).config_dirs)
+        print(f"\nagfrun: interrupted; continue with: {command_of(f'{folders}-m sweep.resume={folder}')}",
+              file=sys.stderr)
         raise SweepFailed(exit_status(interruption)) from None
     told = _told_of_runs(folder)
     print(f"{outcome.summary()}\n{told}written to {folder}", flush=True)

@@ -9,7 +9,7 @@ import dataclasses
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from agfrun.configuration.composition import compose_varied
 from agfrun.files.folders import CONFIG_FILE, DONE_FILE
 from agfrun.files.json_files import write_object
 from agfrun.files.sweep_folder import FAILED_FILE, SAME_FILE, SweepFolder, finished_hash, record_failure
-from agfrun.files.sweep_jobs import Batch, in_common, key_of
+from agfrun.files.sweep_jobs import Batch, in_common, key_of, values
 from agfrun.runner.execution import execute, opened_run
 from agfrun.study.errors import AgfrunError
 from agfrun.study.registry import import_module
@@ -127,7 +127,7 @@ class Worker:
         """Do jobs together, if their study can; return those that are left to be tried one by one."""
         numbers, configs = list(waiting), list(waiting.values())
         study = configs[0].study
-        if type(study).run_together is Study.run_together:
+        if type(study).run_together is Study.run_together or not self._differ_in(study.together_keys, numbers):
             return waiting
         for number in numbers:
             (self._folder(number) / FAILED_FILE).unlink(missing_ok=True)
@@ -152,6 +152,11 @@ class Worker:
         except Exception:  # whose failure it is shows when they are tried one by one
             done = False
         return {} if done else {number: config for number, config in waiting.items() if number not in told}
+
+    def _differ_in(self, keys: Collection[str], numbers: Sequence[int]) -> bool:
+        """Whether jobs differ in nothing but some keys; the batch's are those of the study named for all jobs."""
+        given = [values(self.batch.jobs[number]) for number in numbers]
+        return all(len({of_job.get(key) for of_job in given}) == 1 for key in self.keys if key not in keys)
 
     def _end(self, number: int, config: Any) -> None:
         self.log.end(number, FINISHED)

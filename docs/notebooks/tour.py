@@ -28,7 +28,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from agfrun import InitConfig, ModelConfig, RunConfig, SampleNetwork, Samples, load_config, register, run, run_ensemble
+from agfrun import ModelConfig, SampleNetwork, Samples, load_config, register, run, run_seeds
 
 # %% [markdown]
 # ## Run
@@ -101,18 +101,20 @@ pd.DataFrame(rows)
 # %% [markdown]
 # ## Many seeds
 #
-# An ensemble trains its members as one tensor program. Each is the run that its seed alone would make.
+# Many seeds are trained as one tensor program. Each member is the run that its seed alone would make. On the command
+# line `ensemble.seeds=8` does the same as a sweep, with files.
 
 # %%
-seeds = load_config(["model=linear_attention", "init.scale=1e-3", "ensemble.seeds=8"])
-ensemble = run_ensemble(seeds, progress=False)
-print(ensemble.summary())
+members = run_seeds(load_config(["model=linear_attention", "init.scale=1e-3"]), 8, progress=False)
+pd.DataFrame([
+    {"seed": member.config.seed, "in order": member.order_agrees, "worst time error":
+     member.result.verdict["worst_time_error"]} for member in members])
 
 # %%
 pd.DataFrame([
     {"seed": member.config.seed, **{f"eigenvector {row['feature']}": row["time_training"]
                              for row in member.result.comparison if row["kind"] == "acquisition"}}
-    for member in ensemble.members]).round(1)
+    for member in members]).round(1)
 
 # %% [markdown]
 # The order is the same for all; the times are not, because at homogeneity degree 3 the initial direction of a
@@ -150,9 +152,6 @@ claims.groupby(["claim", "holds"]).size()
 # comparison, figures - follows. Two linear maps that gate one another, of homogeneity degree 3:
 
 # %%
-from agfrun.labs.staircases.networks.two_layer.teacher_student import TeacherStudentConfig
-
-
 class Bilinear(SampleNetwork):
     name = "tour_bilinear"
     homogeneity_degree = 3
@@ -176,14 +175,23 @@ class BilinearConfig(ModelConfig):
         return Bilinear(data, self.width)
 
 
-own = RunConfig(
-    model=BilinearConfig(),
-    data=TeacherStudentConfig(activation="monomial", samples=60, input_dimension=4),
-    init=InitConfig(scale=0.02),
-    agf=replace(config.agf, loss_tolerance=1e-2))
+teacher = load_config(["model=monomial", "data=teacher_student", "data.activation=monomial", "data.samples=60",
+                       "data.input_dimension=4", "init.scale=0.02", "agf.loss_tolerance=1e-2"])
+own = replace(teacher, model=BilinearConfig())
 own_result = run(own, progress=False)
 own_result.figures()["staircase"]
 
 # %% [markdown]
 # To use it from the command line, put the class in a file and name it with `--import`; see "Add a network or a
 # data set" in the documentation.
+#
+# ## Another study
+#
+# A comparison of training with AGF is one study of several. `agfrun.execute` does any of them; here the exact dimension
+# of the functions that a polynomial network can be, where counting its parameters promises one more.
+
+# %%
+from agfrun import execute
+
+done = execute(load_config(["study=dimension", "model.widths=[3,5,1]", "model.degree=4"]))
+print(done.summary())

@@ -1,4 +1,4 @@
-"""Write the tables of docs/file_formats.md and docs/configuration.md from what studies declare and configuration files say.
+"""Write the tables of docs/file_formats.md and docs/configuration.md, from studies and configuration files.
 
 `python docs/tools/reference_pages.py` writes them; with `--check` the exit status is 1 if they are not up to date.
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import re
 import shlex
@@ -14,7 +13,8 @@ from pathlib import Path
 import pytest
 from pages import REPOSITORY, Command, blocks, commands
 
-from agfrun import RunConfig, load_config
+from agfrun import load_config
+from agfrun.cli.seeds import as_sweep
 
 # What is not run here, by its first words, and why.
 NOT_RUN = {
@@ -54,6 +54,9 @@ SMALLER = {
     "device=cuda": ["device=cpu"],
 }
 
+# Studies that have none of the groups of loss staircases.
+OTHERS = {"study=dimension": [], "study=learning_curve": ["spectrum.dimension=10", "train.steps=50"]}
+
 COMMANDS = commands()
 AGFRUN = [command for command in COMMANDS if command.text.startswith("agfrun")]
 
@@ -68,9 +71,11 @@ def is_long(command: Command) -> bool:
 
 
 def is_run(arguments: list[str]) -> bool:
-    """Whether the command trains something, so that overrides may follow it."""
+    """Whether the command does a study, so that overrides may follow it."""
     flags = {"--help", "--version", "--cfg", "--info", "--hydra-help", "-sc", "--shell-completion"}
     continues = any(word.startswith("sweep.resume=") for word in arguments)
+    while arguments[:1] in (["--import"], ["--config-dir"]):
+        arguments = arguments[2:]
     return arguments[:1] not in [[word] for word in OWN_WORDS] and not flags & set(arguments) and not continues
 
 
@@ -80,12 +85,11 @@ def first_of_a_sweep(override: str) -> str:
 
 
 def shorter(command: Command) -> list[str]:
-    if "study=dimension" in command.text:  # of another laboratory, and short as it is
-        return ["plots=false", "report=false"]
-    overrides = [*SHORTER]
-    if any(field.name == "report" for field in dataclasses.fields(RunConfig)):
-        overrides.append("report=false")
-    return overrides + [override for text, more in SMALLER.items() if text in command.text for override in more]
+    for text, overrides in OTHERS.items():
+        if text in command.text:
+            return [*overrides, "plots=false", "report=false"]
+    return [*SHORTER, "report=false", *(override for text, more in SMALLER.items() if text in command.text
+                                        for override in more)]
 
 
 def test_there_are_commands_on_the_pages() -> None:
@@ -105,6 +109,7 @@ def test_every_configuration_composes(command: Command) -> None:
     arguments = words(command)
     if not is_run(arguments) or {"--import", "--config-dir"} & set(arguments):
         pytest.skip("no configuration, or one with files of its own; it is run")
+    arguments = as_sweep(arguments)
     swept = "--multirun" in arguments or "-m" in arguments
     load_config([first_of_a_sweep(word) if swept else word for word in arguments if not word.startswith("-")])
 

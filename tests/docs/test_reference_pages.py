@@ -59,9 +59,9 @@ def test_the_groups_of_a_study_are_those_that_are_composed(pages_tool: ModuleTyp
     text = (DOCS / "configuration.md").read_text(encoding="utf-8")
     for path in (config_directory() / "study").glob("*.yaml"):
         part = text.partition(f"### study={path.stem}\n")[2].partition("### ")[0]
-        said = dict(word.split("=") for word in re.findall(r"`(\w+=\w+)`", part.partition("Groups: ")[2].partition("\n")[0]))
-        overrides = [f"study={path.stem}"]
-        config = load_config(overrides)
+        line = part.partition("Groups: ")[2].partition("\n")[0]
+        said = dict(word.split("=") for word in re.findall(r"`(\w+=\w+)`", line))
+        config = load_config([f"study={path.stem}"])
         for group, choice in said.items():
             if group != "agf":  # a group of plain values, which does not know its name
                 assert getattr(config, group).name == choice, (path.stem, group)

@@ -39,8 +39,8 @@ PATH = Schema("path.csv", (
     Column("step", "integer", "number of the step, from 0"),
     Column("place", "number", "where it leads"),
 ), "where the walk leads", in_sweeps="thinned")
-# Called as a sweep's own table.
-RUNS = Schema("runs.csv", (Column("phase", "text", "out or back"), Column("steps", "integer", "how many")), "phases")
+# Called as a sweep's own table, with a column called as a key.
+RUNS = Schema("runs.csv", (Column("phase", "text", "out or back"), Column("length", "integer", "of it")), "phases")
 DIARY = Schema("diary.csv", (Column("step", "integer", "number"), Column("weather", "text", "of the day")), "the days",
                in_sweeps="none")
 DREAMS = Schema("dreams.csv", (Column("night", "integer", "number"), Column("about", "text", "what of")), "dreams")
@@ -106,7 +106,8 @@ class Walk(Study):
     """A walk out and back, a step at a time.
 
     Attributes:
-        deed: what goes wrong in the last step but one, see `_do`.
+        deed: what goes wrong in the last step but one, see `_do`, or at the end.
+        river: a file; only while it is there the deed is done.
         waits_for: a file; steps wait while it is there.
         seconds: that a step takes.
         log: a file that gets a line for each step that is done.
@@ -116,6 +117,7 @@ class Walk(Study):
 
     name: str = "walk"
     deed: str = ""
+    river: str = ""
     waits_for: str = ""
     seconds: float = 0.0
     log: str = ""
@@ -139,7 +141,7 @@ class Walk(Study):
         rows: list[dict[str, Any]] = []
         for step in range(config.length):
             rows.append(bench.remember(f"step {step}", partial(self._step, config, step)))
-            if self.deed != "late" and (step % 100 == 0 or config.length < 100):
+            if step % 100 == 0 or config.length < 100:
                 bench.save({"path": pd.DataFrame(rows)}, {"weather": "fine"})
         return self._result(config, rows)
 
@@ -157,6 +159,8 @@ class Walk(Study):
                 "place": config.pace.stride * drawn + config.terrain.slope(step)}
 
     def _do(self) -> None:
+        if self.river and not Path(self.river).exists():
+            return
         if self.deed == "fail":
             raise AgfrunError("a river is in the way")
         if self.deed == "stumble":
@@ -169,19 +173,20 @@ class Walk(Study):
     def _result(self, config: WalkSettings, rows: Sequence[dict[str, Any]]) -> StudyResult:
         path = pd.DataFrame(rows)
         distance = abs(float(path["place"].sum()))
+        stopped = self.deed == "stop" and (not self.river or Path(self.river).exists())
         phases = path.groupby("phase", sort=False).size()
         claims = [Claim("it_goes_on", "walk", "every step leads somewhere", config.length, len(path), None,
                         len(path) == config.length, standing="ours"),
                   undecided("it_is_fun", "walk", "walking is fun", "nobody was asked")]
         return StudyResult(
-            tables={"path": path, "runs": pd.DataFrame({"phase": phases.index, "steps": phases.to_numpy()}),
+            tables={"path": path, "runs": pd.DataFrame({"phase": phases.index, "length": phases.to_numpy()}),
                     "diary": pd.DataFrame({"step": path["step"], "weather": "fine, mostly"})},
             claims=claims, numbers={"distance": distance, "turns": int((path["place"].diff() < 0).sum()),
                                     "home": distance < 1.0},
             text=f"{distance:.3g} from home", words={"weather": "fine"}, arrays={"places": path["place"].to_numpy()},
             failure=AgfrunError("rain at the end") if self.deed == "rain" else None,
-            status="wet" if self.deed == "rain" else "interrupted" if self.deed == "stop" else "finished",
-            reason="ended by SIGTERM" if self.deed == "stop" else "")
+            status="wet" if self.deed == "rain" else "interrupted" if stopped else "finished",
+            reason="ended by SIGTERM" if stopped else "")
 
     def run_together(self, parts: Sequence[Any], ended: Callable[[int, str], None]) -> bool:
         """`all` are done here, `no` none, `some` all but the last, which fails; `raise` does the first and raises."""

@@ -110,6 +110,10 @@ def assert_sound(run_dir: Path) -> None:
             assert yaml.safe_load(path.read_text())
         elif path.suffix == ".safetensors":
             safetensors.numpy.load_file(path)
+        elif path.suffix == ".jsonl":  # what a kill cut off is the last line
+            lines = path.read_text().splitlines(keepends=True)
+            assert all(json.loads(line) for line in lines if line.endswith("\n"))
+            assert all(line.endswith("\n") for line in lines[:-1])
         elif path.suffix == ".csv":
             assert path.read_bytes().endswith(b"\n")
             pd.read_csv(path)

@@ -1,8 +1,9 @@
-"""What a study goes on from: checkpoints of several trainings, steps that were done, and a run that has saved nothing."""
+"""What a study goes on from: checkpoints of several trainings, steps that were done."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,6 +11,7 @@ from typing import Any, ClassVar
 import pandas as pd
 import pytest
 import torch
+from outside_laboratory import registered
 
 from agfrun import Bench, Column, RunSettings, Schema, Study, StudyResult, execute, register, resume_run
 from agfrun.study.settings import CheckpointConfig
@@ -22,7 +24,6 @@ class Cut(BaseException):
     """The end of a process, as far as a study can see it."""
 
 
-@register("study")
 @dataclass
 class TwoTrainings(Study):
     """Two trainings of the same shape one after another, with nothing saved between; `cut` is a step of the second."""
@@ -58,9 +59,11 @@ class TwoTrainings(Study):
 
 
 @pytest.fixture
-def config() -> RunSettings:
+def config() -> Iterator[RunSettings]:
     TwoTrainings.begun.clear()
-    return RunSettings(study=TwoTrainings(), plots=False, report=False, checkpoint=CheckpointConfig(seconds=0.0))
+    with registered():
+        register("study")(TwoTrainings)
+        yield RunSettings(study=TwoTrainings(), plots=False, report=False, checkpoint=CheckpointConfig(seconds=0.0))
 
 
 @pytest.mark.parametrize("step", [1, 2, 7])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from pages import links_of, table_of, text_of, verdict_of
+from page_parts import links_of, table_of, text_of, verdict_of
 from pendulums import SWINGS, PendulumConfig, PendulumSettings, swung
 
 from agfrun import Number, OutputError, Schema, Verdict, register, write_comparison, write_report

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import time
@@ -11,12 +10,10 @@ from urllib.parse import unquote
 
 import pytest
 import yaml
-from matplotlib.figure import Figure
-from pages import links_of, table_of, tables_of, text_of, verdict_of
-from pendulums import PendulumConfig, pendulum, swung
+from page_parts import links_of, table_of, tables_of, text_of, verdict_of
+from pendulums import PendulumConfig, swung
 
-from agfrun import execute, write_report
-from agfrun.study.study import Saved
+from agfrun import write_report
 
 ATTACK = "</script><script>alert(1)</script>"
 
@@ -29,12 +26,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def page(finished: Path) -> str:
     return text_of(write_report(finished))
-
-
-def test_a_run_writes_its_page_before_its_done_marker(finished: Path) -> None:
-    page, done = finished / "report.html", finished / "done.json"
-    assert page.stat().st_mtime_ns <= done.stat().st_mtime_ns
-    assert verdict_of(text_of(page)) == ("2 of 3 claims hold; 1 undecided.", "good")
 
 
 def test_the_page_says_what_the_study_says(page: str) -> None:
@@ -126,44 +117,3 @@ def test_what_a_run_says_is_never_taken_for_html(tmp_path: Path) -> None:
     page = text_of(write_report(folder))
     assert "<script>alert" not in page
     assert page.count("&lt;script&gt;alert") >= 4
-
-
-# ---- Pages and figures that cannot be made
-
-
-def test_without_a_report_there_is_none_and_the_hash_is_the_same(tmp_path: Path) -> None:
-    bare, whole = (swung(tmp_path / str(report), report=report, plots=False) for report in (False, True))
-    assert not (bare / "report.html").exists()
-    assert len({json.loads((folder / "done.json").read_text())["config_hash"] for folder in (bare, whole)}) == 1
-
-
-def test_a_page_that_cannot_be_made_does_not_lose_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def fail(self: PendulumConfig, saved: Saved) -> str:
-        raise RuntimeError("no page\ntoday")
-
-    monkeypatch.setattr(PendulumConfig, "page", fail)
-    folder = swung(tmp_path / "run", plots=False)
-    assert (folder / "done.json").is_file()
-    assert capsys.readouterr().err == f"agfrun: warning: no report was written for {folder}: no page today\n"
-
-
-def test_a_figure_that_cannot_be_drawn_does_not_lose_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def fail(self: PendulumConfig, saved: Saved) -> list[tuple[str, Figure]]:
-        raise RuntimeError("no ink\nleft")
-
-    monkeypatch.setattr(PendulumConfig, "figures", fail)
-    folder = swung(tmp_path / "run")
-    assert json.loads((folder / "done.json").read_text())["status"] == "finished"
-    assert verdict_of(text_of(folder / "report.html"))[1] == "good"
-    assert capsys.readouterr().err == (f"agfrun: warning: the figures of {folder} could not be drawn: no ink; agfrun "
-                                       f"plot {folder} draws them\n")
-
-
-def test_nothing_is_written_where_there_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert execute(pendulum(), progress=False).text.startswith("it swings")
-    assert list(tmp_path.iterdir()) == []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from pages import links_of, table_of, text_of, verdict_of
+from page_parts import links_of, table_of, text_of, verdict_of
 from pendulums import PendulumConfig, make_sweep
 
 from agfrun import OutputError, Verdict, gather, write_report

@@ -13,7 +13,7 @@ import pandas as pd
 from agfrun.files.series import Attempt, Tables, attempt, require_some, shown
 from agfrun.files.tables import even_indices
 from agfrun.labs.staircases.config import RunConfig
-from agfrun.labs.staircases.run.single import check_seeds, one_run, seeds_of
+from agfrun.labs.staircases.run.single import RUN_COUNTS, check_seeds, one_run, seeds_of
 from agfrun.labs.staircases.run.tables import TABLES
 from agfrun.labs.staircases.studies.compare import NUMBERS
 from agfrun.report.html.numbers import percent
@@ -75,6 +75,7 @@ class PaperFigureConfig(Study):
 
     settings: ClassVar[type] = RunConfig
     tables: ClassVar[tuple[Schema, ...]] = COMMON_TABLES
+    numbers = RUN_COUNTS
 
     def cases(self, config: RunConfig) -> list[Case]:
         """What the figure shows, in order."""

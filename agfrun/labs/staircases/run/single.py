@@ -8,6 +8,13 @@ from typing import Any
 from agfrun.labs.staircases.config import DEFAULT_STUDY, RunConfig
 from agfrun.study import registry
 from agfrun.study.checks import require, require_seeds
+from agfrun.study.table import Number
+
+# What a study of several runs says of them in done.json.
+RUN_COUNTS = (
+    Number("runs", "runs", "integer", in_figures=False, in_pages=False),
+    Number("finished_runs", "runs that finished", "integer", of="runs", in_figures=False),
+)
 
 
 def one_run(config: RunConfig, **changes: Any) -> RunConfig:

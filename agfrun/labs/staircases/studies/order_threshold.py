@@ -18,7 +18,7 @@ from agfrun.study.checks import MOST_SEEDS, require, require_seeds
 from agfrun.study.claim import Claim
 from agfrun.study.registry import register
 from agfrun.study.study import Study, StudyResult
-from agfrun.study.table import Column, Schema
+from agfrun.study.table import Column, Number, Schema
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,6 +41,13 @@ SCALES = Schema("scales.csv", (
     Column("decided", "flag", "whether this is the last look at the scale"),
 ), "one row for each look at a scale")
 TABLES = (SCALES,)
+NUMBERS = (
+    Number("threshold_log10_scale", "log10 of the largest scale with the right order"),
+    Number("next_log10_scale", "log10 of the next scale, where that is not shown", in_figures=False),
+    Number("looks", "most looks at a scale", "integer", in_figures=False, in_pages=False),
+    Number("scales", "scales that were tried", "integer", in_figures=False, in_pages=False),
+    Number("undecided_scales", "undecided scales", "integer", of="scales", in_figures=False),
+)
 
 
 @register("study")
@@ -74,6 +81,7 @@ class OrderThresholdConfig(Study):
 
     settings: ClassVar[type] = RunConfig
     tables = TABLES
+    numbers = NUMBERS
 
     def check(self, config: RunConfig) -> None:
         """See `Study.check`."""

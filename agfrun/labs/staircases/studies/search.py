@@ -22,7 +22,7 @@ from agfrun.study.claim import claim_counts
 from agfrun.study.errors import AgfrunError, ConfigError
 from agfrun.study.registry import register
 from agfrun.study.study import Study, StudyResult
-from agfrun.study.table import Column, Schema
+from agfrun.study.table import Column, Number, Schema
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,6 +49,12 @@ TRIALS = Schema("trials.csv", (
     Column("seconds", "number", "wall seconds"),
 ), "one row for each trial", open=True)
 TABLES = (TRIALS,)
+FOUND = (
+    Number("trials", "trials", "integer", in_figures=False, in_pages=False),
+    Number("finished_trials", "trials that finished", "integer", of="trials", in_figures=False),
+    Number("best_trial", "number of the best trial", "integer", in_figures=False, in_pages=False),
+    Number("best_objective", "best value of the objective"),
+)
 
 
 @register("study")
@@ -75,6 +81,7 @@ class SearchConfig(Study):
 
     settings: ClassVar[type] = RunConfig
     tables = TABLES
+    numbers = FOUND
 
     def check(self, config: RunConfig) -> None:
         """See `Study.check`; also that Optuna is installed."""

@@ -19,9 +19,9 @@ from agfrun.files.series import Attempt, Tables, attempt, require_some, shown
 from agfrun.files.tables import empty_table
 from agfrun.labs.staircases.analysis.rates import CONFIDENCE, PowerLaw, fit_power_law
 from agfrun.labs.staircases.config import RunConfig
-from agfrun.labs.staircases.run.single import check_seeds, one_run, seeds_of
+from agfrun.labs.staircases.run.single import RUN_COUNTS, check_seeds, one_run, seeds_of
 from agfrun.study.checks import require
-from agfrun.study.claim import Claim
+from agfrun.study.claim import Claim, Statement
 from agfrun.study.registry import register
 from agfrun.study.study import Study, StudyResult
 from agfrun.study.table import Column, Schema
@@ -110,6 +110,7 @@ class VanishingInitConfig(Study):
 
     settings: ClassVar[type] = RunConfig
     tables = TABLES
+    numbers = RUN_COUNTS
 
     def check(self, config: RunConfig) -> None:
         """See `Study.check`."""
@@ -252,23 +253,28 @@ def rate_row(key: Quantity, law: PowerLaw) -> dict[str, Any]:
 
 
 def rate_claims(config: RunConfig, clock: AcceleratedClock, key: Quantity, law: PowerLaw) -> list[Claim]:
-    """Claims on one rate, as far as its interval decides them; none on single features."""
-    half_width = 0.5 * (law.high - law.low)
-    if key.feature is not None or half_width > DECISIVE:
+    """Claims on one rate, undecided where its interval is too wide to tell; none on single features."""
+    standing = _standing(config, clock.degree, key.reference)
+    # A closed form of one part of the dynamics is no limit that anybody has claimed.
+    if key.feature is not None or (key.reference == "theory" and standing == NOT_PROVED):
         return []
     name = {"agf": "AGF", "theory": "the closed form"}[key.reference]
     what = {"loss": "loss curve approaches that", "features": "features approach those",
             "time": "acquisition times approach those"}[key.quantity]
     subject = f"on the clock {clock.formula} training's {what} of {name} as the scale vanishes"
-    standing = _standing(config, clock.degree, key.reference)
-    if key.reference == "theory" and standing == NOT_PROVED:
-        return []  # a closed form of one part of the dynamics; nobody says that it is the limit
-    claims = [Claim(f"{key.quantity}_distance_vanishes", key.reference, f"{subject} ({standing})", "exponent above 0",
-                    law.exponent, None, law.low > 0)]
-    if standing == "theorem 3.1":
-        claims.append(Claim(f"{key.quantity}_distance_rate", key.reference, f"{subject} like 1/log(1/scale) "
-                            "(theorem 3.1; the exponent's interval contains 1)", 1.0, law.exponent, half_width,
-                            law.covers(1.0)))
+    origin = ("agfrun", "numerics") if standing == NOT_PROVED else (f"AGF paper, {standing}", standing.split()[0])
+    vanishes = Statement(f"{key.quantity}_distance_vanishes", key.reference, f"{subject} ({standing})", *origin)
+    rate = Statement(f"{key.quantity}_distance_rate", key.reference, f"{subject} like 1/log(1/scale) ({standing}; the "
+                     "exponent's interval contains 1)", *origin)
+    half_width, has_rate = 0.5 * (law.high - law.low), standing == "theorem 3.1"
+    if half_width > DECISIVE:
+        why = f"the exponent's interval, {law.low:.2f} to {law.high:.2f}, is too wide to tell approach from none"
+        return [statement.undecided(why) for statement in (vanishes, *([rate] if has_rate else []))]
+    claims = [vanishes.decided("exponent above 0", law.exponent, law.low > 0,
+                               f"{CONFIDENCE:.0%} interval {law.low:.2f} to {law.high:.2f}")]
+    if has_rate:
+        claims.append(rate.decided(1.0, law.exponent, law.covers(1.0), f"half the {CONFIDENCE:.0%} interval",
+                                   half_width))
     return claims
 
 

@@ -20,7 +20,7 @@ from agfrun.files.tables import empty_table
 from agfrun.labs.staircases.analysis.distances import Curve, thinned
 from agfrun.labs.staircases.config import ModelConfig, RunConfig
 from agfrun.labs.staircases.dynamics.trajectory import Trajectory
-from agfrun.labs.staircases.run.single import check_seeds, one_run, seeds_of
+from agfrun.labs.staircases.run.single import RUN_COUNTS, check_seeds, one_run, seeds_of
 from agfrun.study.checks import require
 from agfrun.study.claim import Claim, undecided
 from agfrun.study.errors import ConfigError
@@ -92,6 +92,7 @@ class WidthConfig(Study):
 
     settings: ClassVar[type] = RunConfig
     tables = TABLES
+    numbers = RUN_COUNTS
 
     def check(self, config: RunConfig) -> None:
         """See `Study.check`."""

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from agfrun.cli.main import main
 from agfrun.labs.staircases.studies import order_threshold
 from agfrun.labs.staircases.studies.order_threshold import (
     RIGHT,
-    TABLES,
     UNDECIDED,
     WRONG,
     OrderThresholdConfig,
@@ -118,12 +116,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_files_of_a_real_study(folder: Path) -> None:
-    assert_files_of(folder, TABLES, "order_threshold")
+    done = assert_files_of(folder, OrderThresholdConfig, "order_threshold")
     scales = read(folder, "scales")
     assert scales["log10_scale"].tolist() == [-4.0, -0.5]
     assert scales["in_order"].iloc[0] > scales["in_order"].iloc[1]
     assert scales["verdict"].iloc[0] == RIGHT
-    done = json.loads((folder / "done.json").read_text())
     assert (done["threshold_log10_scale"], done["next_log10_scale"]) == (-4.0, -0.5)
     assert read(folder, "claims")["holds"].tolist() == [True]
 

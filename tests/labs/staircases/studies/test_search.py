@@ -13,7 +13,7 @@ from agfrun.cli.main import main
 from agfrun.labs.staircases.analysis.search_space import with_values
 from agfrun.labs.staircases.run.single import one_run
 from agfrun.labs.staircases.studies import search
-from agfrun.labs.staircases.studies.search import TABLES, TRIALS, SearchConfig
+from agfrun.labs.staircases.studies.search import TRIALS, SearchConfig
 
 pytest.importorskip("optuna", reason="pip install 'agfrun[search]'")
 
@@ -28,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_files_and_types_of_the_values(folder: Path) -> None:
-    assert_files_of(folder, TABLES, "search")
+    assert_files_of(folder, SearchConfig, "search")
     trials = read(folder, "trials")
     assert list(trials.columns) == [*TRIALS.names, *SPACE]
     assert trials["init.scale"].between(1e-6, 1e-1).all()

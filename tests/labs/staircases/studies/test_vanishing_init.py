@@ -37,7 +37,6 @@ from agfrun.labs.staircases.analysis.approach import AcceleratedClock, curve_row
 from agfrun.labs.staircases.analysis.rates import PowerLaw, fit_power_law
 from agfrun.labs.staircases.studies.compare import CompareConfig
 from agfrun.labs.staircases.studies.vanishing_init import (
-    TABLES,
     Quantity,
     VanishingInitConfig,
     default_log10_scales,
@@ -63,8 +62,7 @@ def result() -> Result:
 
 
 def test_files(folder: Path) -> None:
-    assert_files_of(folder, TABLES, "vanishing_init")
-    done = json.loads((folder / "done.json").read_text())
+    done = assert_files_of(folder, VanishingInitConfig, "vanishing_init")
     assert (done["status"], done["runs"], done["finished_runs"]) == ("finished", 4, 4)
 
 
@@ -321,6 +319,7 @@ def test_claims_on_the_theorem() -> None:
     vanishes, rate = rate_claims(DIAGONAL, AcceleratedClock(2), LOSS, law(0.98, 0.03))
     assert (vanishes.holds, rate.holds) == (True, True)
     assert (rate.expected, rate.measured, rate.tolerance) == (1.0, 0.98, pytest.approx(0.03))
+    assert {(claim.stated, claim.standing) for claim in (vanishes, rate)} == {("AGF paper, theorem 3.1", "theorem")}
     vanishes, rate = rate_claims(DIAGONAL, AcceleratedClock(2), LOSS, law(0.5, 0.1))
     assert (vanishes.holds, rate.holds) == (True, False)
 
@@ -334,12 +333,17 @@ def test_where_nothing_is_proved_only_the_approach_is_claimed(config: object, de
     (claim,) = rate_claims(config, AcceleratedClock(degree), LOSS, law(0.9, 0.2))  # type: ignore[arg-type]
     assert claim.holds
     assert "not proved" in claim.statement
+    assert (claim.stated, claim.standing) == ("agfrun", "numerics")
 
 
-def test_what_does_not_approach_fails_and_what_is_uncertain_is_left_out() -> None:
+def test_what_does_not_approach_fails_and_what_is_uncertain_is_undecided() -> None:
     (claim,) = rate_claims(MODADD, AcceleratedClock(3), LOSS, law(0.05, 0.2))
     assert not claim.holds
-    assert rate_claims(MODADD, AcceleratedClock(3), LOSS, law(0.3, 0.6)) == []
+    (claim,) = rate_claims(MODADD, AcceleratedClock(3), LOSS, law(0.3, 0.6))
+    assert (claim.holds, claim.expected, claim.measured) == (None, None, None)
+    assert "-0.30 to 0.90" in claim.why
+    names = [claim.claim for claim in rate_claims(DIAGONAL, AcceleratedClock(2), LOSS, law(0.9, 0.6))]
+    assert names == ["loss_distance_vanishes", "loss_distance_rate"]
     assert rate_claims(MODADD, AcceleratedClock(3), Quantity("agf", "time", "1"), law(1.0, 0.1)) == []
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from agfrun import AgfrunError, GradientDescentConfig, GradientFlowConfig, Usage
 from agfrun.cli.main import main
 from agfrun.labs.staircases.run.single import one_run
 from agfrun.labs.staircases.run.training import train_alone
-from agfrun.labs.staircases.studies.width import MEASURES, TABLES, WidthConfig, find_trends, trend_claims
+from agfrun.labs.staircases.studies.width import MEASURES, WidthConfig, find_trends, trend_claims
 
 FLOW = GradientFlowConfig(horizon=60.0, tolerance=1e-5)
 
@@ -27,8 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_files(folder: Path) -> None:
-    assert_files_of(folder, TABLES, "width")
-    done = json.loads((folder / "done.json").read_text())
+    done = assert_files_of(folder, WidthConfig, "width")
     assert (done["runs"], done["finished_runs"]) == (4, 4)
 
 

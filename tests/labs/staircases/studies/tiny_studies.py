@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from tiny_runs import read_json
 
 import agfrun
-from agfrun import AgfConfig, GradientFlowConfig, InitConfig, RunConfig, Schema, Study, StudyResult
+from agfrun import AgfConfig, GradientFlowConfig, InitConfig, RunConfig, Study, StudyResult
 from agfrun.files.tables import read_any_table
 from agfrun.labs.staircases.networks.diagonal_linear.data import RotatedRegressionConfig
 from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinearConfig
 from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAdditionConfig
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModaddConfig
 from agfrun.labs.staircases.run import pipeline
+from agfrun.study.study import WRITTEN
 
 OF_EVERY_STUDY = {"config.yaml", "claims.csv", "manifest.json", "report.html", "done.json", "plots"}
 
@@ -42,14 +44,18 @@ def execute(config: RunConfig, folder: Path | None) -> StudyResult:
     return agfrun.execute(config, output_dir=folder, progress=False, command=["agfrun"])
 
 
-def assert_files_of(folder: Path, tables: Sequence[Schema], *figures: str) -> None:
-    """The folder holds what every study leaves, these tables with their columns, and these figures."""
+def assert_files_of(folder: Path, study: type[Study], *figures: str) -> dict[str, Any]:
+    """The folder holds what every study leaves, what this one declares, and these figures; what done.json says."""
+    tables = study.tables
     assert {path.name for path in folder.iterdir()} == OF_EVERY_STUDY | {schema.file for schema in tables}
     assert [path.name for path in (folder / "plots").iterdir()] == [f"{name}.png" for name in figures]
     for schema in tables:
         columns = list(read(folder, schema.name).columns)
         assert columns[: len(schema.names)] == schema.names
         assert schema.open or columns == schema.names
+    done = read_json(folder / "done.json")
+    assert [number.name for number in study.numbers] == [name for name in done if name not in WRITTEN]
+    return done
 
 
 def read(folder: Path, name: str) -> pd.DataFrame:

@@ -1,0 +1,196 @@
+"""Folders of the version before: what it wrote is read, drawn, reported, gathered, done again and gone on with."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from html import unescape
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from agfrun import (
+    OutputError,
+    config_hash,
+    gather,
+    load_config,
+    read_run,
+    redraw,
+    rerun,
+    resume_run,
+    run,
+    write_comparison,
+    write_report,
+)
+from agfrun.cli.main import main
+from agfrun.files.sweep_folder import SweepFolder, finished_hash
+from agfrun.files.writing import write_csv
+from agfrun.runner.rerun import Rerun
+from agfrun.runner.resumption import read_run_config
+
+OLD = Path(__file__).with_name("old_folders")
+JOBS = [f"agf.max_events=1,init.scale=0.1,init=gaussian,model=diagonal_linear,seed={end}" for end in (
+    "0,train.learning_rate=0.03,train.max_s_6d4f0587", "1,train.learning_rate=0.03,train.max_s_be3b2457")]
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """Copies, to write into."""
+    return Path(shutil.copytree(OLD, tmp_path / "old"))
+
+
+def verdict_of(page: Path) -> str:
+    found = re.search('<h1 id="verdict"[^>]*>(.*?)</h1>', page.read_text("utf-8"))
+    assert found is not None
+    return unescape(found[1])
+
+
+def names_of(paths: list[Path]) -> list[str]:
+    return [path.name for path in paths]
+
+
+def assert_same_but_for_claims(again: Rerun) -> None:
+    """To rounding, on whatever machine. Claims say more than they did, and what is undecided is a row now."""
+    assert all(difference.size < 1e-4 for difference in again.differences if difference.table != "claims.csv")
+
+
+# ---- A run
+
+
+def test_a_run_is_read() -> None:
+    study, saved = read_run(OLD / "run")
+    assert study.name == "compare"
+    assert not {"ensemble", "format"} & saved.config.keys()
+    assert {"loss", "features", "neurons", "events", "endings", "comparison", "claims"} == saved.tables.keys()
+    assert saved.tables["loss"]["source"].value_counts().to_dict() == {"agf": 125, "training": 99, "theory": 8}
+    claims = saved.tables["claims"]
+    assert claims["holds"].all()
+    assert claims[["stated", "standing", "why", "sharper"]].isna().all(axis=None)
+    assert {"neurons/initial", "neurons/final", "plateau_times"} <= saved.arrays.keys()
+
+
+def test_a_run_is_drawn_and_reported(old: Path) -> None:
+    assert names_of(redraw(old / "run", ["png"])) == ["staircase.png", "features.png", "neurons.png", "lasso.png"]
+    page = write_report(old / "run")
+    assert re.fullmatch(r"3 of 3 drops in predicted order; times within .*%; levels within .*%\.", verdict_of(page))
+    assert "undecided" not in page.read_text("utf-8")
+
+
+def test_a_run_done_again_gives_the_same_numbers(old: Path) -> None:
+    again = rerun(old / "run", progress=False)
+    assert len(again.tables) == 7
+    assert "claims.csv" in {difference.table for difference in again.differences}
+    assert_same_but_for_claims(again)
+
+
+def test_a_run_beside_one_of_now(old: Path, tmp_path: Path) -> None:
+    config = load_config(["model=diagonal_linear", "train.max_rows=100", "train.tolerance=1e-2", "init.scale=1e-5",
+                          "plots=false", "report=false"])
+    run(config, output_dir=tmp_path / "now", progress=False)
+    page = write_comparison([old / "run", tmp_path / "now"]).read_text("utf-8")
+    header = re.findall('<th scope="col"[^>]*>(.*?)</th>', page)
+    assert header[:3] == ["run", "init.scale", "status"]  # and no key that there is no more
+    assert "2 of 2 runs show what their study expects" in page
+
+
+def test_a_killed_run_is_gone_on_with(old: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its checkpoint is of other keys: it starts anew, and says so; what comes is what would have come."""
+    killed = old / "killed"
+    config = read_run_config(killed)
+    result = resume_run(killed, progress=False)
+    assert result is not None
+    assert result.status == "horizon"
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    for name, table in run(config, progress=False).tables().items():
+        write_csv(tmp_path / "expected.csv", table)
+        assert (killed / f"{name}.csv").read_bytes() == (tmp_path / "expected.csv").read_bytes()
+    assert (killed / "config.yaml").read_text().startswith("format: 2\n")
+    assert not (killed / "checkpoints").exists()
+    assert resume_run(killed) is None
+
+
+def test_a_finished_run_is_not_done_again(old: Path) -> None:
+    before = (old / "run" / "done.json").read_bytes()
+    assert resume_run(old / "run") is None
+    assert (old / "run" / "done.json").read_bytes() == before
+
+
+# ---- A study
+
+
+def test_a_study_is_read_drawn_reported_and_done_again(old: Path) -> None:
+    study, saved = read_run(old / "study")
+    assert (study.name, study.widths) == ("width", [2, 3])  # type: ignore[attr-defined]
+    assert set(saved.tables) == {"runs", "curves", "trends", "claims"}
+    assert len(saved.tables["runs"]) == 4
+    assert names_of(redraw(old / "study", ["png"])) == ["width.png"]
+    page = write_report(old / "study")
+    assert verdict_of(page) == "The study is finished; it checks no claim."
+    assert "2 of 2 runs finished" in page.read_text("utf-8")
+    assert_same_but_for_claims(rerun(old / "study", progress=False))
+
+
+# ---- A sweep
+
+
+def test_a_sweep_is_gathered_drawn_and_reported(old: Path) -> None:
+    gathered = gather(old / "sweep", ["png"])
+    assert gathered.runs["status"].tolist() == ["horizon", "horizon"]
+    assert names_of(gathered.files) == ["runs.csv", "claims.csv", "loss.csv", "events.csv", "comparison.csv",
+                                        "staircases.png", "report.html"]
+    loss = pd.read_csv(old / "sweep" / "loss.csv")
+    assert list(loss.columns) == ["run", "seed", "source", "time", "step", "loss"]
+    assert loss["run"].unique().tolist() == JOBS
+    assert verdict_of(old / "sweep" / "report.html") == (
+        "2 of 2 runs learn all features in predicted order; median worst error of a time 12%.")
+    assert redraw(old / "sweep", ["png"]) == [old / "sweep" / "plots" / "staircases.png"]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_finished_run_of_a_sweep_is_told_from_others_by_its_configuration(seed: int) -> None:
+    """Not by the hash that it notes, which is of keys that there are no more."""
+    job = SweepFolder(OLD / "sweep").read_plan()[seed]
+    assert finished_hash(OLD / "sweep" / JOBS[seed]) == config_hash(load_config(job.overrides))
+
+
+def test_a_sweep_is_continued_with_what_is_missing(old: Path) -> None:
+    sweep = old / "sweep"
+    shutil.rmtree(sweep / JOBS[1])
+    before = {path.name: path.read_bytes() for path in (sweep / JOBS[0]).iterdir()}
+    assert main(["-m", f"sweep.resume={sweep}"]) == 0
+    assert {path.name: path.read_bytes() for path in (sweep / JOBS[0]).iterdir()} == before
+    runs = pd.read_csv(sweep / "runs.csv")
+    assert runs["run"].tolist() == JOBS
+    assert runs["status"].tolist() == ["horizon", "horizon"]
+    one, other = (pd.read_csv(folder / "sweep" / JOBS[1] / "comparison.csv") for folder in (OLD, old))
+    pd.testing.assert_frame_equal(one, other)
+
+
+# ---- An ensemble
+
+
+@pytest.mark.parametrize("ask", [
+    read_run, redraw, write_report, rerun, resume_run, lambda folder: write_comparison([folder])],
+    ids=["read", "plot", "report", "rerun", "resume", "compare"])
+def test_an_ensemble_is_refused_by_name(ask: Callable[[Path], object], old: Path) -> None:
+    before = {path.name: path.read_bytes() for path in (old / "ensemble").iterdir()}
+    with pytest.raises(OutputError) as refused:
+        ask(old / "ensemble")
+    message = str(refused.value)
+    assert "\n" not in message
+    assert "is an ensemble of agfrun 0.1 (format 1), which this version does not read" in message
+    assert "agfrun -m seed=..." in message
+    assert {path.name: path.read_bytes() for path in (old / "ensemble").iterdir()} == before
+
+
+def test_the_command_says_it_in_one_line(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plot", str(old / "ensemble")]) == 2
+    assert re.fullmatch("agfrun: error: [^\n]* is an ensemble of agfrun 0.1 [^\n]*\n", capsys.readouterr().err)
+
+
+def test_a_folder_of_a_newer_version_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("format: 3\nstudy: {name: compare}\n")
+    with pytest.raises(OutputError, match="has the format 3; this version of agfrun reads formats up to 2"):
+        read_run(tmp_path)

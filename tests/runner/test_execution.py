@@ -1,0 +1,296 @@
+"""The one sequence of every run: what is written, in which order, and what is left whatever goes wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+from outside_laboratory import CONFIGS, FOLDER, composed
+from tiny_runs import read_json
+
+from agfrun import AgfrunError, ConfigError, OutputError, __version__, config_hash, execute, read_run
+from agfrun.cli.main import main
+from agfrun.files.locking import FolderLock
+from agfrun.study.conversion import from_mapping
+from agfrun.study.interruption import Terminated
+
+OF_WALK = ["path.csv", "runs.csv", "diary.csv", "claims.csv"]
+NUMBERS = {"distance", "turns", "home"}
+
+
+@pytest.fixture(autouse=True)
+def the_studies_are_known(walks: Any) -> None:
+    """`walk` and `rest`."""
+
+
+def walk(**changes: Any) -> Any:
+    """The configuration of a walk; `deed` and the like are keys of the study."""
+    config = composed("study=walk", "plot_formats=[png]")
+    keys = {field.name for field in dataclasses.fields(config)}
+    study = dataclasses.replace(config.study, **{key: changes.pop(key) for key in list(changes) if key not in keys})
+    return dataclasses.replace(config, study=study, **changes)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of files in the order in which they are written."""
+    names: list[str] = []
+    replace = os.replace
+
+    def noted(source: Any, target: Any) -> None:
+        names.append(Path(target).name)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", noted)
+    return names
+
+
+def test_files_come_in_the_order_in_which_things_are_known(tmp_path: Path, written: list[str]) -> None:
+    result = execute(walk(length=2), output_dir=tmp_path / "run", progress=False, command=["agfrun", "study=walk"])
+    saved_on_the_way = ["labels.json", "path.csv"]
+    # Of two steps the first begins the run; what is remembered is appended to.
+    assert written == ["config.yaml", "steps.jsonl", *saved_on_the_way, *saved_on_the_way,
+                       "labels.json", "path.csv", "runs.csv", "diary.csv", "claims.csv", "parameters.safetensors",
+                       "walk.png", "manifest.json", "report.html", "done.json"]
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        *OF_WALK, "config.yaml", "labels.json", "parameters.safetensors", "plots", "manifest.json", "report.html",
+        "done.json"}
+    assert (result.folder, set(result.wall_seconds)) == (tmp_path / "run", {"write", "plot", "report"})
+
+
+def test_what_is_written_says_what_was_done(tmp_path: Path) -> None:
+    config = walk(length=4, seed=3)
+    result = execute(config, output_dir=tmp_path / "run", progress=False, command=["agfrun", "study=walk"])
+    study, saved = read_run(tmp_path / "run")
+    assert study == config.study
+    assert set(saved.done) == {*NUMBERS, "status", "study", "config_hash", "claims_hold", "claims",
+                               "claims_undecided", "wall_seconds"}
+    assert (saved.done["study"], saved.done["status"], saved.done["config_hash"]) == (
+        "walk", "finished", config_hash(config))
+    assert (saved.done["claims"], saved.done["claims_hold"], saved.done["claims_undecided"]) == (2, 1, 1)
+    assert {name: saved.done[name] for name in NUMBERS} == dict(result.numbers)
+    assert set(saved.manifest["files"]) == {*OF_WALK, "plots/walk.png"}
+    assert (saved.manifest["format"], saved.manifest["study"], saved.manifest["agfrun"]) == (2, "walk", __version__)
+    assert (saved.manifest["seed"], saved.manifest["command"]) == (3, ["agfrun", "study=walk"])
+    assert saved.manifest["summary"] == result.text
+    values = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert next(iter(values)) == "format"
+    assert values.pop("format") == 2
+    assert from_mapping(values) == config
+    for name in ("path", "runs", "diary"):
+        pd.testing.assert_frame_equal(saved.tables[name].astype(object), result.tables[name].astype(object))
+    assert saved.words == {"weather": "fine"}
+    assert saved.arrays["places"].tolist() == result.tables["path"]["place"].tolist()
+
+
+def test_without_a_folder_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    alone = execute(walk())
+    assert list(tmp_path.iterdir()) == []
+    beside = execute(walk(), output_dir=tmp_path / "run")
+    assert alone.numbers == beside.numbers
+    assert alone.folder is None
+    assert "written to" not in alone.summary()
+    assert f"written to {tmp_path / 'run'}" in beside.summary()
+
+
+@pytest.mark.parametrize(("changes", "absent"), [
+    ({"plots": False}, {"plots"}), ({"report": False}, {"report.html"}),
+    ({"plots": False, "report": False}, {"plots", "report.html"})], ids=str)
+def test_figures_and_the_page_are_left_out_where_they_are_not_wanted(changes: dict[str, Any], absent: set[str],
+                                                                     tmp_path: Path) -> None:
+    execute(walk(**changes), output_dir=tmp_path / "run")
+    there = {path.name for path in (tmp_path / "run").iterdir()}
+    assert there & {"plots", "report.html"} == {"plots", "report.html"} - absent
+    assert "done.json" in there
+
+
+def test_a_folder_that_holds_a_run_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    execute(walk(), output_dir=tmp_path / "run")
+    before = contents(tmp_path / "run")
+    for config in (walk(seed=1), composed("study=rest")):
+        with pytest.raises(OutputError, match="already holds a run; choose another folder .* or pass overwrite=true"):
+            execute(config, output_dir=tmp_path / "run")
+    config = composed("study=walk", "terrain=hills", "overwrite=true")
+    config.terrain.height = -1
+    with pytest.raises(ConfigError, match=r"^terrain\.height=-1"):
+        execute(config, output_dir=tmp_path / "run")
+    assert contents(tmp_path / "run") == before
+
+
+def test_a_run_that_replaces_another_studys_takes_its_tables_and_figures_and_nothing_of_the_users(
+        tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    execute(walk(), output_dir=folder)
+    mine = {"notes.csv": b"mine\n", "plots/mine.png": b"not a picture", "plots/walk2.png": b"nor this",
+            "thoughts.txt": b"...", "data/path.csv": b"mine too\n"}
+    (folder / "data").mkdir()
+    for name, content in mine.items():
+        (folder / name).write_bytes(content)
+    execute(composed("study=rest", "overwrite=true", "plot_formats=[png]"), output_dir=folder)
+    after = contents(folder)
+    assert set(after) == {*mine, "config.yaml", "dreams.csv", "claims.csv", "plots/sleep.png", "manifest.json",
+                          "report.html", "done.json"}
+    assert {name: after[name] for name in mine} == mine
+    assert read_json(folder / "done.json")["study"] == "rest"
+    assert read_run(folder)[1].tables.keys() == {"dreams", "claims"}
+
+
+def test_what_a_run_wrote_that_never_ended_is_taken_too(tmp_path: Path) -> None:
+    """It has no manifest; its tables are those that its study declares."""
+    folder = tmp_path / "run"
+    with pytest.raises(AgfrunError, match="a river is in the way"):
+        execute(walk(deed="fail"), output_dir=folder)
+    assert {path.name for path in folder.iterdir()} == {"config.yaml", "labels.json", "path.csv", "checkpoints"}
+    (folder / "notes.csv").write_text("mine\n")
+    execute(composed("study=rest", "overwrite=true", "plots=false", "report=false"), output_dir=folder)
+    assert {path.name for path in folder.iterdir()} == {"config.yaml", "dreams.csv", "claims.csv", "notes.csv",
+                                                        "manifest.json", "done.json"}
+
+
+def test_a_study_that_is_not_known_here_is_replaced_by_what_its_manifest_says(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    execute(walk(), output_dir=folder)
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config["study"]["name"] = "nobody_knows"
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    execute(composed("study=rest", "overwrite=true", "plots=false", "report=false"), output_dir=folder)
+    assert {path.name for path in folder.rglob("*") if path.is_file()} == {
+        "config.yaml", "dreams.csv", "claims.csv", "manifest.json", "done.json"}
+
+
+def test_a_manifest_cannot_have_files_elsewhere_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    execute(walk(report=False), output_dir=folder)
+    precious = [tmp_path / "precious.csv", folder / "data" / "precious.csv", folder / "plots" / "deep" / "precious.png",
+                folder / "precious.txt", folder / "notes.csv.bak", tmp_path / "precious.png"]
+    for path in precious:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    manifest = read_json(folder / "manifest.json")
+    manifest["files"] = [
+        "../precious.csv", str(tmp_path / "precious.csv"), "data/precious.csv", "plots/../../precious.png",
+        "plots/deep/precious.png", "precious.txt", "notes.csv.bak", "plots/../data/precious.csv", 3, None, ["x"],
+        "", ".", "..", "plots", ".csv/../precious.txt", "data"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    execute(composed("study=rest", "overwrite=true", "plots=false", "report=false"), output_dir=folder)
+    assert all(path.read_text() == "mine" for path in precious)
+    assert read_json(folder / "done.json")["study"] == "rest"
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"files": null}', '{"files": 3}', '{"files": {"a.csv": 1}}'])
+def test_a_damaged_manifest_is_no_reason_not_to_replace_a_run(damage: str, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    execute(walk(report=False), output_dir=folder)
+    (folder / "manifest.json").write_text(damage)
+    execute(composed("study=rest", "overwrite=true", "plots=false", "report=false"), output_dir=folder)
+    assert {path.name for path in folder.glob("*.csv")} == {"dreams.csv", "claims.csv"}
+    assert read_json(folder / "done.json")["study"] == "rest"
+
+
+def test_a_failure_that_leaves_a_result_behind_leaves_all_of_it(tmp_path: Path) -> None:
+    with pytest.raises(AgfrunError, match="rain at the end"):
+        execute(walk(deed="rain"), output_dir=tmp_path / "run")
+    done = read_json(tmp_path / "run" / "done.json")
+    assert done["status"] == "wet"
+    assert done.keys() >= NUMBERS
+    assert (tmp_path / "run" / "report.html").exists()
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_a_failure_on_the_way_leaves_what_was_saved_and_no_done_marker(tmp_path: Path) -> None:
+    for deed, error in (("fail", AgfrunError), ("stumble", ZeroDivisionError), ("turn back", KeyboardInterrupt)):
+        folder = tmp_path / deed
+        with pytest.raises(error):
+            execute(walk(deed=deed), output_dir=folder)
+        assert {path.name for path in folder.iterdir()} == {"config.yaml", "labels.json", "path.csv", "checkpoints"}
+        assert len(pd.read_csv(folder / "path.csv")) == 3
+        assert [path.name for path in (folder / "checkpoints").iterdir()] == ["steps.jsonl"]
+
+
+def test_a_study_that_says_that_it_was_interrupted_is_one(tmp_path: Path) -> None:
+    with pytest.raises(Terminated):
+        execute(walk(deed="stop"), output_dir=tmp_path / "run")
+    assert read_json(tmp_path / "run" / "done.json")["status"] == "interrupted"
+    assert (tmp_path / "run" / "checkpoints" / "steps.jsonl").exists()  # it may be gone on with
+
+
+@pytest.mark.parametrize(("drawing", "absent", "warning"), [
+    ("raise", "plots", "the figures of {} could not be drawn: no pencil; agfrun --import {} plot {} draws them"),
+    ("no page", "report.html", "no report was written for {}: no paper at hand"),
+])
+def test_what_cannot_be_drawn_or_shown_costs_a_warning(drawing: str, absent: str, warning: str, tmp_path: Path,
+                                                       capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "run"
+    result = execute(walk(drawing=drawing), output_dir=folder)
+    assert capsys.readouterr().err == f"agfrun: warning: {warning.format(folder, FOLDER / 'walks.py', folder)}\n"
+    assert result.status == "finished"
+    assert {path.name for path in folder.iterdir()} == {
+        *OF_WALK, "config.yaml", "labels.json", "parameters.safetensors", "manifest.json", "done.json",
+        *({"plots", "report.html"} - {absent})}
+    assert set(read_json(folder / "manifest.json")["files"]) == {*OF_WALK, *(
+        ["plots/walk.png"] if absent != "plots" else [])}
+
+
+def test_a_table_that_a_study_does_not_declare_is_a_mistake(tmp_path: Path, walks: Any) -> None:
+    @dataclasses.dataclass
+    class Mistaken(walks.Rest):  # type: ignore[misc, name-defined]
+        what: str = ""
+
+        def run(self, config: Any, bench: Any) -> Any:
+            if self.what == "table":
+                bench.save({"nightmares": pd.DataFrame({"night": [1]})})
+            if self.what == "column":
+                bench.save({"dreams": pd.DataFrame({"night": [1], "length": [2.0]})})
+            bench.save({"dreams": pd.DataFrame({"night": ["first"]})})
+
+    for what, said in (("table", "study=rest declares no table nightmares"),
+                       ("column", r"dreams\.csv has no column length"), ("kind", r"dreams\.csv: ")):
+        config = dataclasses.replace(composed("study=rest"), study=Mistaken(what=what))
+        with pytest.raises(ValueError, match=said):
+            execute(config, output_dir=tmp_path / what)
+        assert not (tmp_path / what / "done.json").exists()
+
+
+def test_a_folder_that_another_process_writes_into_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    lock = FolderLock(tmp_path / "run" / ".lock", "the run")
+    try:
+        for config in (walk(), walk(overwrite=True)):
+            with pytest.raises(OutputError, match=f"is being written by process {os.getpid()} on "):
+                execute(config, output_dir=tmp_path / "run")
+    finally:
+        lock.release()
+    execute(walk(plots=False, report=False), output_dir=tmp_path / "run")
+    assert not (tmp_path / "run" / ".lock").exists()
+
+
+@pytest.fixture
+def command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["agfrun"])
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+
+
+@pytest.mark.parametrize(("deed", "status", "said"), [
+    ("fail", 1, "agfrun: error: a river is in the way\n"),
+    ("rain", 1, "agfrun: error: rain at the end\n"),
+    ("turn back", 130, "\nagfrun: interrupted; what is finished lies in {}; go on with {} resume {}\n"),
+    ("stop", 143, "\nagfrun: interrupted; what is finished lies in {}; go on with {} resume {}\n"),
+])
+def test_the_command_line_says_how_a_run_ended(deed: str, status: int, said: str, tmp_path: Path, command_line: None,
+                                               capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "run"
+    quiet = ["plots=false", "report=false", f"hydra.run.dir={folder}"]
+    assert main([*CONFIGS, "study=walk", f"study.deed='{deed}'", *quiet]) == status
+    assert capsys.readouterr().err == said.format(folder, f"agfrun --import {FOLDER}/walks.py", folder)
