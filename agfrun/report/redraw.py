@@ -54,8 +54,11 @@ def redraw(run_dir: Path, formats: Sequence[str] = ("png", "pdf")) -> list[Path]
 
 
 def _read_figures(run_dir: Path) -> Iterable[tuple[str, Figure]]:
-    """Names and figures of a run, by the study that made it, or of a sweep."""
+    """Names and figures of a run, by the study that made it, or of a sweep; one over studies has those of each."""
     if SweepFolder(run_dir).is_sweep:
-        return (drawn for sweep in read_sweeps(run_dir) for drawn in figures_of_sweep(sweep))
+        sweeps = read_sweeps(run_dir)
+        prefixes = [f"{sweep.study.name}_" if len(sweeps) > 1 else "" for sweep in sweeps]
+        return ((prefix + name, figure) for prefix, sweep in zip(prefixes, sweeps, strict=True)
+                for name, figure in figures_of_sweep(sweep))
     study, saved = read_run(run_dir)
     return study.figures(saved)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 
 from matplotlib.figure import Figure
@@ -28,14 +28,17 @@ def figures_of_numbers(saved: SavedSweep) -> Iterator[tuple[str, Figure]]:
     A library entry for studies that draw these beside their own.
     """
     keys = saved.varied[:_MOST_KEYS]
+    words = _file_names(keys)
     made: list[tuple[str, Figure | None]] = []
     for key in keys:
         beside = next((other for other in keys if other != key), None) if len(keys) == 2 else None
-        made.append((f"numbers_{_file_name(key)}", plot_numbers(saved, key, beside)))
+        made.append((f"numbers_{words[key]}", plot_numbers(saved, key, beside)))
     for across, up in combinations(keys, 2):
-        made.append((f"map_{_file_name(across)}_{_file_name(up)}", plot_number_maps(saved, across, up)))
+        made.append((f"map_{words[across]}_{words[up]}", plot_number_maps(saved, across, up)))
     return ((name, figure) for name, figure in made if figure is not None)
 
 
-def _file_name(key: str) -> str:
-    return key.rpartition(".")[2]
+def _file_names(keys: Sequence[str]) -> dict[str, str]:
+    """What files call keys: by their last parts, those that share it by the whole."""
+    last = {key: key.rpartition(".")[2] for key in keys}
+    return {key: word if list(last.values()).count(word) == 1 else key.replace(".", "_") for key, word in last.items()}

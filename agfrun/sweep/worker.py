@@ -132,11 +132,12 @@ class Worker:
         for number in numbers:
             (self._folder(number) / FAILED_FILE).unlink(missing_ok=True)
         self.log.begin(numbers)
-        self.log.say_together(len(numbers))
         told: set[int] = set()
 
         def ended(place: int, failure: str) -> None:
             number = numbers[place]
+            if not told:
+                self.log.say_together(len(numbers))
             told.add(number)
             if failure:
                 self._fail(number, failure)

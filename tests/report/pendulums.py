@@ -19,10 +19,12 @@ from agfrun import (
     ConfigError,
     Number,
     RunSettings,
+    Saved,
     SavedSweep,
     Schema,
     Study,
     StudyResult,
+    Verdict,
     execute,
     new_figure,
     settle,
@@ -31,7 +33,7 @@ from agfrun import (
 )
 from agfrun.files.sweep_folder import SweepFolder, record_failure
 from agfrun.files.sweep_jobs import job_of
-from agfrun.study.study import Saved
+from agfrun.report.html.chart import Chart
 
 SWINGS = Schema("swings.csv", (
     Column("swing", "integer", "number of the swing, from 1"),
@@ -103,6 +105,25 @@ class PendulumSettings(RunSettings):
 PendulumConfig.settings = PendulumSettings
 
 
+@dataclass
+class ClockConfig(PendulumConfig):
+    """Another study of the same settings, with a number and a verdict of its own."""
+
+    name: str = "clock"
+
+    numbers = (Number("period", "period in seconds"), Number("hands", "hands", "integer"))
+
+    def run(self, config: PendulumSettings, bench: Bench) -> StudyResult:
+        swung = super().run(config, bench)
+        return dataclasses.replace(swung, numbers={"period": swung.numbers["period"], "hands": 2}, claims=())
+
+    def verdict(self, saved: Saved) -> Verdict:
+        return Verdict("it ticks", "open")
+
+    def charts(self, runs: Sequence[tuple[str, Saved]]) -> list[Chart]:
+        return [Chart("ticks", "Ticks", "", {}, {"runs": {"name": [name for name, _ in runs]}})]
+
+
 def pendulum(**changes: Any) -> PendulumSettings:
     return dataclasses.replace(PendulumSettings(plot_formats=["png"]), **changes)
 
@@ -115,7 +136,8 @@ def swung(folder: Path, **changes: Any) -> Path:
 
 def make_sweep(folder: Path, *jobs: dict[str, Any]) -> Path:
     """A sweep whose jobs have ended, or failed where a value is not allowed; not gathered yet."""
-    sweep, planned = SweepFolder(folder), [job_of([f"{key}={value}" for key, value in job.items()]) for job in jobs]
+    words = [{key: getattr(value, "name", value) for key, value in job.items()} for job in jobs]
+    sweep, planned = SweepFolder(folder), [job_of([f"{key}={value}" for key, value in job.items()]) for job in words]
     with sweep.claimed():
         sweep.write_plan(planned)
         for job, changes in zip(planned, jobs, strict=True):

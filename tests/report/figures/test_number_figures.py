@@ -168,6 +168,12 @@ def test_of_three_keys_every_pair_has_a_map_and_no_key_a_legend() -> None:
     assert not figures["numbers_length"].legends
 
 
+def test_keys_that_share_their_last_part_have_figures_of_their_own() -> None:
+    saved = saved_sweep(["train.rate", "agf.rate"])
+    saved.runs["train.rate"], saved.runs["agf.rate"] = [0.1, 0.2] * 15, [1, 2, 3] * 10
+    assert names_of(saved) == ["numbers_train_rate", "numbers_agf_rate", "map_train_rate_agf_rate"]
+
+
 def test_a_key_with_one_value_is_no_axis() -> None:
     saved = saved_sweep()
     saved = dataclasses.replace(saved, runs=saved.runs[saved.runs["shape"] == "rod"])

@@ -8,12 +8,11 @@ import pandas as pd
 import pytest
 from pendulums import PendulumConfig
 
-from agfrun import Claim, Verdict, undecided
+from agfrun import Claim, Saved, Verdict, undecided
 from agfrun.files.tables import rows_table
 from agfrun.report.html.claims_table import claims_table
 from agfrun.report.html.verdict import claims_words, several_verdict, verdict_on
 from agfrun.study.claim import CLAIMS
-from agfrun.study.study import Saved
 
 GOOD, BAD, OPEN = (Verdict("said", tone) for tone in ("good", "bad", "open"))
 

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 from page_parts import links_of, table_of, text_of, verdict_of
-from pendulums import SWINGS, PendulumConfig, PendulumSettings, swung
+from pendulums import ClockConfig, swung
 
-from agfrun import Number, OutputError, Schema, Verdict, register, write_comparison, write_report
+from agfrun import OutputError, write_comparison, write_report
 from agfrun.cli.main import main
-from agfrun.report.html.chart import Chart
-from agfrun.study.study import Saved
 
 PLAIN = {"plots": False, "report": False}
 
@@ -46,27 +42,13 @@ def test_keys_that_change_no_number_do_not_tell_runs_apart(tmp_path: Path) -> No
 
 
 def test_runs_of_different_studies_share_a_page(tmp_path: Path) -> None:
-    @register("study")
-    @dataclass
-    class ClockConfig(PendulumConfig):
-        name: str = "clock"
-
-        settings: ClassVar[type] = PendulumSettings
-        tables: ClassVar[tuple[Schema, ...]] = (SWINGS,)
-        numbers = (Number("period", "period in seconds"), Number("hands", "hands", "integer"))
-
-        def verdict(self, saved: Saved) -> Verdict:
-            return Verdict("it ticks", "open")
-
-        def charts(self, runs: object) -> list[Chart]:
-            return [Chart("ticks", "Ticks", "", {}, {"runs": {"name": [name for name, _ in runs]}})]  # type: ignore
-
     folders = [swung(tmp_path / "pendulum", **PLAIN), swung(tmp_path / "clock", study=ClockConfig(), **PLAIN)]
     text = text_of(write_comparison(folders))
     assert verdict_of(text) == ("1 of 2 runs show what their study expects; 1 decides nothing.", "good")
     header, pendulum, clock = table_of(text, "2 runs")
     assert header[1:3] == ["study.name", "status"]
-    assert [row[header.index("hands")] for row in (pendulum, clock)] == ["–", "–"]
+    assert [row[header.index("hands")] for row in (pendulum, clock)] == ["–", "2"]
+    assert [row[header.index("turns")] for row in (pendulum, clock)] == ["3", "–"]
     assert '{"runs":{"name":["clock"]}}' in text  # a study's charts are of its own runs
 
 

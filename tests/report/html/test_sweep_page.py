@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from page_parts import links_of, table_of, text_of, verdict_of
-from pendulums import PendulumConfig, make_sweep
+from pendulums import ClockConfig, PendulumConfig, make_sweep
 
 from agfrun import OutputError, Verdict, gather, write_report
 
@@ -103,6 +103,22 @@ def test_a_sweep_over_seeds_alone_has_no_empty_figure(tmp_path: Path) -> None:
     gather(make_sweep(tmp_path, {"seed": 0}, {"seed": 1}), ["png"])
     assert not (tmp_path / "plots").exists()
     assert verdict_of(text_of(tmp_path / "report.html"))[0] == "2 of 2 runs have come to their end."
+
+
+def test_a_sweep_over_studies_has_the_figures_tables_and_numbers_of_each(tmp_path: Path) -> None:
+    gather(make_sweep(tmp_path, *({"study": study, "length": length} for study in (PendulumConfig(), ClockConfig())
+                                  for length in (0.25, 1.0))), ["png"])
+    page = text_of(tmp_path / "report.html")
+    assert verdict_of(page) == ("4 of 4 runs have come to their end.", "open")
+    assert sorted(path.name for path in (tmp_path / "plots").iterdir()) == [
+        "clock_numbers_length.png", "pendulum_numbers_length.png"]
+    header, *rows = table_of(page, "4 runs")
+    assert header[:3] == ["override.study", "length", "status"]
+    assert [row[0] for row in rows] == ["pendulum", "pendulum", "clock", "clock"]
+    assert [row[header.index("hands")] for row in rows] == ["–", "–", "2", "2"]
+    assert '{"runs":{"name":["override.study=clock, length=0.25","override.study=clock, length=1"]}}' in page
+    swings = pd.read_csv(tmp_path / "swings.csv")
+    assert swings.groupby("override.study").size().to_dict() == {"pendulum": 6, "clock": 6}
 
 
 def test_what_is_not_gathered_yet_is_named(tmp_path: Path) -> None:

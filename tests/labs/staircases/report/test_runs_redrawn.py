@@ -22,7 +22,7 @@ def test_saved_files_suffice_and_give_the_same_bytes_in_another_process(run_dir:
     assert sorted((run_dir / "plots").iterdir()) == sorted(written)
     first = {path: path.read_bytes() for path in written}
     code = (
-        "import sys; from pathlib import Path; from agfrun.report.redraw import redraw; "
+        "import sys; from pathlib import Path; from agfrun import redraw; "
         f"redraw(Path({str(run_dir)!r}), formats=('png',)); "
         "print({'torch', 'hydra', 'omegaconf', 'matplotlib.pyplot'} & set(sys.modules))"
     )

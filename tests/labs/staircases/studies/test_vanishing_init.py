@@ -21,6 +21,7 @@ from tiny_studies import (
 from agfrun import (
     AgfConfig,
     AgfrunError,
+    CompareConfig,
     ConfigError,
     DivergenceError,
     GradientFlowConfig,
@@ -35,7 +36,6 @@ from agfrun import (
 from agfrun.cli.main import main
 from agfrun.labs.staircases.analysis.approach import AcceleratedClock, curve_rows, distance_rows, window
 from agfrun.labs.staircases.analysis.rates import PowerLaw, fit_power_law
-from agfrun.labs.staircases.studies.compare import CompareConfig
 from agfrun.labs.staircases.studies.vanishing_init import (
     Quantity,
     VanishingInitConfig,
@@ -64,6 +64,7 @@ def result() -> Result:
 def test_files(folder: Path) -> None:
     done = assert_files_of(folder, VanishingInitConfig, "vanishing_init")
     assert (done["status"], done["runs"], done["finished_runs"]) == ("finished", 4, 4)
+    assert "loss to agf" in json.loads((folder / "manifest.json").read_text())["summary"]
 
 
 def test_one_row_for_each_run(folder: Path) -> None:
@@ -102,13 +103,6 @@ def test_figures_are_redrawn_from_the_tables(folder: Path) -> None:
     assert drawn.read_bytes() == before
 
 
-def test_without_a_folder_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    done = execute(diagonal_config(VanishingInitConfig(log10_scales=SCALES[:3])), None)
-    assert "loss to agf" in done.summary()
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_an_interrupted_study_keeps_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     interrupt_after(1, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
@@ -131,14 +125,6 @@ def test_a_run_that_fails_is_a_row(tmp_path: Path) -> None:
     assert "theorem" not in "".join(read(tmp_path, "claims")["statement"])
     assert set(read(tmp_path, "distances")["log10_scale"]) == {-2.0, -2.5, -3.0}
     assert json.loads((tmp_path / "done.json").read_text())["finished_runs"] == 3
-
-
-def test_divergence_is_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    replace_run(monkeypatch, 3, DivergenceError("training diverged:\n it left"))
-    execute(diagonal_config(VanishingInitConfig(log10_scales=SCALES), plots=False), tmp_path)
-    runs = read(tmp_path, "runs")
-    assert runs["reason"].iloc[-1] == "DivergenceError: training diverged: it left"
-    assert len(read(tmp_path, "rates"))
 
 
 def test_a_study_of_which_nothing_comes_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,8 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from agfrun import SavedSweep
+from agfrun import CompareConfig, SavedSweep
 from agfrun.labs.staircases.report.figures.drop_times import plot_drop_times
-from agfrun.labs.staircases.studies.compare import CompareConfig
 from agfrun.report.sweep_figures import figures_of_sweep
 
 SCALES = (1e-2, 1e-4, 1e-8)
