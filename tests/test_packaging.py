@@ -98,6 +98,10 @@ def test_the_wheel_holds_every_configuration_and_file_of_the_package(wheel: Path
              if path.is_file() and path.suffix != ".pyc")
     package = {str(path.relative_to(REPOSITORY)) for path in files}
     assert len(configs) >= 15
+    assert {"agfrun/configs/laboratory/staircases.yaml", "agfrun/configs/study/dimension.yaml"} <= configs
+    laboratories = {path.parent.name for path in (REPOSITORY / "agfrun" / "labs").glob("*/__init__.py")}
+    assert laboratories >= {"staircases", "neuromanifolds"}
+    assert laboratories <= {name.split("/")[2] for name in packed if name.startswith("agfrun/labs/")}
     assert {name for name in packed if ".dist-info/" not in name} == configs | package
 
 
@@ -114,7 +118,18 @@ def test_an_installed_wheel_works_from_another_directory(wheel: Path, tmp_path: 
         )
 
     assert str(site / "agfrun" / "configs") in agfrun("--info", "searchpath").stdout
-    run = agfrun("model=diagonal_linear", "hydra.run.dir=here")
-    assert (run.returncode, run.stderr) == (0, "")
-    assert (tmp_path / "here" / "done.json").is_file()
-    assert "here/plots/staircase.png" in agfrun("plot", "here", "--formats", "png").stdout
+    for name in ("staircases", "neuromanifolds"):
+        assert f"\n{name}: " in agfrun("--help").stdout
+    # A study of each laboratory, one of none, and figures and pages with the files that come with the package.
+    for words, figure in ((["model=diagonal_linear"], "staircase"), (["study=dimension"], ""),
+                          (["study=claims", "study.only=[utility_is_homogeneous]", "study.seeds=1"], "paper_claims")):
+        folder = words[0].replace("=", "_")
+        run = agfrun(*words, f"hydra.run.dir={folder}")
+        assert (run.returncode, run.stderr) == (0, "")
+        assert (tmp_path / folder / "done.json").is_file()
+        assert (tmp_path / folder / "report.html").is_file()
+        if figure:
+            assert f"{folder}/plots/{figure}.png" in agfrun("plot", folder, "--formats", "png").stdout
+    swept = agfrun("-m", "study=dimension", "model.degree=2,3", "hydra.sweep.dir=sweep")
+    assert swept.returncode == 0, swept.stderr
+    assert (tmp_path / "sweep" / "report.html").is_file()

@@ -74,8 +74,9 @@ def main(arguments: Sequence[str]) -> int:
     """
     try:
         arguments = _import_named(arguments)
-        if arguments and arguments[0] in COMMANDS:
-            return COMMANDS[arguments[0]](arguments[1:])
+        words = _without_config_dirs(arguments)
+        if words and words[0] in COMMANDS:
+            return COMMANDS[words[0]](words[1:])
         if arguments[:1] == ["claims"]:
             arguments = [*CLAIMS, *arguments[1:]]
         if any(flag in arguments for flag in HELP_FLAGS):
@@ -105,6 +106,16 @@ def _import_named(arguments: Sequence[str]) -> list[str]:
     for source in named.sources:
         import_module(source)
     return others
+
+
+def _without_config_dirs(arguments: Sequence[str]) -> list[str]:
+    """The arguments without `--config-dir DIR`, which a command that works on folders has no use for."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--config-dir", "-cd", action="append")
+    try:
+        return parser.parse_known_args(arguments)[1]
+    except argparse.ArgumentError:  # without a folder: Hydra says so
+        return list(arguments)
 
 
 def _flags_first(arguments: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import ensembles, gradients, memory, run, scaling, trajectories
+from benchmarks import ensembles, gradients, memory, run, scaling, sweep, trajectories
 from benchmarks.problems import EXPERIMENTS, Instance, build
 from benchmarks.reference import Answer, Reference, crossing_time, errors_of, load_reference, loss_at, observed
 from benchmarks.settings import STATUSES, Settings
@@ -56,6 +56,12 @@ def test_tables_figures_and_the_machine_are_written(tmp_path: Path) -> None:
     machine = json.loads((tmp_path / "machine.json").read_text())
     assert machine["threads"] == 1
     assert machine["packages"]["torch"]
+
+
+def test_seeds_without_a_sweep_are_a_row_of_its_table() -> None:
+    row = sweep._seeds_row(2, 0.1)
+    assert (row["status"], row["runs"], row["note"]) == ("ok", 2, "")
+    assert row.keys() <= set(sweep.COLUMNS)
 
 
 def test_rows_are_kept_when_a_later_one_fails(tmp_path: Path) -> None:

@@ -4,11 +4,12 @@ import os
 import re
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from forked import Forked
 
 from agfrun import __version__
 
@@ -24,15 +25,25 @@ sys.exit(status)
 QUICK = ["model=diagonal_linear", "plots=false", "train.max_rows=200"]
 
 
-def start(arguments: list[str], directory: Path, before: str = "") -> subprocess.CompletedProcess[str]:
-    """Run the command line in `directory`, without the environment's own Hydra settings."""
-    ours = {"HYDRA_FULL_ERROR", "AGFRUN_DEBUG"}
-    environment = {key: value for key, value in os.environ.items() if key not in ours}
-    return subprocess.run(
-        [sys.executable, "-c", before + COMMAND, *arguments],
-        cwd=directory, env=environment | {"PYTHONPATH": str(REPOSITORY)},
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
-    )
+@pytest.fixture(scope="module", autouse=True)
+def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    for warm in (False, True):
+        SERVERS[warm] = Forked(tmp_path_factory.mktemp("said"), warm)
+    yield
+    for server in SERVERS.values():
+        server.close()
+
+
+SERVERS: dict[bool, Forked] = {}
+
+
+def start(arguments: list[str], directory: Path, before: str = "", warm: bool = False, **environment: str
+          ) -> subprocess.CompletedProcess[str]:
+    """Run the command line in `directory`, without the environment's own Hydra settings.
+
+    `before` is code that is run before; a process that is `warm` has imported torch and the networks, as it will.
+    """
+    return SERVERS[warm or bool(before)].run(before + COMMAND, arguments, directory, **environment)
 
 
 def fake_run(body: str) -> str:
@@ -73,36 +84,21 @@ REFUSED: dict[str, tuple[list[str], str]] = {
 
 # Only the value of a key that exists takes the network's own check, and so torch.
 LOOKED_AT_BY_THE_NETWORK = {"out of range", "wrong type", "underflow", "deep folder", "folder that exists"}
-
-Refusals = dict[str, tuple[subprocess.CompletedProcess[str], Path]]
-
-
-@pytest.fixture(scope="module")
-def refused(tmp_path_factory: pytest.TempPathFactory) -> Refusals:
-    """All refused command lines, two at a time; each in a directory of its own."""
-
-    directories = {name: tmp_path_factory.mktemp("refused") for name in REFUSED}
-
-    def refuse(name: str) -> subprocess.CompletedProcess[str]:
-        (directories[name] / "occupied").touch()
-        (directories[name] / "existing").mkdir()
-        return start(REFUSED[name][0], directories[name])
-
-    with ThreadPoolExecutor(2) as pool:
-        finished = dict(zip(REFUSED, pool.map(refuse, REFUSED), strict=True))
-    return {name: (finished[name], directories[name]) for name in REFUSED}
-
+# Of which one shows that it is imported then.
+WARM = LOOKED_AT_BY_THE_NETWORK - {"out of range"}
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_wrong_input_gives_one_line_and_leaves_nothing(name: str, refused: Refusals) -> None:
-    done, directory = refused[name]
+def test_wrong_input_gives_one_line_and_leaves_nothing(name: str, tmp_path: Path) -> None:
+    (tmp_path / "occupied").touch()
+    (tmp_path / "existing").mkdir()
+    done = start(REFUSED[name][0], tmp_path, warm=name in WARM)
     lines = done.stderr.splitlines()
     assert len(lines) == 1, done.stderr
     assert lines[0].startswith("agfrun: error: ")
     assert REFUSED[name][1] in lines[0]
     assert done.returncode == 2
     assert done.stdout == f"torch imported: {name in LOOKED_AT_BY_THE_NETWORK}\n"
-    assert sorted(path.name for path in directory.rglob("*")) == ["existing", "occupied"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["existing", "occupied"]
 
 
 def test_version(tmp_path: Path) -> None:
@@ -121,13 +117,12 @@ def test_where_configurations_are_found_is_shown(tmp_path: Path) -> None:
     assert str(REPOSITORY / "configs") in start(["--info", "searchpath"], tmp_path).stdout
 
 
-def test_completion_knows_groups_and_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_completion_knows_groups_and_keys(tmp_path: Path) -> None:
     networks = sorted(path.stem for path in (REPOSITORY / "configs" / "model").glob("*.yaml"))
     for line, expected in (("agfrun model=", " ".join(f"model={network}" for network in networks)),
                            ("agfrun init.s", "init.scale=")):
-        monkeypatch.setenv("COMP_LINE", line)
-        monkeypatch.setenv("COMP_POINT", str(len(line)))
-        assert start(["-sc", "query=bash"], tmp_path).stdout.splitlines()[0] == expected
+        done = start(["-sc", "query=bash"], tmp_path, COMP_LINE=line, COMP_POINT=str(len(line)))
+        assert done.stdout.splitlines()[0] == expected
     assert "hydra_bash_completion" in start(["-sc", "install=bash"], tmp_path).stdout
 
 
@@ -210,7 +205,7 @@ def test_a_reader_that_leaves_is_no_error(arguments: str, tmp_path: Path) -> Non
 
 
 def test_a_real_run_from_another_directory(tmp_path: Path) -> None:
-    done = start([*QUICK, "hydra.run.dir=here"], tmp_path)
+    done = start([*QUICK, "hydra.run.dir=here"], tmp_path, warm=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert {"loss.csv", "comparison.csv", "config.yaml", "manifest.json", "done.json"} <= {
         path.name for path in (tmp_path / "here").iterdir()

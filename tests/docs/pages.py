@@ -47,7 +47,8 @@ def shell_lines(page: Path) -> list[str]:
 def inline_commands(page: Path) -> list[str]:
     """Inline code that begins with `agfrun` and is a whole command: no placeholder such as DIR, dots or bare name."""
     found = [re.sub(r"\s+", " ", text) for text in re.findall(r"`(agfrun [^`]+)`", prose(page))]
-    return [text for text in found if not re.search(r"\.\.\.|\b[A-Z]{2,}|^agfrun (plot|report|resume|rerun|collect)$", text)]
+    bare = r"^agfrun (plot|report|resume|rerun|collect)$"
+    return [text for text in found if not re.search(rf"\.\.\.|\b[A-Z]{{2,}}|{bare}", text)]
 
 
 def commands() -> list[Command]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import functools
 import json
 import os
 import sys
@@ -30,12 +32,27 @@ def the_studies_are_known(walks: Any) -> None:
     """`walk` and `rest`."""
 
 
+@functools.cache
+def _walk_of(module: Any) -> Any:
+    return composed("study=walk", "plot_formats=[png]")
+
+
+def _walk() -> Any:
+    """Composed once for each time that the module is imported."""
+    return copy.deepcopy(_walk_of(sys.modules["walks"]))
+
+
 def walk(**changes: Any) -> Any:
-    """The configuration of a walk; `deed` and the like are keys of the study."""
-    config = composed("study=walk", "plot_formats=[png]")
+    """The configuration of a walk; `deed` and the like are keys of the study. Nothing is drawn or shown unless told."""
+    config = dataclasses.replace(_walk(), plots=False, report=False)
     keys = {field.name for field in dataclasses.fields(config)}
     study = dataclasses.replace(config.study, **{key: changes.pop(key) for key in list(changes) if key not in keys})
     return dataclasses.replace(config, study=study, **changes)
+
+
+def shown(**changes: Any) -> Any:
+    """A walk with a figure and a page."""
+    return walk(**{"plots": True, "report": True, **changes})
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -57,7 +74,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_files_come_in_the_order_in_which_things_are_known(tmp_path: Path, written: list[str]) -> None:
-    result = execute(walk(length=2), output_dir=tmp_path / "run", progress=False, command=["agfrun", "study=walk"])
+    result = execute(shown(length=2), output_dir=tmp_path / "run", progress=False, command=["agfrun", "study=walk"])
     saved_on_the_way = ["labels.json", "path.csv"]
     # Of two steps the first begins the run; what is remembered is appended to.
     assert written == ["config.yaml", "steps.jsonl", *saved_on_the_way, *saved_on_the_way,
@@ -70,7 +87,7 @@ def test_files_come_in_the_order_in_which_things_are_known(tmp_path: Path, writt
 
 
 def test_what_is_written_says_what_was_done(tmp_path: Path) -> None:
-    config = walk(length=4, seed=3)
+    config = shown(length=4, seed=3)
     result = execute(config, output_dir=tmp_path / "run", progress=False, command=["agfrun", "study=walk"])
     study, saved = read_run(tmp_path / "run")
     assert study == config.study
@@ -110,7 +127,7 @@ def test_without_a_folder_nothing_is_written(tmp_path: Path, monkeypatch: pytest
     ({"plots": False, "report": False}, ("plots", "report.html"))], ids=str)
 def test_figures_and_the_page_are_left_out_where_they_are_not_wanted(changes: dict[str, Any], absent: tuple[str, ...],
                                                                      tmp_path: Path) -> None:
-    execute(walk(**changes), output_dir=tmp_path / "run")
+    execute(shown(**changes), output_dir=tmp_path / "run")
     there = {path.name for path in (tmp_path / "run").iterdir()}
     assert there & {"plots", "report.html"} == {"plots", "report.html"} - set(absent)
     assert "done.json" in there
@@ -132,7 +149,7 @@ def test_a_folder_that_holds_a_run_is_refused_and_left_as_it_is(tmp_path: Path) 
 def test_a_run_that_replaces_another_studys_takes_its_tables_and_figures_and_nothing_of_the_users(
         tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    execute(walk(), output_dir=folder)
+    execute(shown(), output_dir=folder)
     mine = {"notes.csv": b"mine\n", "plots/mine.png": b"not a picture", "plots/walk2.png": b"nor this",
             "thoughts.txt": b"...", "data/path.csv": b"mine too\n"}
     (folder / "data").mkdir()
@@ -161,7 +178,7 @@ def test_what_a_run_wrote_that_never_ended_is_taken_too(tmp_path: Path) -> None:
 
 def test_a_study_that_is_not_known_here_is_replaced_by_what_its_manifest_says(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    execute(walk(), output_dir=folder)
+    execute(shown(), output_dir=folder)
     config = yaml.safe_load((folder / "config.yaml").read_text())
     config["study"]["name"] = "nobody_knows"
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
@@ -172,7 +189,7 @@ def test_a_study_that_is_not_known_here_is_replaced_by_what_its_manifest_says(tm
 
 def test_a_manifest_cannot_have_files_elsewhere_removed(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    execute(walk(report=False), output_dir=folder)
+    execute(shown(report=False), output_dir=folder)
     precious = [tmp_path / "precious.csv", folder / "data" / "precious.csv", folder / "plots" / "deep" / "precious.png",
                 folder / "precious.txt", folder / "notes.csv.bak", tmp_path / "precious.png"]
     for path in precious:
@@ -192,7 +209,7 @@ def test_a_manifest_cannot_have_files_elsewhere_removed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"files": null}', '{"files": 3}', '{"files": {"a.csv": 1}}'])
 def test_a_damaged_manifest_is_no_reason_not_to_replace_a_run(damage: str, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    execute(walk(report=False), output_dir=folder)
+    execute(walk(), output_dir=folder)
     (folder / "manifest.json").write_text(damage)
     execute(composed("study=rest", "overwrite=true", "plots=false", "report=false"), output_dir=folder)
     assert {path.name for path in folder.glob("*.csv")} == {"dreams.csv", "claims.csv"}
@@ -201,7 +218,7 @@ def test_a_damaged_manifest_is_no_reason_not_to_replace_a_run(damage: str, tmp_p
 
 def test_a_failure_that_leaves_a_result_behind_leaves_all_of_it(tmp_path: Path) -> None:
     with pytest.raises(AgfrunError, match="rain at the end"):
-        execute(walk(deed="rain"), output_dir=tmp_path / "run")
+        execute(shown(deed="rain"), output_dir=tmp_path / "run")
     done = read_json(tmp_path / "run" / "done.json")
     assert done["status"] == "wet"
     assert done.keys() >= NUMBERS
@@ -233,7 +250,7 @@ def test_a_study_that_says_that_it_was_interrupted_is_one(tmp_path: Path) -> Non
 def test_what_cannot_be_drawn_or_shown_costs_a_warning(drawing: str, absent: str, warning: str, tmp_path: Path,
                                                        capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "run"
-    result = execute(walk(drawing=drawing), output_dir=folder)
+    result = execute(shown(drawing=drawing), output_dir=folder)
     assert capsys.readouterr().err == f"agfrun: warning: {warning.format(folder, FOLDER / 'walks.py', folder)}\n"
     assert result.status == "finished"
     assert {path.name for path in folder.iterdir()} == {
@@ -272,7 +289,7 @@ def test_a_folder_that_another_process_writes_into_is_refused(tmp_path: Path) ->
                 execute(config, output_dir=tmp_path / "run")
     finally:
         lock.release()
-    execute(walk(plots=False, report=False), output_dir=tmp_path / "run")
+    execute(walk(), output_dir=tmp_path / "run")
     assert not (tmp_path / "run" / ".lock").exists()
 
 

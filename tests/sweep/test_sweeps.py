@@ -157,7 +157,8 @@ def test_an_interrupted_sweep_leaves_no_process_and_is_continued(tmp_path: Path,
     wait_until(lambda: not any(child.is_running() and child.status() != "zombie" for child in family), 30)
     assert process.returncode == (-kind if kind == signal.SIGKILL else 128 + kind)
     assert "Traceback" not in errors
-    assert ("interrupted; continue with: agfrun -m sweep.resume=" in errors) is (kind != signal.SIGKILL)
+    assert ("interrupted; continue with: agfrun --import " in errors) is (kind != signal.SIGKILL)
+    assert (f"-m sweep.resume={sweep}" in errors) is (kind != signal.SIGKILL)
     assert len(finished(sweep)) == 2
     (tmp_path / "gate").unlink()
     before = finished(sweep)

@@ -49,10 +49,11 @@ def test_what_is_wrong_with_one_is_not_wrong_with_the_others() -> None:
     assert all(isinstance(error, AgfrunError) for error in compose_varied(["model=none"], [[], []]))
 
 
+# How well the numbers agree, network by network, is looked at in tests/labs/staircases/ensemble.
 @pytest.mark.parametrize("overrides", [
-    [*SMALL], ["model=linear_attention", "data.dimension=3", "model.width=3"],
+    ["model=linear_attention", "data.dimension=3", "model.width=3"],
     [*SMALL, "train=gradient_descent", "train.max_steps=400", "init.scale=0.1"],
-], ids=["diagonal", "attention", "gradient descent"])
+], ids=["attention", "gradient descent"])
 def test_runs_trained_together_leave_the_files_of_separate_ones(tmp_path: Path, overrides: list[str]) -> None:
     jobs = [[*overrides, f"seed={seed}"] for seed in range(3)]
     together, alone = run(tmp_path / "together", jobs), run(tmp_path / "alone", jobs, together=())

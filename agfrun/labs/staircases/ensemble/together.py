@@ -56,5 +56,6 @@ def run_together(parts: Sequence[Part], ended: Callable[[int, str], None]) -> No
 
 
 def _together(program: Mapping[str, Any]) -> dict[str, Any]:
-    """For the manifest of a run: how many were trained beside it, by what, and what all of them took."""
-    return {"runs": len(program["members"]), "program": program["program"], "wall_seconds": program["wall_seconds"]}
+    """For the manifest of a run: how many were trained with it, by what or why one by one, and what all took."""
+    told = {name: program[name] for name in ("program", "reason", "wall_seconds") if name in program}
+    return {"runs": len(program["members"]), **told}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -11,16 +12,27 @@ from matplotlib.figure import Figure
 
 from agfrun.labs.staircases.report.figures.drop_times import plot_drop_times
 from agfrun.labs.staircases.report.figures.staircases import plot_staircases
+from agfrun.labs.staircases.report.html.verdict import orders_agree
 from agfrun.labs.staircases.report.scales import SCALES, log10_scales
 from agfrun.report.saved_sweep import SavedSweep
 from agfrun.report.sweep_figures import figures_of_numbers
 
 _MOST_SCALES = 8
+ORDER = "order_agrees"
 
 
 def figures_of_sweep(saved: SavedSweep) -> Iterator[tuple[str, Figure]]:
     """Names and figures; those of which the tables are not there are left out."""
+    saved = _with_orders(saved)
     return chain(_own_figures(saved), figures_of_numbers(saved))
+
+
+def _with_orders(saved: SavedSweep) -> SavedSweep:
+    """Runs of the first format do not say whether their order agrees, but do say what that follows from."""
+    if ORDER in saved.runs:
+        return saved
+    agree = pd.Series(orders_agree(saved.runs), index=saved.runs.index).astype("boolean")
+    return replace(saved, runs=saved.runs.assign(**{ORDER: agree}))
 
 
 def _own_figures(saved: SavedSweep) -> Iterator[tuple[str, Figure]]:

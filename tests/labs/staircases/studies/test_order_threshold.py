@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from tiny_studies import assert_files_of, diagonal_config, execute, read
 
 from agfrun import Bench, InitConfig, UsageError, load_config
-from agfrun.cli.main import main
 from agfrun.labs.staircases.studies import order_threshold
 from agfrun.labs.staircases.studies.order_threshold import (
     RIGHT,
@@ -123,14 +122,6 @@ def test_files_of_a_real_study(folder: Path) -> None:
     assert scales["verdict"].iloc[0] == RIGHT
     assert (done["threshold_log10_scale"], done["next_log10_scale"]) == (-4.0, -0.5)
     assert read(folder, "claims")["holds"].tolist() == [True]
-
-
-def test_figures_are_redrawn_from_the_tables(folder: Path) -> None:
-    drawn = folder / "plots" / "order_threshold.png"
-    before = drawn.read_bytes()
-    drawn.unlink()
-    assert main(["plot", str(folder), "--formats", "png"]) == 0
-    assert drawn.read_bytes() == before
 
 
 @pytest.mark.parametrize(("overrides", "message"), [

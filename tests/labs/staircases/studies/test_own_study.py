@@ -59,7 +59,8 @@ def test_its_keys_are_checked_and_shown() -> None:
 
 def test_an_interrupted_series_does_no_seed_twice(tmp_path: Path) -> None:
     """It is killed after the first seed; after it is resumed the first one's rows are those that were remembered."""
-    arguments = [*command_of_the_page(), *TINY, "study.seeds=4", "plots=false", "report=false", f"hydra.run.dir={tmp_path / 'cut'}"]
+    arguments = [*command_of_the_page(), *TINY, "study.seeds=4", "plots=false", "report=false",
+                 f"hydra.run.dir={tmp_path / 'cut'}"]
     with subprocess.Popen([sys.executable, "-m", "agfrun", *arguments], cwd=REPOSITORY,
                           env=os.environ | {"PYTHONPATH": str(REPOSITORY)}) as process:
         log = tmp_path / "cut" / "checkpoints" / "steps.jsonl"

@@ -9,7 +9,6 @@ import pytest
 from tiny_studies import assert_files_of, diagonal_config, execute, interrupt_after, read
 
 from agfrun import AgfrunError, InitConfig, Saved, UsageError, load_config, run
-from agfrun.cli.main import main
 from agfrun.labs.staircases.analysis.search_space import with_values
 from agfrun.labs.staircases.run.single import one_run
 from agfrun.labs.staircases.studies import search
@@ -54,14 +53,6 @@ def test_the_same_command_gives_the_same_numbers_and_another_seed_others(folder:
             == first[name].astype(object).where(first[name].notna(), None).tolist()  # a trial that failed has none
     other = execute(diagonal_config(SearchConfig(space=SPACE, trials=2), seed=1, plots=False), None)
     assert other.tables["trials"]["init.scale"].tolist() != first["init.scale"].tolist()[:2]
-
-
-def test_figures_are_redrawn_from_the_tables(folder: Path) -> None:
-    drawn = folder / "plots" / "search.png"
-    before = drawn.read_bytes()
-    drawn.unlink()
-    assert main(["plot", str(folder), "--formats", "png"]) == 0
-    assert drawn.read_bytes() == before
 
 
 def test_several_seeds_are_trained_together_and_their_median_counts(tmp_path: Path) -> None:

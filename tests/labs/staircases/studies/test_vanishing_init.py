@@ -33,7 +33,6 @@ from agfrun import (
     run,
     validate,
 )
-from agfrun.cli.main import main
 from agfrun.labs.staircases.analysis.approach import AcceleratedClock, curve_rows, distance_rows, window
 from agfrun.labs.staircases.analysis.rates import PowerLaw, fit_power_law
 from agfrun.labs.staircases.studies.vanishing_init import (
@@ -93,14 +92,6 @@ def test_between_the_drops_the_distance_vanishes_faster(folder: Path) -> None:
     on_plateaus = distances[(distances["quantity"] == "plateaus") & (distances["reference"] == "theory")]
     shrunk = (on_plateaus[["distance", "clock_rate"]].iloc[-1] / on_plateaus[["distance", "clock_rate"]].iloc[0])
     assert shrunk["distance"] < shrunk["clock_rate"] ** 3
-
-
-def test_figures_are_redrawn_from_the_tables(folder: Path) -> None:
-    drawn = folder / "plots" / "vanishing_init.png"
-    before = drawn.read_bytes()
-    drawn.unlink()
-    assert main(["plot", str(folder), "--formats", "png"]) == 0
-    assert drawn.read_bytes() == before
 
 
 def test_an_interrupted_study_keeps_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

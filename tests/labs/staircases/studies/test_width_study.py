@@ -9,7 +9,6 @@ from scipy import stats
 from tiny_studies import assert_files_of, execute, interrupt_after, modadd_config, read
 
 from agfrun import AgfrunError, GradientDescentConfig, GradientFlowConfig, UsageError, load_config, redraw, run
-from agfrun.cli.main import main
 from agfrun.labs.staircases.run.single import one_run
 from agfrun.labs.staircases.run.training import train_alone
 from agfrun.labs.staircases.studies.width import MEASURES, WidthConfig, find_trends, trend_claims
@@ -48,14 +47,6 @@ def test_trends_are_those_of_the_runs(folder: Path) -> None:
         assert trends.loc[measure, "kendall_tau"] == pytest.approx(expected.statistic)
         assert trends.loc[measure, "p_value"] == pytest.approx(expected.pvalue)
         assert trends.loc[measure, "points"] == 4
-
-
-def test_figures_are_redrawn_from_the_tables(folder: Path) -> None:
-    drawn = folder / "plots" / "width.png"
-    before = drawn.read_bytes()
-    drawn.unlink()
-    assert main(["plot", str(folder), "--formats", "png"]) == 0
-    assert drawn.read_bytes() == before
 
 
 def test_without_prediction_only_training_is_measured(tmp_path: Path) -> None:

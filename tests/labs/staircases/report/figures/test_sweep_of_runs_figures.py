@@ -122,6 +122,17 @@ def test_staircases_have_a_row_for_each_scale_and_their_median() -> None:
     assert panels[-1].get_xlabel() == "gradient-flow time / log(1 / scale)"
 
 
+def test_runs_of_the_first_format_have_their_order_too() -> None:
+    """They count drops in order, and do not say what follows from it."""
+    now = sweep(keys=("init.scale",))
+    counts = now.runs["order_agrees"].map({True: 2, False: 1})
+    before = now.runs.drop(columns="order_agrees").assign(in_predicted_order=counts, predicted_acquisitions=2)
+    saved = SavedSweep(now.folder, now.study, before, now.keys, now.tables, now.words)
+    one, other = (dict(figures_of_sweep(each))["numbers_scale"].axes[0] for each in (now, saved))
+    assert one.get_ylabel() == other.get_ylabel() == "share in predicted order"
+    np.testing.assert_array_equal(one.containers[0].lines[0].get_xydata(), other.containers[0].lines[0].get_xydata())
+
+
 def test_runs_that_compare_nothing_have_no_figure() -> None:
     bare = sweep()
     bare = SavedSweep(bare.folder, bare.study, bare.runs[["run", "init.scale", "model.width", "seed", "status"]],

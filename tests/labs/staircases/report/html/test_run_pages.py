@@ -14,7 +14,6 @@ from markupsafe import escape
 from tiny_runs import ON_EITHER
 
 from agfrun import Result, write_comparison, write_report
-from agfrun.cli.main import main
 from agfrun.report.html.numbers import percent
 
 ATTACK = "</script><script>alert(1)</script>"
@@ -118,16 +117,3 @@ def test_a_run_writes_its_page(result: Result) -> None:
     text = page.read_text("utf-8")
     assert text.count(">undecided</th>") == len(undecided)
     assert all(escape(claim.why) in text for claim in undecided)
-
-
-def test_a_sweep_over_seeds_and_scales_writes_its_page_though_jobs_failed(
-        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """In the short form of former ensembles."""
-    assert main(["experiment=diagonal_5d", "init=gaussian", "plots=false", "ensemble.seeds=2",
-                 "ensemble.scales=[1e-3,2]", f"hydra.sweep.dir={tmp_path / 'sweep'}"]) == 2
-    page = tmp_path / "sweep" / "report.html"
-    assert re.fullmatch(r"\d of 2 runs learn all features in predicted order; median worst error of a time .*; 2 of 4 "
-                        r"runs failed or have not come to their end\.", _verdict(page))
-    assert "failed: init.scale=2 is not allowed" in page.read_text("utf-8")
-    assert set(_charts(page)) == {"staircases", "times"}
-    assert "acquisitions in the predicted order: " in capsys.readouterr().out

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from agfrun import ConfigError, RunConfig, execute, load_config, redraw
+from agfrun import ConfigError, RunConfig, execute, load_config
 from agfrun.labs.staircases.paper.figure import COMMON_TABLES, MOST_MOMENTS, PaperFigureConfig
 from agfrun.labs.staircases.paper.figures.cases import PaperTables
 from agfrun.labs.staircases.paper.figures.diagonal_plane import _path, _saddles
@@ -75,13 +75,6 @@ def test_angles_follow_from_norm_and_coefficient(plane: tuple[Path, PaperTables]
         _, log_norm, angle = _path(plane[1], "scale 0.01", "training", neuron)
         cosine = np.clip(2 * scale**2 / 10 ** (2 * log_norm), 0, 1)
         assert np.abs(angle) == pytest.approx(0.5 * np.arccos(cosine), abs=2e-3)
-
-
-def test_figures_are_redrawn_from_the_tables_alone(plane: tuple[Path, PaperTables]) -> None:
-    path = plane[0] / "plots" / "diagonal_plane.png"
-    drawn = path.read_bytes()
-    assert redraw(plane[0], formats=("png",)) == [path]
-    assert path.read_bytes() == drawn
 
 
 def test_a_case_that_fails_is_a_row_and_the_others_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
