@@ -207,8 +207,13 @@ def _find(trees: Sequence[Path], group: str, name: str) -> _File:
 
 
 def _on(base: _File, file: _File) -> _File:
-    """A file with what it takes from another choice of its group; its own keys are as it says them."""
-    keys = {**_by_key(base.keys), **_by_key(file.keys)}
+    """A file with what it takes from another choice of its group: keys, and what its own keys mean."""
+    theirs, own = _by_key(base.keys), _by_key(file.keys)
+    for key in theirs.keys() & own.keys():
+        first, says = own[key][0], theirs[key][0].partition(" # ")[2]
+        if says and " # " not in first:
+            own[key][0] = f"{first} # {says}"
+    keys = {**theirs, **own}
     return replace(file, chooses={**base.chooses, **file.chooses}, keys=[line for of in keys.values() for line in of])
 
 

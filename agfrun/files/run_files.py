@@ -114,8 +114,9 @@ class RunFiles:
     def begin(self) -> None:
         """Write the resolved configuration, after clearing away the files of a run that is overwritten."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for name in (*self._written(), PARAMETERS_FILE, LABELS_FILE, MANIFEST_FILE, REPORT_FILE):
-            (self.folder / name).unlink(missing_ok=True)
+        if self.is_there():  # files of these names in another folder are the user's
+            for name in (*self._written(), PARAMETERS_FILE, LABELS_FILE, MANIFEST_FILE, REPORT_FILE):
+                (self.folder / name).unlink(missing_ok=True)
         if not self.begun and not self._resume:
             self._remove_checkpoints()  # those of a run that is overwritten
         self._write(write_text, CONFIG_FILE, yaml.safe_dump({"format": FORMAT, **saved_values(self.config)},
@@ -129,7 +130,7 @@ class RunFiles:
             files = read_json(self.folder / MANIFEST_FILE).get("files")
             written = files if isinstance(files, list) else []
         with suppress(OutputError):
-            kind = registry.study_type(study_name(read_config(self.folder))) if self.is_there() else None
+            kind = registry.study_type(study_name(read_config(self.folder)))
         tables = [*(kind.tables if kind is not None else ()), *self.schemas.values(), CLAIMS]  # type: ignore[attr-defined]
         named = [name for name in written if isinstance(name, str) and _is_plain(name)]
         return list(dict.fromkeys([*(schema.file for schema in tables), *named]))

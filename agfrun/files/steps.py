@@ -31,25 +31,26 @@ class StepLog:
     def __init__(self, path: Path, config_hash: str, resume: bool, begin: Callable[[], None] = lambda: None) -> None:
         self.path, self._first, self._begin = path, json.dumps({"config_hash": config_hash}), begin
         self._failure = ""
-        self._done: dict[str, Any] = self._read() if resume else {}
+        self._done: dict[str, str] = self._read() if resume else {}  # the line of each
         self._rewrite = True  # a cut-off line goes before anything is added
 
     def get(self, key: str) -> tuple[bool, Any]:
         """See `Steps.get`."""
-        return key in self._done, self._done.get(key)
+        # Anew each time: lists for tuples and words as keys, as a resumed run finds them, and nobody else's to change.
+        return (True, json.loads(self._done[key])["value"]) if key in self._done else (False, None)
 
     def add(self, key: str, value: Any) -> None:
         """See `Steps.add`: a disk that is full now may not be later, and the run needs none of this."""
-        line = _line(key, value)
-        self._done[key] = json.loads(line)["value"]  # what a run that is resumed finds: lists for tuples, words as keys
+        # Python writes NaN and infinities as words that its own reader takes, and every float with all its digits.
+        self._done[key] = json.dumps({"step": key, "value": value})
         self._begin()
         try:
             self.path.parent.mkdir(exist_ok=True)
             if self._rewrite:  # all at once: a process that is killed now loses none of what was there
-                write_text(self.path, "".join(f"{line}\n" for line in self._lines()))
+                write_text(self.path, "".join(f"{line}\n" for line in (self._first, *self._done.values())))
             else:
                 with open(self.path, "a", encoding="utf-8") as file:
-                    file.write(f"{line}\n")
+                    file.write(f"{self._done[key]}\n")
                     file.flush()
                     os.fsync(file.fileno())
             self._rewrite = False
@@ -59,10 +60,7 @@ class StepLog:
                 print(f"agfrun: warning: a step was not noted: {error}", file=sys.stderr)
             self._failure = str(error)
 
-    def _lines(self) -> list[str]:
-        return [self._first, *(_line(key, value) for key, value in self._done.items())]
-
-    def _read(self) -> dict[str, Any]:
+    def _read(self) -> dict[str, str]:
         try:
             lines = self.path.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError):
@@ -72,13 +70,8 @@ class StepLog:
         done = {}
         for line in lines[1:]:
             try:
-                step = json.loads(line)
-                done[str(step["step"])] = step["value"]
+                key, _ = (step := json.loads(line))["step"], step["value"]
             except (ValueError, KeyError, TypeError):
                 break
+            done[str(key)] = line
         return done
-
-
-def _line(key: str, value: Any) -> str:
-    # Python writes NaN and infinities as words that its own reader takes, and every float with all its digits.
-    return json.dumps({"step": key, "value": value})

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from agfrun.configuration.composition import compose_varied
-from agfrun.files.folders import CONFIG_FILE, DONE_FILE
+from agfrun.files.folders import CONFIG_FILE, DONE_FILE, MANIFEST_FILE, REPORT_FILE
 from agfrun.files.json_files import write_object
 from agfrun.files.sweep_folder import FAILED_FILE, SAME_FILE, SweepFolder, finished_hash, record_failure
 from agfrun.files.sweep_jobs import Batch, in_common, key_of, values
@@ -86,7 +86,8 @@ class Worker:
         """The configuration to run. Figures and pages of single runs are made where they are asked for by name."""
         asked = set(map(key_of, self.batch.jobs[number].overrides))
         # What is left of a run that failed or was killed makes no run of the folder.
-        (self._folder(number) / CONFIG_FILE).unlink(missing_ok=True)
+        for name in (CONFIG_FILE, MANIFEST_FILE, REPORT_FILE) if not config.overwrite else ():
+            (self._folder(number) / name).unlink(missing_ok=True)
         return dataclasses.replace(config, plots=config.plots and "plots" in asked,
                                    report=config.report and "report" in asked)
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
+from outside_laboratory import CONFIGS
 
 from agfrun import ConfigError, load_config
 from agfrun.cli.help import help_text
@@ -131,6 +132,21 @@ def test_the_help_of_a_study_has_its_keys_and_nothing_elses(study: str) -> None:
 def test_further_choices_ask_for_their_keys(chosen: list[str]) -> None:
     text = help_text(["study=compare", *chosen, "--help"])
     assert sorted(keys_in(text)) == sorted(composed_keys("study=compare", *chosen))
+    if "agf=timed" in chosen:  # its file builds on another, and says nothing of what the keys mean
+        assert "  agf.threshold: 0.2 # norm at which a dormant neuron becomes active\n" in text
+
+
+@pytest.mark.parametrize("words", [["study=walk"], ["study=walk", "terrain=hills"], ["study=rest"],
+                                   ["study=compare", "model=product"], ["study=compare", "train=strict_flow"]],
+                         ids=" ".join)
+def test_studies_and_choices_from_outside_are_explained_from_their_files(words: list[str]) -> None:
+    text = help_text([*CONFIGS, *words, "--help"])
+    assert sorted(keys_in(text)) == sorted(composed_keys(*words, f"hydra.searchpath=[file://{CONFIGS[1]}]"))
+    if "study=walk" in words:
+        assert "(choices: flat, hills)" in text
+        assert "  length: 5 # steps\n" in text
+        assert "  pace.stride: 1 # of a step\n" in text
+        assert "init" not in text.partition("of every run:")[0]
 
 
 @pytest.mark.parametrize(("arguments", "said"), [

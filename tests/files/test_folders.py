@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 
-from agfrun.configuration.hydra_folders import first_given, remove_empty, remove_empty_sweep
+from agfrun.configuration.hydra_folders import first_given, remove_empty, remove_empty_sweep, run_name
 from agfrun.files.folders import LONGEST_NAME, folder_name
 
 
@@ -15,6 +17,14 @@ def test_a_short_name_is_kept() -> None:
 def test_the_first_value_that_is_given() -> None:
     assert first_given(None, "there", "elsewhere") == "there"
     assert first_given(None, None) is None
+
+
+@pytest.mark.parametrize(("values", "name"), [
+    ({"model": {"name": "relu"}, "study": {"name": "compare"}}, "relu"), ({"study": {"name": "claims"}}, "claims"),
+    ({"model": None, "study": {"name": "width"}}, "width"), ({"model": {"width": 3}, "study": {"name": "x"}}, "x"),
+    ({}, "run")])
+def test_a_folder_is_called_by_the_model_or_else_by_the_study(values: dict[str, Any], name: str) -> None:
+    assert run_name(_root_=OmegaConf.create(values)) == name
 
 
 def test_no_overrides_have_a_name() -> None:

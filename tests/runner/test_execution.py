@@ -164,6 +164,20 @@ def test_a_run_that_replaces_another_studys_takes_its_tables_and_figures_and_not
     assert read_run(folder)[1].tables.keys() == {"dreams", "claims"}
 
 
+@pytest.mark.parametrize("changes", [{}, {"overwrite": True}], ids=str)
+def test_a_folder_that_holds_no_run_keeps_what_is_in_it(changes: dict[str, Any], tmp_path: Path) -> None:
+    """Another program's manifest says nothing about what may be removed."""
+    mine = {"manifest.json": b'{"files": ["data.csv", "plots/mine.png"]}', "data.csv": b"1\n", "plots/mine.png": b"png",
+            "report.html": b"mine", "labels.json": b"{}", "diary.csv.bak": b"mine"}
+    (tmp_path / "plots").mkdir()
+    for name, content in mine.items():
+        (tmp_path / name).write_bytes(content)
+    execute(dataclasses.replace(composed("study=rest"), plots=False, report=False, **changes), output_dir=tmp_path)
+    written = {"manifest.json"}  # by the run
+    assert {name: (tmp_path / name).read_bytes() for name in mine.keys() - written} == {
+        name: mine[name] for name in mine.keys() - written}
+
+
 def test_what_a_run_wrote_that_never_ended_is_taken_too(tmp_path: Path) -> None:
     """It has no manifest; its tables are those that its study declares."""
     folder = tmp_path / "run"

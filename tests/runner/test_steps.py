@@ -106,6 +106,18 @@ def test_what_is_no_plain_value_is_a_mistake_at_once(value: Any, bench_of: Any) 
         bench.remember("step", lambda: value)
 
 
+def test_what_is_done_with_a_value_is_not_remembered(bench_of: Any) -> None:
+    with bench_of() as bench:
+        value = bench.remember("step", lambda: {"rows": [1]})
+        value["rows"].append(2)
+        assert bench.remember("step", lambda: 1 / 0) == {"rows": [1]}
+        bench.remember("other", lambda: value)
+    with bench_of(resume=True) as bench:
+        bench.remember("third", lambda: 3)  # the file is written anew
+    with bench_of(resume=True) as bench:
+        assert [bench.remember(key, lambda: 1 / 0) for key in ("step", "other")] == [{"rows": [1]}, {"rows": [1, 2]}]
+
+
 def test_what_a_step_raises_is_not_remembered(bench_of: Any, tmp_path: Path) -> None:
     with bench_of() as bench:
         with pytest.raises(ZeroDivisionError):

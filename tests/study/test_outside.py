@@ -174,6 +174,19 @@ def test_a_slot_of_ones_own_is_a_group(walks: Any, tmp_path: Path, capsys: pytes
         assert capsys.readouterr().err == f"agfrun: error: {line}\n"
 
 
+def test_a_run_lies_in_a_folder_of_its_study_and_a_sweep_beside_it(walks: Any, tmp_path: Path,
+                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    quiet = [*CONFIGS, "study=walk", "length=2", "plots=false", "report=false"]
+    assert main(quiet) == 0
+    assert main([*quiet, "-m", "seed=0,1", "hydra/launcher=serial"]) == 0
+    assert [path.name for path in (tmp_path / "outputs").iterdir()] == ["walk"]
+    (run,) = (tmp_path / "outputs" / "walk").glob("*/done.json")
+    (swept,) = (tmp_path / "outputs" / "walk" / "multirun").glob("*/runs.csv")
+    assert read_run(run.parent)[1].done["status"] == "finished"
+    assert {path.name for path in swept.parent.iterdir()} >= {"path.csv", "walk_runs.csv", "claims.csv", ".sweep"}
+
+
 def test_a_group_without_a_class_is_extended_by_a_file_alone(tmp_path: Path) -> None:
     (tmp_path / "agf").mkdir()
     (tmp_path / "agf" / "coarse.yaml").write_text("defaults: [timed, _self_]\nmax_events: 2\n")
