@@ -83,7 +83,7 @@ def error_of(ended: Ended) -> str:
     return lines[0]
 
 
-def wait_for(path: Path, timeout: float = 30.0) -> None:
+def wait_for(path: Path, timeout: float = 180.0) -> None:
     """Until a file is there."""
     end = time.monotonic() + timeout
     while not path.exists():
@@ -91,7 +91,7 @@ def wait_for(path: Path, timeout: float = 30.0) -> None:
         time.sleep(0.005)
 
 
-def wait_for_checkpoint(run_dir: Path, number: int, timeout: float = 30.0) -> None:
+def wait_for_checkpoint(run_dir: Path, number: int, timeout: float = 180.0) -> None:
     """Until a run has written that many checkpoints; each of them is soon removed for newer ones."""
     end = time.monotonic() + timeout
     while max((int(path.stem) for path in run_dir.glob("checkpoints/[0-9]*.safetensors")), default=0) < number:

@@ -71,6 +71,13 @@ def test_what_would_be_lost_is_refused_when_it_is_registered(declared: dict[str,
         assert registry.study_type("own_study") is None
 
 
+def test_a_study_without_settings_is_refused() -> None:
+    kind = study()
+    del kind.settings
+    with registered(), pytest.raises(ValueError, match=r"Own: `settings` is agfrun\.RunSettings, or a dataclass derived"):
+        register("study")(kind)
+
+
 def test_the_slots_of_settings_are_their_choices() -> None:
     with registered("walks") as (walks,):
         assert slots_of(walks.WalkSettings) == {"study": Study, "terrain": walks.Terrain}
