@@ -74,7 +74,8 @@ def test_what_would_be_lost_is_refused_when_it_is_registered(declared: dict[str,
 def test_a_study_without_settings_is_refused() -> None:
     kind = study()
     del kind.settings
-    with registered(), pytest.raises(ValueError, match=r"Own: `settings` is agfrun\.RunSettings, or a dataclass derived"):
+    said = r"Own: `settings` is agfrun\.RunSettings, or a dataclass derived"
+    with registered(), pytest.raises(ValueError, match=said):
         register("study")(kind)
 
 
