@@ -38,6 +38,14 @@ def registered(*names: str) -> Iterator[list[ModuleType]]:
                     del sys.modules[name]
 
 
+@contextmanager
+def unknown(*studies: str) -> Iterator[None]:
+    """As in another process, which does not know these studies."""
+    known = registry._CHOICES[registry.STUDY]
+    with mock.patch.dict(known, {name: kind for name, kind in known.items() if name not in studies}, clear=True):
+        yield
+
+
 def composed(*overrides: str) -> Any:
     """A configuration with the files of `outside` too."""
     return load_config([f"hydra.searchpath=[file://{FOLDER}/configs]", *overrides])

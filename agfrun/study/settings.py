@@ -93,7 +93,7 @@ class RunSettings:
         require("seed", self.seed, 0 <= self.seed < 2**63, "an integer from 0 to 2**63 - 1")
         for plot_format in self.plot_formats:
             one_of("plot_formats", plot_format, PLOT_FORMATS)
-        require("sweep.batch_size", self.sweep.batch_size, self.sweep.batch_size >= 1, "an integer of at least 1")
+        check_sweep(self.sweep)
         _check_checkpoint(self.checkpoint)
         _check_tracking(self.tracking)
 
@@ -124,6 +124,15 @@ def config_hash(config: RunSettings) -> str:
         values.pop(key, None)
     text = json.dumps(values, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def check_sweep(sweep: SweepConfig) -> None:
+    """Check the ranges of the keys `sweep.*`, which the jobs of a sweep do not have.
+
+    Raises:
+        ConfigError: a value is not allowed.
+    """
+    require("sweep.batch_size", sweep.batch_size, sweep.batch_size >= 1, "an integer of at least 1")
 
 
 def _check_tracking(tracking: TrackingConfig) -> None:

@@ -15,7 +15,7 @@ from agfrun.study.config_tree import config_directory
 from agfrun.study.conversion import chosen_study, from_plain
 from agfrun.study.errors import AgfrunError
 from agfrun.study.registry import command_of, named_modules
-from agfrun.study.settings import SweepConfig, TrackingConfig
+from agfrun.study.settings import SweepConfig, TrackingConfig, check_sweep
 from agfrun.study.study import Study
 from agfrun.study.termination import exit_status, heed_termination
 from agfrun.sweep.engines.engine import Engine
@@ -48,7 +48,9 @@ def check(config: DictConfig) -> None:
         AgfrunError: it cannot, or a key of `sweep` or `tracking` is wrong.
     """
     check_installed(from_plain(TrackingConfig, OmegaConf.to_container(config.tracking, resolve=True), "tracking"))
-    check_folder(folder_of(config), settings_of(config), bool(config.overwrite))
+    settings = settings_of(config)
+    check_sweep(settings)
+    check_folder(folder_of(config), settings, bool(config.overwrite))
 
 
 def launch_multirun(overrides: Sequence[Sequence[str]], config: DictConfig, engine: Engine) -> Outcome:

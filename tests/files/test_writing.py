@@ -20,6 +20,14 @@ def test_text_is_written_as_utf8(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]
 
 
+def test_what_is_no_character_is_a_question_mark(tmp_path: Path) -> None:
+    """An argument of a command line that is not UTF-8, or an escape in a damaged file."""
+    write_text(tmp_path / "note.txt", "half \ud800 a pair \udc80")
+    assert (tmp_path / "note.txt").read_text("utf-8") == "half ? a pair ?"
+    write_json(tmp_path / "note.json", {"command": ["\udcff"]})
+    assert json.loads((tmp_path / "note.json").read_text("utf-8")) == {"command": ["?"]}
+
+
 @pytest.mark.parametrize("broken", ["fsync", "replace"])
 def test_failure_leaves_the_old_file_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str

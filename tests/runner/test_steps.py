@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import struct
-import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from outside_laboratory import FOLDER
+from outside_laboratory import FOLDER, unknown
 from test_execution import contents, walk
 from tiny_runs import read_json
 
@@ -293,15 +292,15 @@ def test_a_run_that_was_interrupted_by_its_study_is_gone_on_with(tmp_path: Path)
 
 
 @pytest.mark.parametrize("command", ["plot", "report", "resume", "rerun"])
-def test_a_run_of_a_study_that_is_not_known_here_is_said_so(command: str, tmp_path: Path) -> None:
+def test_a_run_of_a_study_that_is_not_known_here_is_said_so(command: str, tmp_path: Path,
+                                                            capsys: pytest.CaptureFixture[str]) -> None:
     execute(walk(), output_dir=tmp_path / "run")
     (tmp_path / "run" / "checkpoints").mkdir()
     before = contents(tmp_path / "run")
-    done = subprocess.run([sys.executable, "-m", "agfrun", command, str(tmp_path / "run")], capture_output=True,
-                          text=True, check=False, timeout=60, cwd=FOLDER.parents[1])
-    assert done.returncode == 2
-    assert done.stderr == (f"agfrun: error: {tmp_path / 'run'} is a run of the study walk, which is not known here; "
-                           "name its module with --import\n")
+    with unknown("walk"):
+        assert main([command, str(tmp_path / "run")]) == 2
+    assert capsys.readouterr().err == (f"agfrun: error: {tmp_path / 'run'} is a run of the study walk, which is not "
+                                       "known here; name its module with --import\n")
     assert contents(tmp_path / "run") == before
 
 

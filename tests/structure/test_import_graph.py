@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from import_graph import PACKAGE, Import, circles, graph, imports, modules
 
@@ -91,3 +93,9 @@ def _says_why(entry: Import) -> bool:
         place += 1
     return any("  # " in line for line in group) or any(line.strip().startswith("#") for line in lines[
         max(0, entry.line - 4): entry.line])
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    """Test folders are no packages, so pytest would refuse the second file that one process collects."""
+    names = Counter(path.name for path in PACKAGE.parent.glob("tests/**/*.py") if path.name != "conftest.py")
+    assert [name for name, count in names.items() if count > 1] == []

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from outside_laboratory import CONFIGS, EXTENSIONS, FOLDER, WALKS, composed
+from outside_laboratory import CONFIGS, EXTENSIONS, FOLDER, WALKS, composed, registered
 
 from agfrun import ConfigError, UsageError, build_problem, config_hash, load_config, read_run
 from agfrun.cli.main import main
@@ -140,21 +140,20 @@ def test_every_group_is_extended_by_a_class_and_a_file(choices: list[str], slot:
         assert float(problem.initial.min()) >= 0
 
 
-def test_a_run_with_a_choice_of_ones_own_in_every_group(tmp_path: Path, capsys: pytest.CaptureFixture[str],
-                                                        extensions: Any) -> None:
-    """Another process finds them by `--import` and `--config-dir` alone."""
-    done = subprocess.run(
-        [sys.executable, "-m", "agfrun", *EXTENSIONS, "model=product", "init=upright", "train=strict_flow",
-         "train.max_rows=200", "agf.max_events=1", "plots=false", "report=false"], cwd=tmp_path, text=True,
-        capture_output=True, check=False, timeout=120, env=os.environ | {"PYTHONPATH": str(FOLDER.parents[1])})
-    assert (done.returncode, done.stderr) == (0, "")
-    (run_dir,) = (tmp_path / "outputs" / "product").iterdir()
-    _, saved = read_run(run_dir)
-    assert {slot: saved.config[slot]["name"] for slot in ("model", "data", "train", "init")} == {
-        "model": "product", "data": "two_points", "train": "strict_flow", "init": "upright"}
-    assert saved.done["status"] in ("converged", "horizon")
-    # What was saved is a configuration here too, where the same module is known.
-    assert config_hash(from_mapping(saved.config)) == saved.done["config_hash"]
+def test_a_run_with_a_choice_of_ones_own_in_every_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                        capsys: pytest.CaptureFixture[str]) -> None:
+    """`--import` and `--config-dir` are all that it takes."""
+    monkeypatch.chdir(tmp_path)
+    with registered():
+        assert main([*EXTENSIONS, "model=product", "init=upright", "train=strict_flow", "train.max_rows=200",
+                     "agf.max_events=1", "plots=false", "report=false"]) == 0
+        assert capsys.readouterr().err == ""
+        (run_dir,) = (tmp_path / "outputs" / "product").iterdir()
+        _, saved = read_run(run_dir)
+        assert {slot: saved.config[slot]["name"] for slot in ("model", "data", "train", "init")} == {
+            "model": "product", "data": "two_points", "train": "strict_flow", "init": "upright"}
+        assert saved.done["status"] in ("converged", "horizon")
+        assert config_hash(from_mapping(saved.config)) == saved.done["config_hash"]
 
 
 def test_a_slot_of_ones_own_is_a_group(walks: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -214,12 +213,19 @@ UNSUITABLE = [
 
 
 @pytest.mark.parametrize(("words", "line"), UNSUITABLE, ids=[words for words, _ in UNSUITABLE])
-def test_a_choice_that_does_not_suit_the_study_is_refused_in_one_line(
-        words: str, line: str, extensions: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_choice_that_does_not_suit_the_study_is_refused_in_one_line(words: str, line: str, extensions: Any) -> None:
+    with pytest.raises(ConfigError) as caught:  # noqa: PT012 - some are seen once the network is built
+        build_problem(composed(*words.split()))
+    assert line in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("words", ["model=module", "model=saturating", "study=dimension model=product"])
+def test_it_leaves_nothing_behind(words: str, extensions: Any, tmp_path: Path,
+                                  capsys: pytest.CaptureFixture[str]) -> None:
     assert agfrun(*CONFIGS, *words.split(), folder=tmp_path / "run") == 2
     errors = capsys.readouterr().err
-    assert errors.startswith("agfrun: error: ")
-    assert line in errors
+    assert errors.startswith("agfrun: error: model")
     assert errors.count("\n") == 1
     assert not (tmp_path / "run" / "config.yaml").exists()
 
@@ -233,26 +239,32 @@ def test_names_are_those_of_the_studys_kind(extensions: Any) -> None:
     assert "product" in str(caught.value)
 
 
-@pytest.mark.parametrize(("arguments", "runs"), [
-    ([*WALKS, "study=walk", "length=3", "plot_formats=[png]"], True), (["study=claims", "study.seeds=1"], False),
-    (["study=dimension"], False), ([*WALKS, "study=walk", "init.scale=2"], False)],
-    ids=lambda value: " ".join(value[-2:]) if isinstance(value, list) else "")
-def test_a_study_that_needs_no_torch_does_not_import_it(arguments: list[str], runs: bool, tmp_path: Path) -> None:
+def test_studies_that_need_no_torch_do_not_import_it(tmp_path: Path) -> None:
     """Neither to be validated or refused nor, without a training, to be run, drawn and reported."""
-    stop = "" if runs else "import agfrun.runner.execution as e; e.execute = lambda *a, **b: sys.exit(0)\n"
     code = f"""
 import sys
 from agfrun.cli.main import main
-{stop}status = main(sys.argv[1:])
-print(status, *(name for name in ("torch", "agfrun.labs.staircases", "agfrun.labs.neuromanifolds.prime_field")
-                if name in sys.modules))
+import agfrun.runner.execution
+
+def said(*arguments):
+    status = main([*{WALKS}, *arguments])
+    print(*arguments[:1], status, *(name for name in ("torch", "agfrun.labs.staircases", "agfrun.labs.neuromanifolds")
+                                    if name in sys.modules))
+
+said("study=walk", "length=3", "plot_formats=[png]", "hydra.run.dir=run")
+said("resume", "run")
+said("plot", "run")
+said("study=walk", "init.scale=2")
+agfrun.runner.execution.execute = lambda *_, **__: sys.exit(0)
+said("study=claims", "study.seeds=1")
+said("study=dimension")
 """
-    done = subprocess.run([sys.executable, "-c", code, *arguments, "hydra.run.dir=run"], cwd=tmp_path, text=True,
-                          capture_output=True, check=False, timeout=120,
-                          env=os.environ | {"PYTHONPATH": str(FOLDER.parents[1])})
-    refused = "init.scale=2" in arguments
-    assert done.stderr.count("\n") == int(refused), done.stderr
-    last = done.stdout.splitlines()[-1]
-    others = ["agfrun.labs.neuromanifolds.prime_field"] if "study=dimension" in arguments else []
-    assert last.split() == [str(2 if refused else 0), *others]
-    assert (tmp_path / "run" / "plots" / "walk.png").exists() == runs
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, text=True, capture_output=True, check=False,
+                          timeout=120, env=os.environ | {"PYTHONPATH": str(FOLDER.parents[1])})
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "study=walk has no init" in done.stderr
+    assert [line for line in done.stdout.splitlines() if line.startswith(("study=", "resume", "plot"))] == [
+        "study=walk 0", "resume 0", "plot 0", "study=walk 2", "study=claims 0",
+        "study=dimension 0 agfrun.labs.neuromanifolds"]
+    assert (tmp_path / "run" / "plots" / "walk.png").exists()
+    assert (tmp_path / "run" / "report.html").exists()

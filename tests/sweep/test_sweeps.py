@@ -99,6 +99,7 @@ def test_a_sweep_is_not_written_over(swept: tuple[Path, subprocess.CompletedProc
     (["-m", "sweep.resume=nowhere"], "sweep.resume=nowhere is not the folder of a sweep"),
     (["sweep.resume=nowhere"], "sweep.resume=nowhere is not allowed: it continues a sweep; add --multirun"),
     (["-m", "seed=1,2", "hydra.launcher.workers=0"], "hydra.launcher.workers=0 is not allowed: must be an integer"),
+    (["-m", "seed=1,2", "sweep.batch_size=0"], "sweep.batch_size=0 is not allowed: must be an integer of at least 1"),
     (["-m", "seed=1,2", "sweep.batch_size=many"], "sweep.batch_size=many is not allowed: must be an integer"),
     (["collect", "nowhere"], "nowhere is not the folder of a sweep"),
 ])
@@ -229,10 +230,3 @@ def test_a_sweep_is_collected_while_it_runs(tmp_path: Path, hostile: list[str]) 
     (tmp_path / "gate").unlink()
     assert process.wait(60) == 0
     assert runs(sweep)["status"].tolist() == ["converged"] * 2
-
-
-def test_one_after_another_in_this_process(tmp_path: Path) -> None:
-    done = start(["-m", "hydra/launcher=serial", *SMALL, "seed=0,1", "plots=false", "report=false",
-                  "hydra.sweep.dir=sweep"], tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert runs(tmp_path / "sweep")["status"].tolist() == ["converged"] * 2
