@@ -22,6 +22,7 @@ from torch import Tensor
 
 from agfrun.labs.staircases.dynamics.coordinates import EuclideanCoordinates, FlowCoordinates
 from agfrun.labs.staircases.dynamics.polar import PolarCoordinates
+from agfrun.labs.staircases.networks.own_size import OwnSizePrediction
 from agfrun.labs.staircases.networks.theory import Theory
 from agfrun.labs.staircases.wording import Wording
 from agfrun.study.errors import ConfigError
@@ -118,6 +119,10 @@ class Architecture(ABC):
             threshold: norm at which a neuron activates.
             log_factor: 0, or `log_init_scale` where alpha is too small for floats.
         """
+        return None
+
+    def own_size(self, initial: Tensor, log_factor: float = 0.0) -> OwnSizePrediction | None:
+        """Own-size steps from neurons `initial * exp(log_factor)`, (H, D); None where the network has none."""
         return None
 
     def observables(self, neurons: Tensor) -> dict[str, Tensor]:
