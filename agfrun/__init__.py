@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
     from agfrun.labs.staircases.ensemble.run import run_seeds
     from agfrun.labs.staircases.networks.base import Architecture
+    from agfrun.labs.staircases.networks.streams import draw_normal, draw_signs, draw_uniform
     from agfrun.labs.staircases.networks.two_layer.sample_network import SampleNetwork
     from agfrun.labs.staircases.networks.two_layer.samples import Samples
     from agfrun.labs.staircases.run.pipeline import run
@@ -93,6 +94,7 @@ _HOME = {name: module for module, names in {
     f"{_STAIRCASES}.dynamics.gradient_flow": "train_by_gradient_flow",
     f"{_STAIRCASES}.ensemble.run": "run_seeds",
     f"{_STAIRCASES}.networks.base": "Architecture",
+    f"{_STAIRCASES}.networks.streams": "draw_normal draw_signs draw_uniform",
     f"{_STAIRCASES}.networks.two_layer.sample_network": "SampleNetwork",
     f"{_STAIRCASES}.networks.two_layer.samples": "Samples",
     f"{_STAIRCASES}.run.pipeline": "run",
@@ -129,10 +131,10 @@ __all__ = [
     "OutputError", "Paper", "PaperClaim", "Result", "RunConfig", "RunSettings", "SampleNetwork", "Samples", "Saved",
     "SavedSweep", "Schema", "Statement", "Study", "StudyResult", "Tables", "TrainConfig", "UsageError", "Verdict",
     "__version__", "agreement", "attempt", "bounded_below", "build_problem", "choices", "close", "config_hash",
-    "decide", "execute", "figures_of_numbers", "gather", "load_config", "new_figure", "one_of", "paper_claims",
-    "predict", "read_run", "redraw", "register", "require", "rerun", "resume_run", "run", "run_seeds", "same_text",
-    "settle", "small", "styled", "train_by_gradient_descent", "train_by_gradient_flow", "undecided", "validate",
-    "write_comparison", "write_report",
+    "decide", "draw_normal", "draw_signs", "draw_uniform", "execute", "figures_of_numbers", "gather", "load_config",
+    "new_figure", "one_of", "paper_claims", "predict", "read_run", "redraw", "register", "require", "rerun",
+    "resume_run", "run", "run_seeds", "same_text", "settle", "small", "styled", "train_by_gradient_descent",
+    "train_by_gradient_flow", "undecided", "validate", "write_comparison", "write_report",
 ]
 
 

@@ -7,7 +7,7 @@ import re
 
 LONGEST_NAME = 120
 # Of run folders, written into config.yaml. Folders without one are of the versions before 2.
-FORMAT = 2
+FORMAT = 3
 # What every run writes last.
 DONE_FILE = "done.json"
 CONFIG_FILE = "config.yaml"

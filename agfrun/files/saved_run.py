@@ -105,7 +105,17 @@ def of_this_format(run_dir: Path, config: dict[str, Any]) -> dict[str, Any]:
         if ensemble.get("seeds", 1) != 1 or ensemble.get("scales") is not None:
             raise OutputError(f"{run_dir} is an ensemble of agfrun 0.1 (format 1), which this version does not read; "
                               "agfrun -m seed=... makes the same runs as a sweep")
+    _say_unsaid(config, number)
     return config
+
+
+def _say_unsaid(config: dict[str, Any], number: int) -> None:
+    """Add the keys that folders of a format did not have, where they meant something else than is meant now."""
+    kind = registry.study_type(study_name(config)) if number < FORMAT else None
+    for key, value in kind.settings.unsaid(number).items() if kind is not None else ():  # type: ignore[attr-defined]
+        group, _, name = key.partition(".")
+        if isinstance(config.get(group), dict) and name not in config[group]:
+            config[group] = {**config[group], name: value}
 
 
 def config_value(config: Mapping[str, Any], group: str, key: str, default: object) -> Any:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from agfrun.files.folders import DONE_FILE
+from agfrun.files.folders import CONFIG_FILE, DONE_FILE, FORMAT
 from agfrun.files.json_files import read_object, write_object
 from agfrun.files.locking import FolderLock
 from agfrun.files.saved_run import read_config
@@ -88,10 +88,22 @@ class SweepFolder:
             raise OutputError(f"{self.path} is damaged: {name!r} is no folder of a job in it")
         return self.path / name
 
-    def write_plan(self, jobs: Sequence[Job]) -> None:
-        """Write the plan, all jobs of it."""
+    def read_format(self) -> int:
+        """The format of run folders when the sweep was begun; plans of the first two did not say it.
+
+        Raises:
+            OutputError: the plan is damaged.
+        """
+        number = read_object(self.hidden / PLAN_FILE).get("format", 2)
+        if not isinstance(number, int) or not 1 <= number <= FORMAT:
+            raise OutputError(f"{self.path} has a plan of the format {number}; this version of agfrun reads formats up "
+                              f"to {FORMAT}, a newer one may read it")
+        return number
+
+    def write_plan(self, jobs: Sequence[Job], number: int = FORMAT) -> None:
+        """Write the plan, all jobs of it, and the format of run folders when the sweep was begun."""
         planned = [dataclasses.asdict(job) for job in jobs]
-        write_object(self.hidden / PLAN_FILE, {"agfrun": __version__, "jobs": planned})
+        write_object(self.hidden / PLAN_FILE, {"agfrun": __version__, "format": number, "jobs": planned})
 
     def write_batches(self, batches: Sequence[Batch]) -> list[int]:
         """Write batches under new numbers, which are returned."""
@@ -106,7 +118,8 @@ class SweepFolder:
         """One batch."""
         batch = read_object(self.hidden / "batches" / f"{number:06d}.json")
         jobs = tuple(Job(tuple(job["overrides"]), str(job["folder"])) for job in batch["jobs"])
-        return Batch(jobs, tuple(map(str, batch["together"])), tuple(batch["imports"]), tuple(batch["config_dirs"]))
+        return Batch(jobs, tuple(map(str, batch["together"])), tuple(batch["imports"]), tuple(batch["config_dirs"]),
+                     int(batch["format"]))
 
     def log_file(self, number: int) -> Path:
         """Where a batch's process says what it begins and ends."""
@@ -140,11 +153,20 @@ def finished_hash(folder: Path) -> str | None:
     if done.get("status") == INTERRUPTED:
         return None
     noted = str(done.get("config_hash", ""))
-    return noted if "study" in done else _hash_of_first_format(folder, noted)
+    return noted if _is_of_this_format(folder) else _hash_of_earlier_format(folder, noted)
 
 
-def _hash_of_first_format(folder: Path, noted: str) -> str:
-    """As this version takes it: what folders of the first format note is the hash of keys that are no more."""
+def _is_of_this_format(folder: Path) -> bool:
+    """Told by the first line of its configuration, since reading all of it takes long for thousands of runs."""
+    try:
+        with (folder / CONFIG_FILE).open(encoding="utf-8") as file:
+            return file.readline().rstrip() == f"format: {FORMAT}"
+    except (OSError, ValueError):
+        return True  # nothing to take it from again
+
+
+def _hash_of_earlier_format(folder: Path, noted: str) -> str:
+    """As this version takes it: what folders of earlier formats note is the hash of other keys."""
     try:
         return config_hash(from_mapping(read_config(folder)))
     except AgfrunError:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agfrun.files.folders import folder_name
+from agfrun.files.folders import FORMAT, folder_name
 from agfrun.study.settings import NOT_IN_HASH
 
 SWEEP = "sweep"
@@ -37,12 +37,14 @@ class Batch:
         together: keys that only change numbers: jobs that differ in these alone are done together; none: one by one.
         imports: modules named with `--import`.
         config_dirs: folders named with `--config-dir`.
+        format: of the sweep's folder when it was begun; what its jobs leave unsaid means what it meant then.
     """
 
     jobs: tuple[Job, ...]
     together: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
     config_dirs: tuple[str, ...] = ()
+    format: int = FORMAT
 
 
 def key_of(override: str) -> str:

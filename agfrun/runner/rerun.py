@@ -21,7 +21,7 @@ from agfrun.runner.execution import execute
 from agfrun.runner.provenance import provenance
 from agfrun.study.conversion import from_mapping
 from agfrun.study.errors import OutputError
-from agfrun.study.settings import config_hash
+from agfrun.study.settings import config_hash, hash_of_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,11 +98,12 @@ def rerun(run_dir: Path, output_dir: Path | None = None, progress: bool | None =
               else read_config(run_dir))
     study_of(run_dir, values)
     config = _without_decoration(from_mapping(values))
-    expected = manifest.get("config_hash")
     # The hash of the first format was of keys that are no more.
-    if "format" in manifest and expected != config_hash(config):
+    expected = manifest.get("config_hash")
+    found = hash_of_values(saved) if isinstance(saved, dict) else config_hash(config)
+    if "format" in manifest and expected != found:
         raise OutputError(f"{run_dir / MANIFEST_FILE} does not fit the configuration beside it (hash {expected}, not "
-                          f"{config_hash(config)})")
+                          f"{found})")
     with _folder(output_dir) as folder:
         execute(config, output_dir=folder, progress=progress, command=["agfrun", "rerun", str(run_dir)])
         names = sorted({path.name for path in run_dir.glob("*.csv")} | {path.name for path in folder.glob("*.csv")})

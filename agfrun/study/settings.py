@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,6 +83,14 @@ class RunSettings:
     sweep: SweepConfig = field(default_factory=SweepConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
 
+    @classmethod
+    def unsaid(cls, number: int) -> Mapping[str, Any]:
+        """What folders of the format `number` meant by keys that they did not have, by `group.key`.
+
+        Only where that is not the key's default: a run is done again, and a sweep continued, as it was begun.
+        """
+        return {}
+
     def check(self) -> None:
         """Check every range but those of the study's own keys.
 
@@ -119,10 +128,12 @@ def saved_values(config: RunSettings) -> dict[str, Any]:
 
 def config_hash(config: RunSettings) -> str:
     """Hash of everything that decides the numbers of a run (not of plots, report or overwriting)."""
-    values = dataclasses.asdict(config)
-    for key in NOT_IN_HASH:
-        values.pop(key, None)
-    text = json.dumps(values, sort_keys=True)
+    return hash_of_values(dataclasses.asdict(config))
+
+
+def hash_of_values(values: Mapping[str, Any]) -> str:
+    """`config_hash` of a configuration as plain values, such as a manifest holds: of the keys that it has."""
+    text = json.dumps({key: value for key, value in values.items() if key not in NOT_IN_HASH}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from agfrun.files.folders import DONE_FILE
+from agfrun.files.folders import DONE_FILE, FORMAT
 from agfrun.files.json_files import read_object
 from agfrun.files.sweep_folder import FAILED_FILE, SAME_FILE, SweepFolder, record_failure
 from agfrun.files.sweep_jobs import Batch, Job, batches_of, job_of, jobs_of
@@ -98,7 +98,7 @@ def launch(overrides: Sequence[Sequence[str]], folder: Path, settings: SweepConf
         sweep.write_finished()
         together = origin.together if settings.together else ()
         batches = batches_of(jobs, settings.batch_size, engine.workers, together, imports=origin.imports,
-                             config_dirs=origin.config_dirs)
+                             config_dirs=origin.config_dirs, format=sweep.read_format())
         _announce(sweep, jobs, batches, engine)
         with _Watch(sweep, len(jobs), progress) as watch:
             while batches:
@@ -112,7 +112,8 @@ def _planned(sweep: SweepFolder, jobs: list[Job], settings: SweepConfig) -> list
     if settings.resume is not None and [job.folder for job in jobs] == [job_of([]).folder]:
         jobs = before  # nothing is asked for but to continue
     known = {job.folder for job in jobs}
-    sweep.write_plan([*(job for job in before if job.folder not in known), *jobs])
+    begun = sweep.read_format() if settings.resume is not None else FORMAT
+    sweep.write_plan([*(job for job in before if job.folder not in known), *jobs], begun)
     return jobs
 
 

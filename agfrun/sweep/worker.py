@@ -74,13 +74,21 @@ class Worker:
         for number, config in zip(numbers, composed, strict=True):
             if isinstance(config, AgfrunError):
                 self._fail(number, config)
-            elif not self._is_finished(number, config):
+                continue
+            self._say_unsaid(config)
+            if not self._is_finished(number, config):
                 waiting[number] = self._prepared(number, config)
         if self.batch.together and len(waiting) > 1:
             waiting = self._run_together(waiting)
         for number, config in waiting.items():
             self.log.begin([number])
             self._run_alone(number, config)
+
+    def _say_unsaid(self, config: Any) -> None:
+        """Let what a job of a sweep of an earlier format does not say mean what it meant then."""
+        for key, value in type(config).unsaid(self.batch.format).items():
+            group, _, name = key.partition(".")
+            setattr(getattr(config, group), name, value)
 
     def _prepared(self, number: int, config: Any) -> Any:
         """The configuration to run. Figures and pages of single runs are made where they are asked for by name."""

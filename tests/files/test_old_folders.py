@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -29,6 +30,7 @@ from agfrun.files.sweep_folder import SweepFolder, finished_hash
 from agfrun.files.writing import write_csv
 from agfrun.runner.rerun import Rerun
 from agfrun.runner.resumption import read_run_config
+from agfrun.study.settings import hash_of_values
 
 OLD = Path(__file__).with_name("old_folders")
 JOBS = [f"agf.max_events=1,init.scale=0.1,init=gaussian,model=diagonal_linear,seed={end}" for end in (
@@ -91,7 +93,7 @@ def test_a_run_beside_one_of_now(old: Path, tmp_path: Path) -> None:
     run(config, output_dir=tmp_path / "now", progress=False)
     page = write_comparison([old / "run", tmp_path / "now"]).read_text("utf-8")
     header = re.findall('<th scope="col"[^>]*>(.*?)</th>', page)
-    assert header[:3] == ["run", "init.scale", "status"]  # and no key that there is no more
+    assert header[:4] == ["run", "init.scale", "init.stream", "status"]  # and no key that there is no more
     assert "2 of 2 runs show what their study expects" in page
 
 
@@ -106,7 +108,7 @@ def test_a_killed_run_is_gone_on_with(old: Path, tmp_path: Path, capsys: pytest.
     for name, table in run(config, progress=False).tables().items():
         write_csv(tmp_path / "expected.csv", table)
         assert (killed / f"{name}.csv").read_bytes() == (tmp_path / "expected.csv").read_bytes()
-    assert (killed / "config.yaml").read_text().startswith("format: 2\n")
+    assert (killed / "config.yaml").read_text().startswith("format: 3\n")
     assert not (killed / "checkpoints").exists()
     assert resume_run(killed) is None
 
@@ -115,6 +117,36 @@ def test_a_finished_run_is_not_done_again(old: Path) -> None:
     before = (old / "run" / "done.json").read_bytes()
     assert resume_run(old / "run") is None
     assert (old / "run" / "done.json").read_bytes() == before
+
+
+@pytest.fixture
+def second_format(tmp_path: Path) -> Path:
+    """A run as the second format had it: drawn from one stream, and nothing said of streams."""
+    folder = tmp_path / "second"
+    run(load_config(["model=diagonal_linear", "init=gaussian", "init.stream=network", "train.max_rows=100",
+                     "train.tolerance=1e-2", "plots=false", "report=false"]), output_dir=folder, progress=False)
+    config = (folder / "config.yaml").read_text().replace("format: 3", "format: 2").replace("  stream: network\n", "")
+    (folder / "config.yaml").write_text(config)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["config"]["init"]["stream"]
+    manifest |= {"format": 2, "config_hash": hash_of_values(manifest["config"])}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def test_a_run_of_the_second_format_starts_from_its_own_neurons(second_format: Path) -> None:
+    assert read_run_config(second_format).init.stream == "network"
+    again = rerun(second_format, progress=False)
+    assert len(again.tables) > 5
+    assert not again.differences
+
+
+def test_a_changed_manifest_of_the_second_format_is_refused(second_format: Path) -> None:
+    manifest = json.loads((second_format / "manifest.json").read_text())
+    manifest["config"]["seed"] = 5
+    (second_format / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(OutputError, match="does not fit the configuration"):
+        rerun(second_format, progress=False)
 
 
 # ---- A study
@@ -154,7 +186,8 @@ def test_a_sweep_is_gathered_drawn_and_reported(old: Path) -> None:
 def test_a_finished_run_of_a_sweep_is_told_from_others_by_its_configuration(seed: int) -> None:
     """Not by the hash that it notes, which is of keys that there are no more."""
     job = SweepFolder(OLD / "sweep").read_plan()[seed]
-    assert finished_hash(OLD / "sweep" / JOBS[seed]) == config_hash(load_config(job.overrides))
+    assert finished_hash(OLD / "sweep" / JOBS[seed]) == config_hash(
+        load_config([*job.overrides, "init.stream=network"]))
 
 
 def test_a_sweep_is_continued_with_what_is_missing(old: Path) -> None:
@@ -193,6 +226,6 @@ def test_the_command_says_it_in_one_line(old: Path, capsys: pytest.CaptureFixtur
 
 
 def test_a_folder_of_a_newer_version_is_told_so(tmp_path: Path) -> None:
-    (tmp_path / "config.yaml").write_text("format: 3\nstudy: {name: compare}\n")
-    with pytest.raises(OutputError, match="has the format 3; this version of agfrun reads formats up to 2"):
+    (tmp_path / "config.yaml").write_text("format: 4\nstudy: {name: compare}\n")
+    with pytest.raises(OutputError, match="has the format 4; this version of agfrun reads formats up to 3"):
         read_run(tmp_path)

@@ -34,8 +34,8 @@ class Product(SampleNetwork):
     def neuron(self, parameters: dict[str, Tensor], x: Tensor) -> Tensor:
         return parameters["a"] * (parameters["w"] @ x)
 
-    def initialize(self, kind: str, scale: float, generator: torch.Generator) -> Tensor:
-        drawn = super().initialize("gaussian", scale, generator)
+    def draw(self, kind: str, scale: float, generator: torch.Generator) -> Tensor:
+        drawn = super().draw("gaussian", scale, generator)
         return drawn.abs() if kind == "upright" else drawn
 
 

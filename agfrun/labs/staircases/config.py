@@ -7,6 +7,7 @@ are defined beside its code. This module imports neither torch nor Hydra, so tha
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -31,6 +32,7 @@ FLOW_METHODS = ("auto", "rosenbrock", "extrapolation", "rkc", "lsoda")
 FACTORIZING = ("rosenbrock", "lsoda")
 # Up to so many unknowns `auto` takes a method that factorizes.
 LARGEST_FACTORIZED = 2500
+STREAMS = ("neuron", "network")
 COST_PHASES = ("instantaneous", "timed")
 DORMANT_CLOCKS = ("carried", "restarted")
 AGF_METHODS = ("auto", "generic", "closed_form")
@@ -125,16 +127,33 @@ class InitConfig(Choice):
     """The initialization. `scale` is alpha: a typical neuron starts at norm sqrt(2) * alpha.
 
     `log10_scale`, where given, stands in for `scale`, so that alpha may be below the smallest float.
+    `stream` says from where random numbers come: `neuron`, a stream for each neuron, so that a wider network begins
+    with the neurons of the narrower one; `network`, one for all in the run's precision, as in earlier versions.
     """
 
     name: str = "gaussian"
     scale: float = 1e-2
     log10_scale: float | None = None
+    stream: str = "neuron"
 
     @property
     def log_scale(self) -> float:
         """Natural logarithm of alpha."""
         return math.log(self.scale) if self.log10_scale is None else self.log10_scale * math.log(10)
+
+    def check(self) -> None:
+        """Check the ranges of the initialization's keys.
+
+        Raises:
+            ConfigError: a value is not allowed.
+        """
+        require("init.scale", self.scale, math.isfinite(self.scale) and 0 < self.scale < 1,
+                "a number above 0 and below 1; for scales below the smallest float there is init.log10_scale, "
+                "e.g. -400")
+        exponent = self.log10_scale
+        require("init.log10_scale", exponent, exponent is None or -1e6 <= exponent < 0,
+                "an exponent from -1e6 up to but not including 0, or null")
+        one_of("init.stream", self.stream, STREAMS)
 
 
 @dataclass
@@ -258,6 +277,11 @@ class RunConfig(RunSettings):
     train: TrainConfig = field(default_factory=GradientFlowConfig)
     agf: AgfConfig = field(default_factory=AgfConfig)
 
+    @classmethod
+    def unsaid(cls, number: int) -> Mapping[str, Any]:
+        """See `RunSettings.unsaid`: before format 3 neurons were drawn from one stream."""
+        return {"init.stream": "network"} if number < 3 else {}
+
     def check(self) -> None:
         """See `RunSettings.check`; also what suits what."""
         super().check()
@@ -266,7 +290,7 @@ class RunConfig(RunSettings):
         check_data_memory(self)
         self.data.check()
         _check_match(self)
-        _check_init(self.init)
+        self.init.check()
         self.train.check()
         _check_agf(self.agf)
 
@@ -291,14 +315,6 @@ def _check_match(config: RunConfig) -> None:
     if not issubclass(config.data.provides, model.data_type):
         one_of("data.name", config.data.name, fitting, f" with model={model.name}")
     one_of("init.name", config.init.name, model.initializations, f" with model={model.name}")
-
-
-def _check_init(init: InitConfig) -> None:
-    scale, exponent = init.scale, init.log10_scale
-    require("init.scale", scale, math.isfinite(scale) and 0 < scale < 1,
-            "a number above 0 and below 1; for scales below the smallest float there is init.log10_scale, e.g. -400")
-    require("init.log10_scale", exponent, exponent is None or -1e6 <= exponent < 0,
-            "an exponent from -1e6 up to but not including 0, or null")
 
 
 def _check_agf(agf: AgfConfig) -> None:

@@ -23,6 +23,7 @@ from torch import Tensor
 from agfrun.labs.staircases.dynamics.coordinates import EuclideanCoordinates, FlowCoordinates
 from agfrun.labs.staircases.dynamics.polar import PolarCoordinates
 from agfrun.labs.staircases.networks.own_size import OwnSizePrediction
+from agfrun.labs.staircases.networks.streams import draw_normal
 from agfrun.labs.staircases.networks.theory import Theory
 from agfrun.labs.staircases.wording import Wording
 from agfrun.study.errors import ConfigError
@@ -97,15 +98,31 @@ class Architecture(ABC):
         """Gradient of the paper loss over a random batch drawn with replacement, shape (H, D)."""
 
     def initialize(self, kind: str, scale: float, generator: torch.Generator) -> Tensor:
-        """Initial neurons (H, D) of a kind of initialization; numbers are drawn on the CPU.
+        """Initial neurons (H, D) of a kind of initialization, on the network's device and in its precision.
+
+        Args:
+            kind: name of the initialization.
+            scale: alpha, by which the drawn numbers are multiplied.
+            generator: `NeuronStreams`, a stream for each neuron; or one stream for all of them.
+
+        Raises:
+            ConfigError: this network has no such initialization.
+        """
+        return self.draw(kind, scale, generator).to(self.device, self.dtype)
+
+    def draw(self, kind: str, scale: float, generator: torch.Generator) -> Tensor:
+        """What `initialize` rounds: the neurons on the CPU, in the precision in which they were drawn.
+
+        A network with further kinds overrides this; `draw_normal` and its kin of `networks.streams` draw what each
+        neuron has of its own.
 
         Raises:
             ConfigError: this network has no such initialization.
         """
         if kind == "gaussian":
-            parts = [scale * deviation * torch.randn(self.width, size, generator=generator, dtype=self.dtype)
+            parts = [scale * deviation * draw_normal(generator, self.width, size, dtype=self.dtype)
                      for size, deviation in self.parameter_blocks]
-            return torch.cat(parts, dim=1).to(self.device)
+            return torch.cat(parts, dim=1)
         raise ConfigError("init.name", kind, f"model={self.name} has no such initialization")
 
     def theory(

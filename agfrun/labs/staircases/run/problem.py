@@ -11,6 +11,7 @@ from torch import Tensor
 from agfrun.labs.staircases.config import GradientDescentConfig, RunConfig
 from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.labs.staircases.networks.homogeneity import check_homogeneity
+from agfrun.labs.staircases.networks.streams import NeuronStreams
 from agfrun.labs.staircases.run.sizes import check_training_memory
 from agfrun.study.errors import ConfigError
 from agfrun.training.devices import resolve_device
@@ -79,10 +80,16 @@ def draw_initialization(config: RunConfig, architecture: Architecture) -> Proble
     Raises:
         ConfigError: the initialization is too small for the numbers that hold it.
     """
-    generator = torch.Generator(device="cpu").manual_seed(config.seed)
     log_factor = _separate_scale(config, architecture)
     scale = 1.0 if log_factor else math.exp(config.init.log_scale)
-    return Problem(architecture, architecture.initialize(config.init.name, scale, generator), log_factor)
+    return Problem(architecture, architecture.initialize(config.init.name, scale, _generator(config)), log_factor)
+
+
+def _generator(config: RunConfig) -> torch.Generator:
+    """Where the random numbers of the initial neurons come from."""
+    if config.init.stream == "neuron":
+        return NeuronStreams(config.seed)
+    return torch.Generator(device="cpu").manual_seed(config.seed)
 
 
 def _separate_scale(config: RunConfig, architecture: Architecture) -> float:

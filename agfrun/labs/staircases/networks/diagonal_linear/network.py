@@ -28,6 +28,7 @@ from agfrun.labs.staircases.networks.diagonal_linear.curves import NeuronCurves,
 from agfrun.labs.staircases.networks.diagonal_linear.data import Regression, RegressionResidual
 from agfrun.labs.staircases.networks.diagonal_linear.lasso import lasso_path
 from agfrun.labs.staircases.networks.diagonal_linear.theory import design_of, diagonal_linear_theory
+from agfrun.labs.staircases.networks.streams import draw_signs
 from agfrun.labs.staircases.networks.theory import Theory
 from agfrun.labs.staircases.wording import Wording
 from agfrun.study.checks import require
@@ -85,7 +86,7 @@ class DiagonalLinear(Architecture):
         self.device = data.inputs.device
         self.dtype = data.inputs.dtype
 
-    def initialize(self, kind: str, scale: float, generator: torch.Generator) -> Tensor:
+    def draw(self, kind: str, scale: float, generator: torch.Generator) -> Tensor:
         """Neurons of norm sqrt(2) scale, or Gaussian of that typical norm.
 
         `deterministic`: one layer zero, the others equal and positive (u = sqrt(2) scale, v = 0 at depth 2),
@@ -95,15 +96,14 @@ class DiagonalLinear(Architecture):
         """
         norm = 2**0.5 * scale
         if not self.signed and kind != "gaussian":
-            return torch.full((self.width, 1), norm, dtype=self.dtype, device=self.device)
+            return torch.full((self.width, 1), norm, dtype=torch.float64)
         if kind == "deterministic":
-            layers = torch.full((self.width, self.depth), norm / (self.depth - 1) ** 0.5, dtype=self.dtype)
+            layers = torch.full((self.width, self.depth), norm / (self.depth - 1) ** 0.5, dtype=torch.float64)
             layers[:, -1] = 0
-            return layers.to(self.device)
+            return layers
         if kind == "balanced":
-            signs = 2 * torch.randint(2, (self.width, self.depth), generator=generator) - 1
-            return signs.to(self.device, self.dtype).mul(norm / self.depth**0.5)
-        drawn = super().initialize(kind, scale, generator)
+            return draw_signs(generator, self.width, self.depth, dtype=self.dtype).mul(norm / self.depth**0.5)
+        drawn = super().draw(kind, scale, generator)
         return drawn if self.signed else drawn.abs()
 
     def theory(

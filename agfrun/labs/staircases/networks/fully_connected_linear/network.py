@@ -30,6 +30,7 @@ from agfrun.labs.staircases.networks.fully_connected_linear.theory import (
     predicted_stages,
     target_modes,
 )
+from agfrun.labs.staircases.networks.streams import draw_normal, draw_shared
 from agfrun.labs.staircases.networks.theory import Theory
 from agfrun.labs.staircases.wording import Wording
 from agfrun.study.checks import require
@@ -124,7 +125,7 @@ class FullyConnectedLinear(Architecture):
         inner, outer = self.split(neurons)
         return outer.mT @ inner
 
-    def initialize(self, kind: str, scale: float, generator: torch.Generator) -> Tensor:
+    def draw(self, kind: str, scale: float, generator: torch.Generator) -> Tensor:
         """Gaussian, or `balanced`: A^T A = W W^T.
 
         A balanced pair of layers shares one Gaussian factor P (H, m), m = min(c, d): A = R_a P^T and W = P R_w^T
@@ -132,13 +133,14 @@ class FullyConnectedLinear(Architecture):
         throughout training, and the map A W follows an equation of its own.
         """
         if kind != "balanced":
-            return super().initialize(kind, scale, generator)
+            return super().draw(kind, scale, generator)
         rank = min(self.input_dimension, self.output_dimension)
-        shared, inner, outer = (torch.randn(rows, rank, generator=generator, dtype=self.dtype)
-                                for rows in (self.width, self.input_dimension, self.output_dimension))
+        shared = draw_normal(generator, self.width, rank, dtype=self.dtype)
+        inner, outer = (draw_shared(generator, rows, rank, dtype=self.dtype)
+                        for rows in (self.input_dimension, self.output_dimension))
         # Rows of P have squared norms of about m, which orthonormal columns leave: 1 after the division by sqrt(m).
         layers = [shared @ torch.linalg.qr(layer)[0].T for layer in (inner, outer)]
-        return torch.cat(layers, dim=1).mul(scale * rank**-0.5).to(self.device)
+        return torch.cat(layers, dim=1).mul(scale * rank**-0.5)
 
     def theory(
         self, initial: Tensor, log_init_scale: float, threshold: float, log_factor: float = 0.0

@@ -115,19 +115,19 @@ class LinearAttention(Architecture):
         self.parameter_blocks = tuple((size, (2 / self.neuron_dimension) ** 0.5) for size in self.sizes)
         self.minimal_loss = loss_levels(data)[min(width * head_dim, data.dimension)]
 
-    def initialize(self, kind: str, scale: float, generator: torch.Generator) -> Tensor:
+    def draw(self, kind: str, scale: float, generator: torch.Generator) -> Tensor:
         """Gaussian; `balanced`: v, K, Q of one norm. Restricted heads start with v > 0, as in the paper.
 
         Turning the signs of v and K leaves a head's output alone, so that this is no restriction.
         """
-        neurons = super().initialize("gaussian", scale, generator)
+        neurons = super().draw("gaussian", scale, generator)
         if kind == "balanced":
             parts = [part / torch.linalg.vector_norm(part, dim=1, keepdim=True)
                      for part in torch.split(neurons, list(self.sizes), dim=1)]
             # Three parts of equal norm make sqrt(2) scale.
             neurons = (2 / 3) ** 0.5 * scale * torch.cat(parts, dim=1)
         elif kind != "gaussian":
-            return super().initialize(kind, scale, generator)
+            return super().draw(kind, scale, generator)
         if self.parameterization == "restricted":
             neurons[:, 0] = neurons[:, 0].abs()
         return neurons

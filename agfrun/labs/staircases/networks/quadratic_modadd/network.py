@@ -26,6 +26,7 @@ from agfrun.labs.staircases.networks.quadratic_modadd.output import OutputLoss, 
 from agfrun.labs.staircases.networks.quadratic_modadd.shifts import TemplateShifts, waves
 from agfrun.labs.staircases.networks.quadratic_modadd.theory import modular_addition_theory
 from agfrun.labs.staircases.networks.quadratic_modadd.utility import QuadraticUtility
+from agfrun.labs.staircases.networks.streams import draw_normal, draw_uniform
 from agfrun.labs.staircases.networks.theory import Theory
 from agfrun.labs.staircases.wording import Wording
 from agfrun.study.checks import require
@@ -111,20 +112,20 @@ class QuadraticModadd(Architecture):
         """Exact Hessian from the moments."""
         return self.moments_loss.hessian(neurons)
 
-    def initialize(self, kind: str, scale: float, generator: torch.Generator) -> Tensor:
+    def draw(self, kind: str, scale: float, generator: torch.Generator) -> Tensor:
         """Gaussian, or `balanced`: u, v, w share one random amplitude spectrum, with random phases."""
         if kind != "balanced":
-            return super().initialize(kind, scale, generator)
+            return super().draw(kind, scale, generator)
         p = self.data.p
-        spectrum = torch.fft.rfft(torch.randn(self.width, 1, p, generator=generator, dtype=self.dtype)).abs()
-        angles = 2 * torch.pi * torch.rand(self.width, 3, spectrum.shape[-1], generator=generator, dtype=self.dtype)
+        spectrum = torch.fft.rfft(draw_normal(generator, self.width, 1, p, dtype=self.dtype)).abs()
+        angles = 2 * torch.pi * draw_uniform(generator, self.width, 3, spectrum.shape[-1], dtype=self.dtype)
         # Coefficients at frequencies 0 and p/2 are real: a phase of 0 or pi.
         real = [0, p // 2] if p % 2 == 0 else [0]
         angles[..., real] = torch.pi * (angles[..., real] > torch.pi).to(angles)
         parts: Tensor = torch.fft.irfft(torch.polar(spectrum.expand_as(angles).contiguous(), angles), n=p)
         # Three parts of equal norm make sqrt(2) scale.
         parts *= (2 / 3) ** 0.5 * scale / torch.linalg.vector_norm(parts, dim=-1, keepdim=True)
-        return parts.flatten(1).to(self.device)
+        return parts.flatten(1)
 
     def theory(
         self, initial: Tensor, log_init_scale: float, threshold: float, log_factor: float = 0.0

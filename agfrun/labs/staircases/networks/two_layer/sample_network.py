@@ -124,11 +124,11 @@ class SampleNetwork(Architecture):
         by_neuron[same, :, same, :] -= blocks
         return by_neuron.reshape(count, count) / len(residual)
 
-    def initialize(self, kind: str, scale: float, generator: torch.Generator) -> Tensor:
+    def draw(self, kind: str, scale: float, generator: torch.Generator) -> Tensor:
         """Gaussian, or `balanced`: random directions, each parameter of a neuron with its norm of `balanced_norms`."""
         if kind != "balanced":
-            return super().initialize(kind, scale, generator)
-        parts = torch.split(super().initialize("gaussian", 1.0, generator), self._sizes, dim=1)
+            return super().draw(kind, scale, generator)
+        parts = torch.split(super().draw("gaussian", 1.0, generator), self._sizes, dim=1)
         return torch.cat([part * (scale * norm / torch.linalg.vector_norm(part, dim=1, keepdim=True))
                           for part, norm in zip(parts, self.balanced_norms(), strict=True)], dim=1)
 
