@@ -25,7 +25,7 @@ def modadd_evidence() -> Evidence:
     return evidence_of(run(RunConfig(
         model=QuadraticModaddConfig(width=8),
         data=ModularAdditionConfig(p=4, frequencies=[1, 2], amplitudes=[4.0, 2.0]),
-        agf=AgfConfig(loss_tolerance=1e-3, cost_tolerance=1e-3), seed=2, device="cpu")))
+        agf=AgfConfig(loss_tolerance=1e-3, cost_tolerance=1e-3), seed=1, device="cpu")))
 
 
 @pytest.fixture(scope="session")
