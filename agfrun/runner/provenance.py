@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import importlib.metadata
 import platform
 import subprocess
@@ -12,6 +14,7 @@ from typing import Any
 
 from agfrun.files.folders import FORMAT
 from agfrun.study.settings import RunSettings, config_hash, saved_values
+from agfrun.study.study import Choice
 from agfrun.version import __version__
 
 PACKAGES = ("torch", "numpy", "scipy", "pandas", "matplotlib", "hydra-core", "omegaconf", "safetensors")
@@ -29,8 +32,28 @@ def provenance(config: RunSettings, command: Sequence[str] | None) -> dict[str, 
         "study": config.study.name,
         "config_hash": config_hash(config),
         "seed": config.seed,
+        "inputs": _checksums(config),
         "config": saved_values(config),
     }
+
+
+def _checksums(config: RunSettings) -> dict[str, str | None]:
+    """SHA-256 of every file that the configuration names, by its key; None where it cannot be read."""
+    found = {}
+    for slot in dataclasses.fields(config):
+        choice = getattr(config, slot.name)
+        for key in choice.file_keys if isinstance(choice, Choice) else ():
+            if (name := getattr(choice, key)) is not None:
+                found[f"{slot.name}.{key}"] = _checksum(Path(name).expanduser())
+    return found
+
+
+def _checksum(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
 
 
 def git_revision() -> str | None:

@@ -165,7 +165,10 @@ def _temporary_folder() -> Iterator[Path]:
 
 def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """What differs between two provenances, by name; versions one by one."""
+    # Earlier folders have no checksums of their files.
+    known = [{f"file of {key}": checksum for key, checksum in (values.get("inputs") or {}).items()}
+             if before.get("inputs") else {} for values in (before, now)]
     flat = [{**{key: values.get(key) for key in ("agfrun", "git_revision", "platform")},
-             **(values.get("versions") or {})} for values in (before, now)]
+             **(values.get("versions") or {}), **files} for values, files in zip((before, now), known, strict=True)]
     return {key: (flat[0].get(key), flat[1].get(key)) for key in {**flat[0], **flat[1]}
             if flat[0].get(key) != flat[1].get(key)}

@@ -38,6 +38,9 @@ class Choice:
 
     name: str
 
+    file_keys: ClassVar[tuple[str, ...]] = ()
+    """Keys that name files which are read; the manifest has a checksum of each."""
+
 
 @dataclass
 class StudyResult:

@@ -104,7 +104,7 @@ MORE = "agfrun study=compare --help shows all"
         ("learning_rate", f"there is no such key; did you mean train.learning_rate? {MORE}"),
         ("modle", f"there is no such key; did you mean model? {MORE}"),
         ("data.scale", f"there is no such key; did you mean init.scale? {MORE}"),
-        ("init.foo", f"there is no such key; init has the keys name, scale, log10_scale, stream; {MORE}"),
+        ("init.foo", f"there is no such key; init has the keys name, scale, log10_scale, stream, path, key; {MORE}"),
         ("optimizer", f"there is no such key; {MORE}"),
         ("hydra.runn", "there is no such key; agfrun --cfg hydra shows the keys"),
         ("train.momentum", "it belongs to train=gradient_descent"),

@@ -19,6 +19,7 @@ from agfrun.study.settings import RunSettings
 from agfrun.study.study import Choice, Study
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
     from agfrun.labs.staircases.networks.base import Architecture
@@ -136,6 +137,9 @@ class InitConfig(Choice):
     log10_scale: float | None = None
     stream: str = "neuron"
 
+    of_any_network: ClassVar[bool] = False
+    """Whether the choice itself has the neurons, in `neurons`; else the network draws them."""
+
     @property
     def log_scale(self) -> float:
         """Natural logarithm of alpha."""
@@ -154,6 +158,14 @@ class InitConfig(Choice):
         require("init.log10_scale", exponent, exponent is None or -1e6 <= exponent < 0,
                 "an exponent from -1e6 up to but not including 0, or null")
         one_of("init.stream", self.stream, STREAMS)
+
+    def neurons(self, shape: tuple[int, int]) -> np.ndarray[Any, Any]:
+        """The neurons (H, D) before they are multiplied by `scale`, of a choice that has them for any network.
+
+        Raises:
+            ConfigError: it has none of this shape.
+        """
+        raise NotImplementedError
 
 
 @dataclass
@@ -314,7 +326,10 @@ def _check_match(config: RunConfig) -> None:
                if issubclass(data.provides, model.data_type)]  # type: ignore[attr-defined]
     if not issubclass(config.data.provides, model.data_type):
         one_of("data.name", config.data.name, fitting, f" with model={model.name}")
-    one_of("init.name", config.init.name, model.initializations, f" with model={model.name}")
+    if not config.init.of_any_network:
+        drawn = [name for name, init in registry.choices("init", InitConfig).items()
+                 if init.of_any_network]  # type: ignore[attr-defined]
+        one_of("init.name", config.init.name, [*model.initializations, *drawn], f" with model={model.name}")
 
 
 def _check_agf(agf: AgfConfig) -> None:

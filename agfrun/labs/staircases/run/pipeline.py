@@ -118,8 +118,10 @@ def prepare(config: RunConfig, architecture: Architecture | None = None, clock: 
     with clock.stage("build"):
         problem = draw_initialization(config, architecture or build_architecture(config))
         choose_threads(problem)
-        theory = problem.architecture.theory(problem.initial, config.init.log_scale, config.agf.threshold,
-                                             problem.log_factor)
+        theory = None  # there is no small scale for it to speak of
+        if problem.log_scale < 0:
+            theory = problem.architecture.theory(problem.initial, problem.log_scale, config.agf.threshold,
+                                                 problem.log_factor)
     with clock.stage("predict"):
         prediction = predict(problem.architecture, problem.initial, _agf_options(config), config.agf.method,
                              problem.log_factor)
@@ -151,7 +153,7 @@ def _judge(config: RunConfig, problem: Problem, prediction: Prediction, training
     rows = compare(predicted, measured, theory, theory_events, initial_loss, kinds)
     evidence = Evidence(
         architecture=problem.architecture, initial=problem.initial * math.exp(problem.log_factor),
-        log_init_scale=config.init.log_scale, threshold=threshold, prediction=prediction, training=training,
+        log_init_scale=problem.log_scale, threshold=threshold, prediction=prediction, training=training,
         is_flow=isinstance(config.train, GradientFlowConfig), theory=theory, predicted=predicted,
         measured=measured, comparison=rows)
     claims = check_claims(evidence) if training.status not in GAVE_UP else []

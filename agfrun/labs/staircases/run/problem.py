@@ -24,12 +24,14 @@ class Problem:
     Attributes:
         architecture: the network.
         initial: neurons at the start, (H, D), over exp(log_factor).
+        log_scale: natural logarithm of alpha: a typical neuron starts at norm sqrt(2) * alpha.
         log_factor: logarithm of the factor that the neurons are held over: 0, or that of the initialization scale
             where it is too small for floats. Log norms and directions of the neurons are then carried apart.
     """
 
     architecture: Architecture
     initial: Tensor
+    log_scale: float
     log_factor: float = 0.0
 
 
@@ -75,14 +77,51 @@ def _check_loss(config: RunConfig, architecture: Architecture) -> None:
 
 
 def draw_initialization(config: RunConfig, architecture: Architecture) -> Problem:
-    """The configured network with its initialization, drawn from `seed`.
+    """The configured network with its initialization, drawn from `seed` or read.
 
     Raises:
-        ConfigError: the initialization is too small for the numbers that hold it.
+        ConfigError: the initialization is too small for the numbers that hold it, or is none of this network.
     """
-    log_factor = _separate_scale(config, architecture)
-    scale = 1.0 if log_factor else math.exp(config.init.log_scale)
-    return Problem(architecture, architecture.initialize(config.init.name, scale, _generator(config)), log_factor)
+    if config.init.of_any_network:
+        return _given(config, architecture)
+    log_scale = config.init.log_scale
+    log_factor = log_scale if _is_apart(config, architecture, log_scale) else 0.0
+    scale = 1.0 if log_factor else math.exp(log_scale)
+    neurons = architecture.initialize(config.init.name, scale, _generator(config))
+    return Problem(architecture, neurons, log_scale, log_factor)
+
+
+def _given(config: RunConfig, architecture: Architecture) -> Problem:
+    """The network with neurons that the initialization itself has.
+
+    Raises:
+        ConfigError: see `draw_initialization`.
+    """
+    unscaled = torch.from_numpy(config.init.neurons((architecture.width, architecture.neuron_dimension)))
+    log_norms = _log_norms(unscaled)
+    # A Gaussian initialization of scale alpha has neurons of mean square norm 2 alpha^2.
+    log_size = 0.5 * (torch.logsumexp(2 * log_norms, 0).item() - math.log(2 * len(log_norms)))
+    log_scale = config.init.log_scale + log_size
+    # What underflows is the smallest neuron; above degree 2 no scale is carried apart, and the typical one sets times.
+    log_smallest = log_scale if architecture.homogeneity_degree > 2 else \
+        float(log_norms.min()) + config.init.log_scale - 0.5 * math.log(2)
+    log_factor = log_scale if _is_apart(config, architecture, log_smallest) else 0.0
+    log_multiplier = config.init.log_scale - log_factor
+    if log_factor and _is_apart(config, architecture, log_smallest - log_factor):
+        raise ConfigError("init.name", config.init.name, "its smallest neuron is too small beside the others for "
+                          f"{config.dtype}: by a factor of {math.exp(log_smallest - log_scale):.1g}")
+    largest = torch.finfo(architecture.dtype).max ** (1 / architecture.homogeneity_degree) * 1e-3
+    if float(log_norms.max()) + log_multiplier > math.log(largest):
+        raise ConfigError("init.scale", config.init.scale, f"{config.dtype} cannot hold neurons of that size")
+    neurons = unscaled * math.exp(log_multiplier)
+    return Problem(architecture, neurons.to(architecture.device, architecture.dtype), log_scale, log_factor)
+
+
+def _log_norms(neurons: Tensor) -> Tensor:
+    """Logarithms of the neurons' norms, (H, D) to (H,), also where the squares of the numbers underflow."""
+    largest = neurons.abs().amax(1, keepdim=True)
+    norms: Tensor = torch.linalg.vector_norm(neurons / largest, dim=1)
+    return norms.log() + largest[:, 0].log()
 
 
 def _generator(config: RunConfig) -> torch.Generator:
@@ -92,8 +131,8 @@ def _generator(config: RunConfig) -> torch.Generator:
     return torch.Generator(device="cpu").manual_seed(config.seed)
 
 
-def _separate_scale(config: RunConfig, architecture: Architecture) -> float:
-    """Logarithm of the scale where a product of a neuron's parameters would underflow and lose its digits, else 0.
+def _is_apart(config: RunConfig, architecture: Architecture, log_scale: float) -> bool:
+    """Whether a scale has to be carried apart: a product of a neuron's parameters would underflow and lose its digits.
 
     Raises:
         ConfigError: numbers of this precision can hold neither the scale nor, above degree 2, its times.
@@ -104,8 +143,8 @@ def _separate_scale(config: RunConfig, architecture: Architecture) -> float:
     if degree > 2:
         # Features come at times of order scale^(2 - degree), to which the length of a drop, of order 1, must still add.
         smallest = max(smallest, numbers.eps ** (1 / (degree - 2)))
-    if config.init.log_scale >= math.log(smallest):
-        return 0.0
+    if log_scale >= math.log(smallest):
+        return False
     if degree > 2:
         key = "scale" if config.init.log10_scale is None else "log10_scale"
         bound = smallest if key == "scale" else math.log10(smallest)
@@ -113,4 +152,4 @@ def _separate_scale(config: RunConfig, architecture: Architecture) -> float:
                           f"{config.dtype} tell no drop from the next below {bound:.3g}")
     if isinstance(config.train, GradientDescentConfig):
         raise ConfigError("train", config.train.name, "a scale below the smallest float needs train=gradient_flow")
-    return config.init.log_scale
+    return True

@@ -203,6 +203,7 @@ class CustomLinearMapConfig(DataConfig):
     cross_covariance: str | None = None
     target_covariance: str | None = None
 
+    file_keys: ClassVar[tuple[str, ...]] = ("input_covariance", "target_map", "cross_covariance", "target_covariance")
     provides: ClassVar[type] = LinearMap
 
     def check(self) -> None:

@@ -231,6 +231,7 @@ class CustomModularAdditionConfig(DataConfig):
     name: str = "custom_modular_addition"
     path: str | None = None
 
+    file_keys: ClassVar[tuple[str, ...]] = ("path",)
     provides: ClassVar[type] = ModularAddition
 
     def check(self) -> None:

@@ -37,6 +37,7 @@ class SamplesFileConfig(DataConfig):
     path: str | None = None
     target_columns: list[str] | None = None
 
+    file_keys: ClassVar[tuple[str, ...]] = ("path",)
     provides: ClassVar[type] = Samples
 
     def check(self) -> None:
