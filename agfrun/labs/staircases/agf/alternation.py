@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from agfrun.labs.staircases.agf.active import CriticalPoint, minimize_cost
+from agfrun.labs.staircases.agf.active import CostRules, CriticalPoint, minimize_cost
 from agfrun.labs.staircases.agf.dormant import LARGEST_STEP_COUNT, DormantFlow, DormantNeurons
 from agfrun.labs.staircases.agf.field import FrozenField, MovingField, ResidualAt, UtilityField
 from agfrun.labs.staircases.agf.prediction import Prediction, Round
@@ -37,6 +37,10 @@ from agfrun.study.errors import DivergenceError
 
 LARGEST_TIME_RATIO = 1e5
 COST_STEP_TOLERANCE = 1e-5
+# Of a step of the dormant neurons where only the time of the next activation is asked for.
+FORESIGHT_TOLERANCE = 1e-3
+# That takes some tens of steps where a neuron activates soon; who takes more does not.
+FORESIGHT_STEPS = 200
 # Between rows of a timed path the loss changes by no more than this part of the initial one, as far as so many
 # halvings of a step go.
 LARGEST_CHANGE = 0.01
@@ -122,15 +126,18 @@ class Alternation:
 
     def _alternate(self, rounds: list[Round]) -> str:
         """Append rounds until a stop rule holds; which."""
-        reason = ""
+        reason, at_other_cut = "", math.nan
         while not reason:
             row = self._utility_phase()
             if row is None:
                 return self._reason_without_activation()
+            times = [self.time] if math.isnan(at_other_cut) else sorted([self.time, at_other_cut])
             neuron, feature, loss_before = self._activate(row)
             point = self._cost_phase()
-            rounds.append(Round(self.time, neuron, feature, point.collapsed, point.loss, point.gradient_norm,
-                                point.loss_decline, point.reason))
+            rounds.append(Round(
+                self.time, neuron, feature, point.collapsed, point.loss, point.gradient_norm, point.remaining,
+                point.smallest_curvature, point.slowest_rate, point.reason, times[0], times[-1]))
+            at_other_cut = self._activation_at_other_cut(point)
             self.path.activated(self.time, neuron, feature, loss_before, point.loss, point.collapsed)
             reason = self._reason_to_stop(len(rounds))
         return reason
@@ -140,13 +147,12 @@ class Alternation:
         # Without active neurons nothing moves the residual, and both kinds of phase are alike.
         if self.options.cost_phase == "timed" and self.active.shape[0] > 0:
             return self._timed_phase()
-        self.drive = self._fixed_drive()
+        self.drive = self._fixed_drive(self.active, self.active_index)
         self.dormant, self.time, row = self.dormant_flow.advance(self.dormant, self.drive, self.time, self.max_time)
         return row
 
-    def _fixed_drive(self) -> UtilityField | ResidualAt:
+    def _fixed_drive(self, active: Tensor, index: Tensor) -> UtilityField | ResidualAt:
         """What drives dormant neurons while the active ones stay as they are."""
-        active, index = self.active, self.active_index
         if self.options.dormant_interaction:
             return lambda _, dormant: self._residual_of_all(active, index, dormant)
         utility = self.architecture.frozen_utility(active)
@@ -222,15 +228,32 @@ class Alternation:
             loss, gradient = self.architecture.loss_and_gradient(self.active, self.active_index)
             self.loss = float(loss)
             return CriticalPoint(self.active, self.active_index, self.loss, float(torch.linalg.vector_norm(gradient)),
-                                 math.nan, 0.0, (), "active neurons move with the clock")
+                                 math.nan, math.nan, math.nan, 0.0, (), "active neurons move with the clock")
+        rules = CostRules(self.initial_loss, self.options.cost_tolerance, COST_STEP_TOLERANCE,
+                          lambda active, index: self._next_activation(active, index) - self.time)
         point = minimize_cost(self.architecture, self.active, self.active_index,
-                              self.collapse_norms[self.active_index], self.loss, self.initial_loss,
-                              self.options.cost_tolerance, COST_STEP_TOLERANCE, self.statistics)
+                              self.collapse_norms[self.active_index], self.loss, rules, self.statistics)
         self.active, self.active_index, self.loss = point.neurons, point.index, point.loss
         for neuron in point.collapsed:
             self.dormant = self.dormant.joined(self._reentry(neuron))
         self._record()
         return point
+
+    def _activation_at_other_cut(self, point: CriticalPoint) -> float:
+        """When the next neuron would activate after the valley's other cut; NaN where there was no valley."""
+        if point.other_cut is None or self._learned():
+            return math.nan
+        return self._next_activation(point.other_cut.neurons, point.index)
+
+    def _next_activation(self, active: Tensor, index: Tensor) -> float:
+        """When the next neuron would activate if the active ones stayed as these; infinite if none is seen to."""
+        flow = DormantFlow(self.architecture, self.options.threshold, max(self.options.tolerance, FORESIGHT_TOLERANCE),
+                           self.statistics, lambda *_: None, FORESIGHT_STEPS)
+        try:
+            _, time, row = flow.advance(self.dormant, self._fixed_drive(active, index), self.time, self.max_time)
+        except DivergenceError:  # which the utility phase itself will report, should it come to that
+            return math.inf
+        return math.inf if row is None else time
 
     def _reentry(self, neuron: int) -> DormantNeurons:
         """State with which a collapsed neuron becomes dormant again.

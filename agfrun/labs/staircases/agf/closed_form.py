@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -125,8 +126,9 @@ def _round(saddle: Saddle, feature: str, inputs: FloatArray, targets: FloatArray
     active = saddle.coefficients != 0
     slopes = curves.slopes(curves.with_coefficients(np.where(active, saddle.coefficients, 1.0)))
     gradient_norm = float(np.linalg.norm((drives[:, None] * slopes)[active]))
-    return Round(saddle.time, saddle.coordinate, feature, saddle.collapsed, saddle.loss, gradient_norm, 0.0,
-                 "least squares under sign constraints, exact")
+    # Its curvatures are not formed: nothing remains where least squares are exact.
+    return Round(saddle.time, saddle.coordinate, feature, saddle.collapsed, saddle.loss, gradient_norm, 0.0, math.nan,
+                 math.nan, "least squares under sign constraints, exact", saddle.time, saddle.time)
 
 
 def _ending(saddles: list[Saddle], place: _Place, initial_loss: float, curves: NeuronCurves, inputs: FloatArray,

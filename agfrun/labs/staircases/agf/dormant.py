@@ -71,12 +71,14 @@ class DormantFlow:
         threshold: norm at which a neuron activates; may be infinite.
         tolerance: error per step of a direction (radians) and of a log norm.
         observe: called with (time, neurons) after each accepted step.
+        most_steps: after so many it gives up.
     """
 
     def __init__(
         self, architecture: Architecture, threshold: float, tolerance: float, statistics: IntegrationStatistics,
-        observe: Callable[[float, DormantNeurons], None],
+        observe: Callable[[float, DormantNeurons], None], most_steps: int = LARGEST_STEP_COUNT,
     ) -> None:
+        self.most_steps = most_steps
         self.architecture = architecture
         self.log_threshold = math.log(threshold)
         self.tolerance = tolerance
@@ -131,7 +133,7 @@ class DormantFlow:
             if row is not None:
                 return run.neurons(), time, row
             steps += 1
-            if steps > LARGEST_STEP_COUNT:
+            if steps > self.most_steps:
                 self.exhausted = True
                 return run.neurons(), time, None
             run.begin(time)

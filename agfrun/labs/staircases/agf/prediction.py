@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +11,9 @@ from torch import Tensor
 from agfrun.labs.staircases.dynamics.integrate import IntegrationStatistics
 from agfrun.labs.staircases.dynamics.trajectory import Trajectory
 from agfrun.labs.staircases.events.event import Event
+
+# Of its time: from so wide an interval of an activation on, it is told in words.
+NOTABLE_SPREAD = 0.05
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,10 @@ class Round:
         feature: label of the feature that it points at.
         collapsed: neurons that returned to the dormant set.
         loss: cost after the cost phase.
-        gradient_norm, loss_decline, cost_reason: certificate of the critical point, see `CriticalPoint`.
+        gradient_norm, remaining, smallest_curvature, slowest_rate, cost_reason: certificate of the critical point, see
+            `CriticalPoint`.
+        earliest, latest: times of the activation over the admissible cuts of the cost phase before, if that ended in
+            a valley; the time itself otherwise. Infinite if no neuron would activate.
     """
 
     time: float
@@ -31,8 +38,12 @@ class Round:
     collapsed: tuple[int, ...]
     loss: float
     gradient_norm: float
-    loss_decline: float
+    remaining: float
+    smallest_curvature: float
+    slowest_rate: float
     cost_reason: str
+    earliest: float
+    latest: float
 
 
 @dataclass(frozen=True)
@@ -65,6 +76,18 @@ class Prediction:
     def last_time(self) -> float:
         """Time of the last activation, 0 if there is none."""
         return self.rounds[-1].time if self.rounds else 0.0
+
+    def cut_sensitivity(self) -> str:
+        """One clause on the activation that depends most on where a valley is cut; empty where none does by 5 %."""
+        def spread(stage: Round) -> float:
+            return (stage.latest - stage.earliest) / stage.time
+
+        widest = max(self.rounds, key=spread, default=None)
+        if widest is None or not spread(widest) > NOTABLE_SPREAD:
+            return ""
+        latest = f"{widest.latest:.4g}" if math.isfinite(widest.latest) else "never"
+        return (f"predicted times depend on where a cost phase without a minimum is cut: most of all the activation of "
+                f"neuron {widest.neuron} at {widest.time:.4g} (from {widest.earliest:.4g} to {latest})")
 
     def extended_to(self, time: float) -> Prediction:
         """The same prediction, its path held at the last state up to `time` if it ended before."""

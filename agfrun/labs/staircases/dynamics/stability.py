@@ -48,21 +48,27 @@ def largest_stable_rate(architecture: Architecture, states: Iterable[Tensor], mo
     return 2 * (1 + momentum) / (loss_factor * largest) if largest > 0 else None
 
 
+def curvature_along(architecture: Architecture, neurons: Tensor, direction: Tensor,
+                    index: Tensor | None = None) -> Tensor:
+    """The Hessian of the paper loss times a direction, both (K, D), by a difference of gradients."""
+    length = float(torch.linalg.vector_norm(direction))
+    size = RELATIVE_SHIFT * max(float(torch.linalg.vector_norm(neurons)), 1.0)
+    unit = direction * (size / length)
+    ahead, behind = (architecture.loss_and_gradient(neurons + sign * unit, index)[1] for sign in (1, -1))
+    # Back from the length of the shift to that of the direction: Lanczos needs a linear map.
+    return (ahead - behind) * (length / (2 * size))
+
+
 def _sharpness_by_lanczos(architecture: Architecture, neurons: Tensor) -> float:
     """By differences of gradients, with SciPy's Lanczos iteration."""
     from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 
     gradient = architecture.loss_and_gradient(neurons)[1]
-    size = RELATIVE_SHIFT * max(float(torch.linalg.vector_norm(neurons)), 1.0)
     if not bool(torch.isfinite(gradient).all()):
         return math.nan
 
     def curved(direction: FloatArray) -> FloatArray:
-        unit = torch.as_tensor(direction).to(neurons).view_as(neurons)
-        unit = unit * (size / torch.linalg.vector_norm(unit))
-        ahead, behind = (architecture.loss_and_gradient(neurons + sign * unit)[1] for sign in (1, -1))
-        # Back from the length of the shift to that of the direction: Lanczos needs a linear map.
-        change = (ahead - behind) * (float(np.linalg.norm(direction)) / (2 * size))
+        change = curvature_along(architecture, neurons, torch.as_tensor(direction).to(neurons).view_as(neurons))
         return np.asarray(change.reshape(-1).double().cpu().numpy())
 
     count = neurons.numel()

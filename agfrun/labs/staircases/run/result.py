@@ -92,7 +92,8 @@ class Result:
         endings = [f"training {self.training.status}: {self.training.reason}", f"agf ended: {self.prediction.reason}"]
         if self.theory is not None and self.theory.undecided:
             endings.append(self.theory.undecided)
-        return "\n".join([comparison_text(rows_table(tables.COMPARISON, self.comparison)), *endings])
+        cuts = [line for line in [self.prediction.cut_sensitivity()] if line]
+        return "\n".join([comparison_text(rows_table(tables.COMPARISON, self.comparison)), *endings, *cuts])
 
     def summary(self) -> str:
         """The text, the claims, and where the files are."""

@@ -18,6 +18,7 @@ from torch import Tensor
 from agfrun import AlternationOptions, ConfigError, predict, train_by_gradient_flow
 from agfrun.labs.staircases.agf.alternation import shortest_activation_time
 from agfrun.labs.staircases.agf.prediction import Prediction
+from agfrun.labs.staircases.agf.rest import AT_REST, IN_A_VALLEY
 from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.networks.diagonal_linear.data import Regression
 from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinear
@@ -182,9 +183,20 @@ def test_features_of_the_path_are_learned_one_after_the_other() -> None:
 
 def test_rounds_certify_critical_points() -> None:
     for stage in of_modadd().rounds:
-        assert stage.loss_decline < 3e-3
+        assert stage.remaining < 3e-3
         assert stage.gradient_norm < 0.1
-        assert stage.cost_reason
+        assert stage.cost_reason in (AT_REST, IN_A_VALLEY)
+
+
+def test_interval_over_the_cuts_holds_the_activation_and_only_follows_valleys() -> None:
+    rounds = of_modadd().rounds
+    assert rounds[0].earliest == rounds[0].time == rounds[0].latest
+    for before, stage in pairwise(rounds):
+        assert stage.earliest <= stage.time <= stage.latest
+        if before.cost_reason == AT_REST:
+            assert stage.earliest == stage.time == stage.latest
+    valleys = [stage for before, stage in pairwise(rounds) if before.cost_reason == IN_A_VALLEY]
+    assert any(stage.latest > stage.earliest for stage in valleys)
 
 
 def test_events_restate_the_rounds() -> None:

@@ -161,7 +161,7 @@ def test_loss_is_a_staircase_of_the_active_coefficients(dimension: int) -> None:
 def test_rounds_are_certified_critical_points(dimension: int) -> None:
     for stage in predict_from(dimension, initial(dimension, "deterministic", 1e-3)).rounds:
         assert stage.gradient_norm < 1e-11
-        assert stage.loss_decline == 0.0
+        assert stage.remaining == 0.0
 
 
 @pytest.mark.parametrize("dimension", [2, 5])
