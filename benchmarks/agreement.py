@@ -26,11 +26,11 @@ from agfrun.labs.staircases.run.result import predicted_events
 VARIANTS = {
     "paper": {},
     "threshold 0.2": {"threshold": 0.2},
-    "timed": {"cost_phase": "timed", "loss_tolerance": 1e-6},
-    "timed, threshold 0.2": {"cost_phase": "timed", "threshold": 0.2, "loss_tolerance": 1e-6},
-    "timed, threshold 0.05": {"cost_phase": "timed", "threshold": 0.05, "loss_tolerance": 1e-6},
-    "timed, threshold 0.2, dormant interaction": {
-        "cost_phase": "timed", "threshold": 0.2, "dormant_interaction": True, "loss_tolerance": 1e-6},
+    "decoupled": {"cost_phase": "decoupled", "loss_tolerance": 1e-6},
+    "decoupled, threshold 0.2": {"cost_phase": "decoupled", "threshold": 0.2, "loss_tolerance": 1e-6},
+    "decoupled, threshold 0.05": {"cost_phase": "decoupled", "threshold": 0.05, "loss_tolerance": 1e-6},
+    "decoupled, threshold 0.2, dormant interaction": {
+        "cost_phase": "decoupled", "threshold": 0.2, "dormant_interaction": True, "loss_tolerance": 1e-6},
 }
 
 

@@ -30,7 +30,7 @@ NETWORKS: dict[str, tuple[list[str], tuple[float, float]]] = {
     "ReLU on orthogonal inputs": (["model=relu"], (-2, -8)),
     "ReLU on digits, width 3": (["model=relu", "data=digits", "model.width=3"], (-6, -20)),
     "modular addition, published AGF": (["model=quadratic_modadd"], (-2, -3)),
-    "modular addition, timed": (["model=quadratic_modadd", "agf=timed"], (-2, -3)),
+    "modular addition, decoupled flow": (["model=quadratic_modadd", "agf=decoupled"], (-2, -3)),
 }
 
 

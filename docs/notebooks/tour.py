@@ -128,11 +128,11 @@ pd.DataFrame([
 # %%
 addition = ["model=quadratic_modadd", "data.p=7", "data.frequencies=[1,2]", "data.amplitudes=[4.0,2.0]",
             "model.width=12"]
-variants = {name: run(load_config([*addition, f"agf={name}"]), progress=False) for name in ("paper", "timed")}
+variants = {name: run(load_config([*addition, f"agf={name}"]), progress=False) for name in ("paper", "decoupled")}
 variants["paper"].figures()["staircase"]
 
 # %%
-variants["timed"].figures()["staircase"]
+variants["decoupled"].figures()["staircase"]
 
 # %% [markdown]
 # ## Claims
@@ -141,7 +141,7 @@ variants["timed"].figures()["staircase"]
 # statement, what is expected, what was measured, and the largest difference at which it holds.
 
 # %%
-claims = variants["timed"].tables()["claims"]
+claims = variants["decoupled"].tables()["claims"]
 print(claims["statement"].iloc[0])
 claims.groupby(["claim", "holds"]).size()
 

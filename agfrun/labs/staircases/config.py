@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from agfrun.labs.staircases import sources
 from agfrun.labs.staircases.run.sizes import check_data_memory
 from agfrun.study import registry
 from agfrun.study.checks import one_of, positive, require
@@ -31,7 +32,9 @@ FLOW_METHODS = ("auto", "rosenbrock", "extrapolation", "rkc", "lsoda")
 FACTORIZING = ("rosenbrock", "lsoda")
 # Up to so many unknowns `auto` takes a method that factorizes.
 LARGEST_FACTORIZED = 2500
-COST_PHASES = ("instantaneous", "timed")
+COST_PHASES = tuple(sources.OF_COST_PHASE)
+# What can be predicted beside the main prediction; closed forms cost nothing and are always there.
+BESIDE = tuple(rung for rung in sources.LADDER if rung != sources.THEORY)
 DORMANT_CLOCKS = ("carried", "restarted")
 AGF_METHODS = ("auto", "generic", "closed_form")
 
@@ -233,10 +236,16 @@ class GradientDescentConfig(TrainConfig):
 
 @dataclass
 class AgfConfig:
-    """Alternating Gradient Flows: the prediction."""
+    """Alternating Gradient Flows: the prediction.
+
+    `cost_phase` says which the main prediction is, of which the verdict and the claims speak: `instantaneous` is AGF as
+    published, `decoupled` the decoupled flow. `beside` are the other rungs of the ladder; one that is an alternation too
+    has the threshold and loss tolerance of its own preset, and everything else from here.
+    """
 
     method: str = "auto"
     cost_phase: str = "instantaneous"
+    beside: list[str] = field(default_factory=lambda: [sources.OWN_SIZE])
     dormant_interaction: bool = False
     dormant_clock: str = "carried"
     threshold: float = 1.0
@@ -304,6 +313,8 @@ def _check_init(init: InitConfig) -> None:
 def _check_agf(agf: AgfConfig) -> None:
     one_of("agf.method", agf.method, AGF_METHODS)
     one_of("agf.cost_phase", agf.cost_phase, COST_PHASES)
+    for name in agf.beside:
+        one_of("agf.beside", name, BESIDE)
     one_of("agf.dormant_clock", agf.dormant_clock, DORMANT_CLOCKS)
     require("agf.threshold", agf.threshold, positive(agf.threshold), "a positive norm")
     for key in ("tolerance", "cost_tolerance"):

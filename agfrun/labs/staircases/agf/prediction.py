@@ -45,7 +45,7 @@ class Prediction:
         rounds: the alternations, in order.
         final: neurons at the end, (H, D).
         method: `generic` or `closed_form`.
-        cost_phase: `instantaneous` or `timed`.
+        cost_phase: `instantaneous` or `decoupled`.
         complete: whether it ended because nothing was left to learn.
         reason: one sentence on why the prediction ended.
         statistics: what it cost.

@@ -89,7 +89,7 @@ class PathRecord:
     def events(self) -> tuple[Event, ...]:
         """Activations and collapses in order; each plateau ends where the next activation begins.
 
-        With timed cost phases the plateaus are found on the path, as they are for training.
+        In the decoupled flow the plateaus are found on the path, as they are for training.
         """
         ends = [*(event.time for event in self.activations[1:]), math.nan][: len(self.activations)]
         closed = [replace(event, plateau_end=end) for event, end in zip(self.activations, ends, strict=True)]

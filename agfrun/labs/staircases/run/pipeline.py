@@ -173,7 +173,7 @@ def mark_active(trajectory: Trajectory, events: Sequence[Event]) -> Trajectory:
 
 def _agf_options(config: RunConfig) -> AlternationOptions:
     values = dataclasses.asdict(config.agf)
-    del values["method"]
+    del values["method"], values["beside"]
     return AlternationOptions(**values)
 
 

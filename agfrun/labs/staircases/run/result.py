@@ -165,10 +165,10 @@ def prediction_tables(paths: Sequence[Trajectory], events: Mapping[str, Sequence
 def predicted_events(prediction: Prediction, threshold: float) -> list[Event]:
     """Activations and collapses from the alternation itself, acquisitions from its path.
 
-    With timed cost phases the plateaus are those of the path, as for training.
+    In the decoupled flow the plateaus are those of the path, as for training.
     """
     path, own = prediction.trajectory, list(prediction.events)
-    if prediction.cost_phase == "timed":
+    if prediction.cost_phase == "decoupled":
         own = place_on_plateaus(own, find_staircase(path.times, path.loss))
     acquired = [event for event in detect_events(path, threshold) if event.kind == "acquisition"]
     return sorted([*own, *acquired], key=lambda event: event.time)

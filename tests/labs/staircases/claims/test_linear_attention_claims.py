@@ -19,7 +19,7 @@ Doctor = Callable[[Evidence], Evidence]
 
 def evidence_from(model: LinearAttentionConfig, data: InContextRegressionConfig, scale: float = 1e-2) -> Evidence:
     result = run(RunConfig(model=model, data=data, init=InitConfig("gaussian", scale), seed=2, device="cpu",
-                           agf=AgfConfig(cost_phase="timed", threshold=0.2, loss_tolerance=1e-6)))
+                           agf=AgfConfig(cost_phase="decoupled", threshold=0.2, loss_tolerance=1e-6)))
     return Evidence(
         architecture=result.problem.architecture, initial=result.problem.initial,
         log_init_scale=math.log(scale), threshold=0.2,

@@ -86,8 +86,8 @@ def test_horizon_and_rows_follow_the_configuration() -> None:
 def test_agf_options_reach_the_prediction() -> None:
     one = run(modadd_config(agf=AgfConfig(max_events=1, threshold=0.5)))
     assert len(one.prediction.rounds) == 1
-    timed = run(modadd_config(agf=AgfConfig(cost_phase="timed", max_time=30.0, threshold=0.3)))
-    assert timed.prediction.cost_phase == "timed"
+    decoupled = run(modadd_config(agf=AgfConfig(cost_phase="decoupled", max_time=30.0, threshold=0.3)))
+    assert decoupled.prediction.cost_phase == "decoupled"
     generic = run(diagonal_config(agf=AgfConfig(method="generic", max_events=1)))
     assert generic.prediction.method == "generic"
 

@@ -190,7 +190,7 @@ def solved_heads_give_the_times(laboratory: Laboratory) -> Finding:
 
 @AGF.claim(NETWORK, "section 5, figure", "numerics")
 def attention_agf_order_and_times(laboratory: Laboratory) -> Finding:
-    """AGF with timed cost phases gives the order and the times of training's modes."""
+    """The decoupled flow gives the order and the times of training's modes."""
     results = laboratory.results(experiments.attention())
     rows = [row for result in results for row in result.comparison if row["kind"] == "acquisition"]
     if not all(row["order_matches"] for row in rows):
