@@ -20,8 +20,8 @@ from agfrun import AlternationOptions, build_problem, load_config, predict, trai
 from agfrun.files.writing import write_csv
 from agfrun.labs.staircases.events.detect import detect_events
 from agfrun.labs.staircases.run.comparison import compare
+from agfrun.labs.staircases.run.ladder import predicted_events
 from agfrun.labs.staircases.run.pipeline import HORIZON_FACTOR
-from agfrun.labs.staircases.run.result import predicted_events
 
 VARIANTS = {
     "paper": {},

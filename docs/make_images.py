@@ -32,7 +32,7 @@ FIGURES = (
     ("quadratic_modadd", ["agf=decoupled"], "features"),
     ("relu", ["model=relu"], "staircase"),
     ("staircase_paper", [], "staircase"),
-    ("staircase_timed", ["agf=decoupled"], "staircase"),
+    ("staircase_decoupled", ["agf=decoupled"], "staircase"),
 )
 # Figures of sweeps: name of the picture, the ready-made sweep, name of the figure.
 SWEEPS = (

@@ -93,8 +93,8 @@ rows = []
 for exponent in (-2, -4, -8, -16, -32):
     at_scale = replace(config, init=replace(config.init, scale=10.0**exponent))
     first = next(row for row in run(at_scale, progress=False).comparison if row["kind"] == "acquisition")
-    error = first["time_training"] / first["time_agf"] - 1
-    rows.append({"scale": 10.0**exponent, "predicted": first["time_agf"], "measured": first["time_training"],
+    error = first["time_training"] / first["time_predicted"] - 1
+    rows.append({"scale": 10.0**exponent, "predicted": first["time_predicted"], "measured": first["time_training"],
                  "error x log(1/scale)": -error * exponent * 2.302585})
 pd.DataFrame(rows)
 

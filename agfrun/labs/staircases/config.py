@@ -7,7 +7,7 @@ are defined beside its code. This module imports neither torch nor Hydra, so tha
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from agfrun.labs.staircases import sources
@@ -35,6 +35,8 @@ LARGEST_FACTORIZED = 2500
 COST_PHASES = tuple(sources.OF_COST_PHASE)
 # What can be predicted beside the main prediction; closed forms cost nothing and are always there.
 BESIDE = tuple(rung for rung in sources.LADDER if rung != sources.THEORY)
+# Of the alternations, as in configs/agf: how cost phases go, threshold and loss tolerance.
+PRESETS = {sources.AGF: ("instantaneous", 1.0, 1e-4), sources.DECOUPLED: ("decoupled", 0.2, 1e-6)}
 DORMANT_CLOCKS = ("carried", "restarted")
 AGF_METHODS = ("auto", "generic", "closed_form")
 
@@ -238,9 +240,9 @@ class GradientDescentConfig(TrainConfig):
 class AgfConfig:
     """Alternating Gradient Flows: the prediction.
 
-    `cost_phase` says which the main prediction is, of which the verdict and the claims speak: `instantaneous` is AGF as
-    published, `decoupled` the decoupled flow. `beside` are the other rungs of the ladder; one that is an alternation too
-    has the threshold and loss tolerance of its own preset, and everything else from here.
+    `cost_phase` says which the main prediction is, of which the verdict and the claims speak: `instantaneous` is
+    AGF as published, `decoupled` the decoupled flow. `beside` are the other rungs of the ladder; an alternation among
+    them has the threshold and loss tolerance of its own preset, and everything else from here.
     """
 
     method: str = "auto"
@@ -254,6 +256,18 @@ class AgfConfig:
     loss_tolerance: float = 1e-4
     max_events: int = 200
     max_time: float | None = None
+
+    @property
+    def main(self) -> str:
+        """Which rung of the ladder the main prediction is."""
+        return sources.OF_COST_PHASE[self.cost_phase]
+
+    def of_rung(self, rung: str) -> AgfConfig:
+        """The settings of an alternation of the ladder: these, or for one beside the main one those of its preset."""
+        if rung == self.main:
+            return self
+        cost_phase, threshold, loss_tolerance = PRESETS[rung]
+        return replace(self, method="auto", cost_phase=cost_phase, threshold=threshold, loss_tolerance=loss_tolerance)
 
 
 @dataclass

@@ -20,3 +20,8 @@ NAMES = {TRAINING: "training", THEORY: "closed form", OWN_SIZE: "own-size steps"
 def main_of(sources: Iterable[str]) -> str:
     """The main prediction among the sources of a table, in the order of its rows: that is written first."""
     return next((source for source in sources if source in OF_COST_PHASE.values()), AGF)
+
+
+def stage_of(rung: str, main: str) -> str:
+    """The stage of a run whose seconds are those of a rung or of training."""
+    return {main: "predict", TRAINING: "train"}.get(rung, rung)

@@ -8,9 +8,10 @@ down towards the origin and may come back in another direction. For the diagonal
 exact rule of Pesme & Flammarion (2023).
 
 Three idealizations separate AGF from gradient flow, and each can be switched off: cost phases take no
-time (`cost_phase="decoupled"`, the decoupled flow, lets dormant neurons go on while the active ones move), dormant neurons are
+time (with `cost_phase="decoupled"` dormant neurons go on while the active ones move), dormant neurons are
 blind to one another (`dormant_interaction=True`), and a neuron counts as dormant up to norm 1
-(`threshold`). With all three off, and the threshold at the initialization, AGF is gradient flow.
+(`threshold`). Without the first this is the decoupled flow: the training flow of the active neurons, and dormant
+ones that they drive and that do not answer. It is training itself once the threshold is below the initial norms.
 """
 
 from __future__ import annotations
@@ -174,7 +175,8 @@ class Alternation:
                 return self._utility_phase()
         return None
 
-    def _decoupled_step(self, segment: Segment, coordinates: FlowCoordinates, utility: FrozenUtility | None) -> int | None:
+    def _decoupled_step(self, segment: Segment, coordinates: FlowCoordinates, utility: FrozenUtility | None
+                        ) -> int | None:
         """Dormant neurons over one step of the active ones; the row of one that activates."""
         def active_at(time: float) -> Tensor:
             return coordinates.decode(segment.at(time))

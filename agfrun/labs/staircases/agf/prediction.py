@@ -40,7 +40,7 @@ class Prediction:
     """The AGF prediction of a training run.
 
     Attributes:
-        trajectory: observables along the predicted path, `source` = `agf`.
+        trajectory: observables along the predicted path, of the source `agf` or `decoupled`.
         events: activations and collapses, in order.
         rounds: the alternations, in order.
         final: neurons at the end, (H, D).
@@ -60,6 +60,11 @@ class Prediction:
     complete: bool
     reason: str
     statistics: IntegrationStatistics
+
+    @property
+    def source(self) -> str:
+        """Which rung of the ladder it is."""
+        return self.trajectory.source
 
     @property
     def last_time(self) -> float:

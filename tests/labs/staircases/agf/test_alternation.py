@@ -362,7 +362,9 @@ def test_decoupled_loss_is_that_of_all_neurons_and_continuous(decoupled: list[Pr
     np.testing.assert_allclose(np.diff(path.loss)[at_activation], 0.0, atol=1e-9)
 
 
-def test_decoupled_path_shows_drops_and_no_ramps_before_them(training: TrainingResult, decoupled: list[Prediction]) -> None:
+def test_decoupled_path_shows_drops_and_no_ramps_before_them(
+    training: TrainingResult, decoupled: list[Prediction],
+) -> None:
     """Between rows the loss changes little, so that straight lines between them are the path."""
     for prediction in decoupled:
         path = prediction.trajectory

@@ -39,7 +39,7 @@ def test_without_a_folder_nothing_is_written_and_the_same_is_returned(
     assert other.output_dir is None
     np.testing.assert_array_equal(other.training.trajectory.loss, result.training.trajectory.loss)
     np.testing.assert_array_equal(other.prediction.trajectory.loss, result.prediction.trajectory.loss)
-    assert [row["time_agf"] for row in other.comparison] == [row["time_agf"] for row in result.comparison]
+    assert [row["time_predicted"] for row in other.comparison] == [row["time_predicted"] for row in result.comparison]
 
 
 @ON_EITHER

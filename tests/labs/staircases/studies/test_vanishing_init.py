@@ -182,7 +182,7 @@ def test_times_are_those_of_the_comparison(result: Result) -> None:
     of_agf = [row for row in rows if row["reference"] == "agf"]
     assert [(row["feature"], row["occurrence"]) for row in of_agf] == [("1", 1), ("2", 1), ("1", 2)]
     assert [row["distance"] for row in of_agf] == pytest.approx(
-        [rate * abs(row["time_agf"] - row["time_training"]) for row in acquired])
+        [rate * abs(row["time_predicted"] - row["time_training"]) for row in acquired])
     saddles = [event.time for event in result.events["theory"] if event.kind == "activation"]
     of_theory = [row for row in rows if row["reference"] == "theory"]
     assert [row["clock_time"] for row in of_theory] == pytest.approx([rate * time for time in saddles])

@@ -54,7 +54,7 @@ def linear(commuting: bool, scale: float = 1e-15) -> RunConfig:
 def attention(scale: float = 1e-2) -> RunConfig:
     """The paper's four modes and five heads."""
     return RunConfig(model=LinearAttentionConfig(), data=InContextRegressionConfig(),
-                     init=InitConfig("gaussian", scale), agf=decoupled_agf())
+                     init=InitConfig("gaussian", scale), agf=decoupled_flow())
 
 
 def modular_addition(scale: float = 1e-2, agf: AgfConfig | None = None) -> RunConfig:
@@ -65,7 +65,7 @@ def modular_addition(scale: float = 1e-2, agf: AgfConfig | None = None) -> RunCo
 
 def one_frequency(p: int, frequency: int, amplitude: float, width: int) -> RunConfig:
     """Modular addition with a single frequency."""
-    return RunConfig(model=QuadraticModaddConfig(width=width), init=InitConfig("gaussian", 1e-2), agf=decoupled_agf(),
+    return RunConfig(model=QuadraticModaddConfig(width=width), init=InitConfig("gaussian", 1e-2), agf=decoupled_flow(),
                      data=ModularAdditionConfig(p=p, frequencies=[frequency], amplitudes=[amplitude]))
 
 

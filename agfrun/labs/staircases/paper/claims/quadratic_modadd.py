@@ -290,7 +290,7 @@ def timed_times_become_exact(laboratory: Laboratory) -> Finding:
 
 def _times(laboratory: Laboratory, agf: AgfConfig) -> Finding:
     rows = [row for result in laboratory.results(experiments.modular_addition(1e-3, agf))
-            for row in result.comparison if row["kind"] == "acquisition"]
+            for row in result.main_rows if row["kind"] == "acquisition"]
     if any(math.isnan(row["time_training"]) for row in rows):
         raise Inconclusive("training did not learn every frequency")
     return small(largest([abs(row["time_ratio"] - 1) for row in rows]), 0.01,
