@@ -43,7 +43,7 @@ def measure(name: str, overrides: list[str], exponent: float, seed: int) -> dict
         result = run(config, progress=False)
     except AgfrunError as error:
         return row | {"status": str(error), "seconds": time.perf_counter() - start}
-    compared = pd.DataFrame(result.comparison)
+    compared = pd.DataFrame(result.main_rows)
     acquired = compared[compared["kind"] == "acquisition"] if len(compared) else compared
     times = (acquired["time_ratio"] - 1).abs() if len(acquired) else pd.Series(dtype=float)
     levels = acquired["level_error"].abs() if len(acquired) else pd.Series(dtype=float)

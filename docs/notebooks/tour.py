@@ -113,7 +113,7 @@ pd.DataFrame([
 # %%
 pd.DataFrame([
     {"seed": member.config.seed, **{f"eigenvector {row['feature']}": row["time_training"]
-                             for row in member.result.comparison if row["kind"] == "acquisition"}}
+                             for row in member.result.main_rows if row["kind"] == "acquisition"}}
     for member in members]).round(1)
 
 # %% [markdown]

@@ -24,7 +24,8 @@ def evidence_from(model: LinearAttentionConfig, data: InContextRegressionConfig,
         architecture=result.problem.architecture, initial=result.problem.initial,
         log_init_scale=math.log(scale), threshold=0.2,
         prediction=result.prediction, training=result.training, is_flow=True, theory=result.theory,
-        predicted=result.events["agf"], measured=result.events["training"], comparison=result.comparison)
+        predicted=result.events[result.prediction.source], measured=result.events["training"],
+        comparison=result.main_rows)
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,8 @@ def evidence_of(config: RunConfig) -> Evidence:
     return Evidence(
         architecture=result.problem.architecture, initial=result.problem.initial, log_init_scale=config.init.log_scale,
         threshold=config.agf.threshold, prediction=result.prediction, training=result.training, is_flow=True,
-        theory=result.theory, predicted=result.events["agf"], measured=result.events["training"],
-        comparison=result.comparison)
+        theory=result.theory, predicted=result.events[result.prediction.source], measured=result.events["training"],
+        comparison=result.main_rows)
 
 
 def claims_of(evidence: Evidence) -> dict[tuple[str, str], Claim]:

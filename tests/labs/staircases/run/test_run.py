@@ -209,7 +209,7 @@ def test_five_dimensional_regression_at_the_smallest_scale() -> None:
     assert result.training.status == "converged"
     activated = [event.neuron for event in result.events["training"] if event.kind == "activation"]
     assert activated == [1, 2, 3, 0, 4]
-    rows = [row for row in result.comparison if row["kind"] == "activation"]
+    rows = [row for row in result.main_rows if row["kind"] == "activation"]
     assert max(abs(row["time_ratio"] - 1) for row in rows) < 2 / math.log(1e16)
 
 

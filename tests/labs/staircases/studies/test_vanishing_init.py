@@ -178,7 +178,7 @@ def test_default_scales_fall_and_span_the_clock(degree: int) -> None:
 def test_times_are_those_of_the_comparison(result: Result) -> None:
     rate = 0.25
     rows = [row for row in distance_rows(result, rate) if row["quantity"] == "time"]
-    acquired = [row for row in result.comparison if row["kind"] == "acquisition"]
+    acquired = [row for row in result.main_rows if row["kind"] == "acquisition"]
     of_agf = [row for row in rows if row["reference"] == "agf"]
     assert [(row["feature"], row["occurrence"]) for row in of_agf] == [("1", 1), ("2", 1), ("1", 2)]
     assert [row["distance"] for row in of_agf] == pytest.approx(
@@ -190,7 +190,8 @@ def test_times_are_those_of_the_comparison(result: Result) -> None:
 
 def test_training_has_no_distance_from_itself(result: Result) -> None:
     twin = dataclasses.replace(result.training.trajectory, source="agf")
-    same = dataclasses.replace(result, prediction=dataclasses.replace(result.prediction, trajectory=twin))
+    alternations = {"agf": dataclasses.replace(result.prediction, trajectory=twin)}
+    same = dataclasses.replace(result, predictions=dataclasses.replace(result.predictions, alternations=alternations))
     rows = {row["quantity"]: row for row in distance_rows(same, 1.0) if row["reference"] == "agf"}
     assert {name: rows[name]["distance"] for name in ("loss", "features", "plateaus")} == {
         "loss": 0, "features": 0, "plateaus": 0}
