@@ -20,17 +20,17 @@ from agfrun import AlternationOptions, build_problem, load_config, predict, trai
 from agfrun.files.writing import write_csv
 from agfrun.labs.staircases.events.detect import detect_events
 from agfrun.labs.staircases.run.comparison import compare
+from agfrun.labs.staircases.run.ladder import predicted_events
 from agfrun.labs.staircases.run.pipeline import HORIZON_FACTOR
-from agfrun.labs.staircases.run.result import predicted_events
 
 VARIANTS = {
     "paper": {},
     "threshold 0.2": {"threshold": 0.2},
-    "timed": {"cost_phase": "timed", "loss_tolerance": 1e-6},
-    "timed, threshold 0.2": {"cost_phase": "timed", "threshold": 0.2, "loss_tolerance": 1e-6},
-    "timed, threshold 0.05": {"cost_phase": "timed", "threshold": 0.05, "loss_tolerance": 1e-6},
-    "timed, threshold 0.2, dormant interaction": {
-        "cost_phase": "timed", "threshold": 0.2, "dormant_interaction": True, "loss_tolerance": 1e-6},
+    "decoupled": {"cost_phase": "decoupled", "loss_tolerance": 1e-6},
+    "decoupled, threshold 0.2": {"cost_phase": "decoupled", "threshold": 0.2, "loss_tolerance": 1e-6},
+    "decoupled, threshold 0.05": {"cost_phase": "decoupled", "threshold": 0.05, "loss_tolerance": 1e-6},
+    "decoupled, threshold 0.2, dormant interaction": {
+        "cost_phase": "decoupled", "threshold": 0.2, "dormant_interaction": True, "loss_tolerance": 1e-6},
 }
 
 

@@ -30,7 +30,7 @@ NETWORKS: dict[str, tuple[list[str], tuple[float, float]]] = {
     "ReLU on orthogonal inputs": (["model=relu"], (-2, -8)),
     "ReLU on digits, width 3": (["model=relu", "data=digits", "model.width=3"], (-6, -20)),
     "modular addition, published AGF": (["model=quadratic_modadd"], (-2, -3)),
-    "modular addition, timed": (["model=quadratic_modadd", "agf=timed"], (-2, -3)),
+    "modular addition, decoupled flow": (["model=quadratic_modadd", "agf=decoupled"], (-2, -3)),
 }
 
 
@@ -43,7 +43,7 @@ def measure(name: str, overrides: list[str], exponent: float, seed: int) -> dict
         result = run(config, progress=False)
     except AgfrunError as error:
         return row | {"status": str(error), "seconds": time.perf_counter() - start}
-    compared = pd.DataFrame(result.comparison)
+    compared = pd.DataFrame(result.main_rows)
     acquired = compared[compared["kind"] == "acquisition"] if len(compared) else compared
     times = (acquired["time_ratio"] - 1).abs() if len(acquired) else pd.Series(dtype=float)
     levels = acquired["level_error"].abs() if len(acquired) else pd.Series(dtype=float)

@@ -30,10 +30,10 @@ def _numbers(group: pd.DataFrame) -> dict[str, object]:
     acquired, activated = (group[group["kind"] == kind] for kind in ("acquisition", "activation"))
     runs = group["seed"].nunique()
     in_order = acquired.groupby("seed")["order_matches"].apply(lambda flags: (flags == True).all())  # noqa: E712
-    same = activated[activated["neuron_agf"] == activated["neuron_training"]]
+    same = activated[activated["neuron_predicted"] == activated["neuron_training"]]
     error = (same["time_ratio"] - 1).abs()
     first = activated.groupby("seed").head(1)
-    kept = acquired[acquired["level_agf"] > 1e-2]  # the last level is zero: nothing to be relative to
+    kept = acquired[acquired["level_predicted"] > 1e-2]  # closed forms are relative to the level: not to zero
     feature_error = (acquired["time_ratio"] - 1).abs()
     return {
         "order": f"{int(in_order.sum())}/{runs}",

@@ -29,10 +29,10 @@ FIGURES = (
     ("diagonal_sparse", ["experiment=diagonal_sparse"], "lasso"),
     ("fully_connected_linear", ["experiment=linear_commuting"], "staircase"),
     ("linear_attention", ["model=linear_attention"], "features"),
-    ("quadratic_modadd", ["agf=timed"], "features"),
+    ("quadratic_modadd", ["agf=decoupled"], "features"),
     ("relu", ["model=relu"], "staircase"),
     ("staircase_paper", [], "staircase"),
-    ("staircase_timed", ["agf=timed"], "staircase"),
+    ("staircase_decoupled", ["agf=decoupled"], "staircase"),
 )
 # Figures of sweeps: name of the picture, the ready-made sweep, name of the figure.
 SWEEPS = (
@@ -128,8 +128,8 @@ def collapse() -> Figure:
 def cost_phases() -> Figure:
     """Modular addition: cost phases without a duration, and with one."""
     figure = new_figure(TEXT_WIDTH, 2.6)
-    for axes, variant, title in zip(figure.subplots(1, 2, sharey=True), ("paper", "timed"), (
-            "agf=paper: cost phases take no time", "agf=timed: dormant neurons go on meanwhile"), strict=True):
+    for axes, variant, title in zip(figure.subplots(1, 2, sharey=True), ("paper", "decoupled"), (
+            "agf=paper: cost phases take no time", "agf=decoupled: dormant neurons go on meanwhile"), strict=True):
         result = run(load_config([f"agf={variant}"]), progress=False)
         draw_losses(axes, result)
         axes.set(title=title, xlabel="gradient-flow time", xscale="log", yscale="log")

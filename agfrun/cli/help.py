@@ -47,7 +47,7 @@ Examples:
   agfrun model=quadratic_modadd
   agfrun model=diagonal_linear init.scale=1e-8
   agfrun experiment=diagonal_5d
-  agfrun data.p=31 data.frequencies=[2,4,7] data.amplitudes=[12,6,3] model.width=36 agf=timed
+  agfrun data.p=31 data.frequencies=[2,4,7] data.amplitudes=[12,6,3] model.width=36 agf=decoupled
   agfrun --multirun seed=0,1,2 init.scale=1e-2,1e-3 train=gradient_descent train.momentum=0.9
 
 Results go to outputs/<model or study>/<date>_<time>/, or where hydra.run.dir=DIR says: tables (CSV), the

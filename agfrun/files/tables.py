@@ -58,6 +58,7 @@ def read_table(path: Path, schema: Schema) -> pd.DataFrame:
     try:
         cells = pd.read_csv(path, dtype=str, keep_default_na=False)
         _require_whole_rows(path, cells)
+        cells = of_now(cells, schema)
         missing = [name for name in schema.names if name not in cells.columns and name not in schema.optional]
         if missing:
             raise OutputError(f"{path} has no column {', '.join(missing)}: expected {','.join(schema.names)}")
@@ -70,6 +71,15 @@ def read_table(path: Path, schema: Schema) -> pd.DataFrame:
         raise OutputError(f"cannot read {path}: {' '.join(str(error).split())}") from error
     table = table_from(schema, columns)
     return pd.concat([table, read_any_table(path)[more]], axis=1) if more else table
+
+
+def of_now(table: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """A table with its columns called as they are now; of one that has both, the later fills what the former lacks."""
+    for name, old in schema.earlier.items():
+        if old in table.columns:
+            column = table[name].combine_first(table[old]) if name in table.columns else table[old]
+            table = table.assign(**{name: column}).drop(columns=old)
+    return table
 
 
 def conforming(table: pd.DataFrame, schema: Schema) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from agfrun.files.saved_run import FIRST_STUDY, read_config, study_of
 from agfrun.files.sweep_folder import SweepFolder
 from agfrun.files.sweep_jobs import swept_keys
 from agfrun.files.sweep_rows import column_of
-from agfrun.files.tables import read_any_table
+from agfrun.files.tables import of_now, read_any_table
 from agfrun.study.study import Study
 from agfrun.study.table import Schema
 
@@ -73,7 +73,8 @@ def _of_study(folder: Path, runs: pd.DataFrame, keys: tuple[str, ...]) -> SavedS
     first = folder / str(runs["run"].iloc[0])
     study = study_of(first, read_config(first))
     runs = runs[runs["status"].isin(study.ended)]
-    tables = {schema.name: read_any_table(folder / gathered_file(study.name, schema)) for schema in study.tables
+    tables = {schema.name: of_now(read_any_table(folder / gathered_file(study.name, schema)), schema)
+              for schema in study.tables
               if schema.in_sweeps != "none" and (folder / gathered_file(study.name, schema)).is_file()}
     words = next((words for run in runs["run"].head(3) if (words := read_json(folder / str(run) / LABELS_FILE))), {})
     return SavedSweep(folder, study, runs, keys, tables, words)

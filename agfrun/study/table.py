@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 ColumnKind = Literal["number", "integer", "flag", "text", "number or text"]
@@ -30,6 +30,7 @@ class Schema:
         in_sweeps: whether a sweep gathers `all` rows of its runs, `thinned` ones (evenly, for each word in the first
             column by itself), or `none`.
         optional: columns that older files lack; they are read as missing.
+        earlier: what older files call a column, by its name.
         open: whether further columns may follow, of kinds that their cells show (the keys of a search).
     """
 
@@ -39,6 +40,7 @@ class Schema:
     in_sweeps: InSweeps = "all"
     open: bool = False
     optional: Sequence[str] = ()
+    earlier: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def name(self) -> str:

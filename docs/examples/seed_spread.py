@@ -30,7 +30,7 @@ from agfrun import (
 TIMES = Schema("times.csv", (
     Column("seed", "integer", "seed of the initialization"),
     Column("feature", "text", "what is learned"),
-    Column("time_agf", "number", "predicted time"),
+    Column("time_predicted", "number", "predicted time"),
     Column("time_training", "number", "measured time"),
 ), "when each feature is learned")
 
@@ -65,7 +65,7 @@ class SeedSpread(Study):
             figure = new_figure(3.4, 2.6)
             axes = figure.add_subplot(xscale="log", yscale="log", xlabel="time predicted", ylabel="time measured")
             for feature, of_feature in saved.tables["times"].groupby("feature"):
-                axes.plot(of_feature["time_agf"], of_feature["time_training"], "o", label=str(feature))
+                axes.plot(of_feature["time_predicted"], of_feature["time_training"], "o", label=str(feature))
             axes.axline((1, 1), (10, 10), color="0.6", linewidth=0.8)
             axes.legend(title="feature")
             yield "seed_spread", figure
@@ -74,5 +74,5 @@ class SeedSpread(Study):
 def times_of(config: RunConfig, seed: int) -> list[dict[str, Any]]:
     """The rows of one seed."""
     result = run(replace(config, seed=seed, study=CompareConfig()), progress=False)
-    return [{"seed": seed, "feature": row["feature"], "time_agf": row["time_agf"],
-             "time_training": row["time_training"]} for row in result.comparison if row["kind"] == "acquisition"]
+    return [{"seed": seed, "feature": row["feature"], "time_predicted": row["time_predicted"],
+             "time_training": row["time_training"]} for row in result.main_rows if row["kind"] == "acquisition"]

@@ -128,11 +128,11 @@ def test_the_help_of_a_study_has_its_keys_and_nothing_elses(study: str) -> None:
 
 
 @pytest.mark.parametrize("chosen", [["model=relu"], ["model=diagonal_linear", "train=gradient_descent"],
-                                    ["data=gaussian_modular_addition"], ["agf=timed"]], ids=" ".join)
+                                    ["data=gaussian_modular_addition"], ["agf=decoupled"]], ids=" ".join)
 def test_further_choices_ask_for_their_keys(chosen: list[str]) -> None:
     text = help_text(["study=compare", *chosen, "--help"])
     assert sorted(keys_in(text)) == sorted(composed_keys("study=compare", *chosen))
-    if "agf=timed" in chosen:  # its file builds on another, and says nothing of what the keys mean
+    if "agf=decoupled" in chosen:  # its file builds on another, and says nothing of what the keys mean
         assert "  agf.threshold: 0.2 # norm at which a dormant neuron becomes active\n" in text
 
 

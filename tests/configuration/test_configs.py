@@ -139,8 +139,8 @@ def test_the_optimizer_descends_the_loss_that_the_model_names() -> None:
     assert config.train.loss_normalization == "sum_over_outputs"  # type: ignore[attr-defined]
 
 
-def test_the_timed_variant() -> None:
-    assert load_config(["agf=timed"]).agf == AgfConfig(cost_phase="timed", threshold=0.2, loss_tolerance=1e-6)
+def test_the_decoupled_variant() -> None:
+    assert load_config(["agf=decoupled"]).agf == AgfConfig(cost_phase="decoupled", threshold=0.2, loss_tolerance=1e-6)
 
 
 def test_overrides_of_every_type() -> None:

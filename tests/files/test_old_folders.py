@@ -9,6 +9,7 @@ from collections.abc import Callable
 from html import unescape
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -27,7 +28,10 @@ from agfrun import (
 )
 from agfrun.cli.main import main
 from agfrun.files.sweep_folder import SweepFolder, finished_hash
+from agfrun.files.tables import of_now
 from agfrun.files.writing import write_csv
+from agfrun.labs.staircases.report.saved import saved_run
+from agfrun.labs.staircases.run.tables import COMPARISON
 from agfrun.runner.rerun import Rerun
 from agfrun.runner.resumption import read_run_config
 from agfrun.study.settings import hash_of_values
@@ -54,8 +58,12 @@ def names_of(paths: list[Path]) -> list[str]:
 
 
 def assert_same_but_for_claims(again: Rerun) -> None:
-    """To rounding, on whatever machine. Claims say more than they did, and what is undecided is a row now."""
-    assert all(difference.size < 1e-4 for difference in again.differences if difference.table != "claims.csv")
+    """To rounding, on whatever machine. Claims say more than they did, and what is undecided is a row now.
+
+    The comparison has other columns now, and the ladder is new.
+    """
+    changed = {"claims.csv", "comparison.csv", "ladder.csv"}
+    assert all(difference.size < 1e-4 for difference in again.differences if difference.table not in changed)
 
 
 # ---- A run
@@ -80,9 +88,40 @@ def test_a_run_is_drawn_and_reported(old: Path) -> None:
     assert "undecided" not in page.read_text("utf-8")
 
 
+def test_the_comparison_is_called_as_it_is_now() -> None:
+    """The error of the level is made anew from the events: it is of the drop."""
+    run = saved_run(read_run(OLD / "run")[1])
+    old = pd.read_csv(OLD / "run" / "comparison.csv")
+    rows, events = run.comparison, run.events[run.events["kind"] == "acquisition"]
+    assert set(rows["source"]) == {"agf"}
+    assert rows["time_predicted"].tolist() == old["time_agf"].tolist()
+    assert not len(run.ladder)
+    predicted, measured = (events[events["source"] == source] for source in ("agf", "training"))
+    drops = np.maximum((predicted["loss_before"] - predicted["loss_after"]).to_numpy(),
+                       (measured["loss_before"] - measured["loss_after"]).to_numpy())
+    expected = np.abs(predicted["loss_after"].to_numpy() - measured["loss_after"].to_numpy()) / drops
+    found = rows["level_error"][rows["kind"] == "acquisition"].to_numpy()
+    np.testing.assert_allclose(found[np.isfinite(found)], expected[np.isfinite(found)], rtol=1e-12)
+    assert np.isfinite(found).sum() >= 2
+
+
+def test_a_run_of_what_was_called_timed_is_one_of_the_decoupled_flow(old: Path) -> None:
+    config = old / "run" / "config.yaml"
+    config.write_text(config.read_text().replace("cost_phase: instantaneous", "cost_phase: timed"))
+    run = saved_run(read_run(old / "run")[1])
+    assert run.main == "decoupled"
+    for table in (run.loss, run.features, run.neurons, run.events, run.comparison):
+        assert "agf" not in set(table["source"])
+        assert "decoupled" in set(table["source"])
+    assert names_of(redraw(old / "run", ["png"])) == ["staircase.png", "features.png", "neurons.png", "lasso.png"]
+    page = write_report(old / "run")
+    assert re.fullmatch(r"3 of 3 drops in predicted order; times within .*%; levels within .*%\.", verdict_of(page))
+    assert "decoupled flow" in page.read_text("utf-8")
+
+
 def test_a_run_done_again_gives_the_same_numbers(old: Path) -> None:
     again = rerun(old / "run", progress=False)
-    assert len(again.tables) == 7
+    assert len(again.tables) == 8
     assert "claims.csv" in {difference.table for difference in again.differences}
     assert_same_but_for_claims(again)
 
@@ -93,7 +132,8 @@ def test_a_run_beside_one_of_now(old: Path, tmp_path: Path) -> None:
     run(config, output_dir=tmp_path / "now", progress=False)
     page = write_comparison([old / "run", tmp_path / "now"]).read_text("utf-8")
     header = re.findall('<th scope="col"[^>]*>(.*?)</th>', page)
-    assert header[:4] == ["run", "init.scale", "init.stream", "status"]  # and no key that there is no more
+    # New keys, and none that there is no more.
+    assert header[:5] == ["run", "init.scale", "init.stream", "agf.beside", "status"]
     assert "2 of 2 runs show what their study expects" in page
 
 
@@ -200,7 +240,9 @@ def test_a_sweep_is_continued_with_what_is_missing(old: Path) -> None:
     assert runs["run"].tolist() == JOBS
     assert runs["status"].tolist() == ["horizon", "horizon"]
     one, other = (pd.read_csv(folder / "sweep" / JOBS[1] / "comparison.csv") for folder in (OLD, old))
-    pd.testing.assert_frame_equal(one, other)
+    one, other = of_now(one, COMPARISON), other[other["source"] == "agf"].reset_index(drop=True)
+    shared = [name for name in one if name != "level_error"]  # it is relative to the drop now
+    pd.testing.assert_frame_equal(one[shared], other[shared])
 
 
 # ---- An ensemble

@@ -268,7 +268,7 @@ def test_training_past_the_predicted_time_is_not_told_to_be_longer(monkeypatch: 
                                                          learned=False)
 
 
-@pytest.mark.parametrize("words", ["", "train=gradient_descent train.max_steps=50", "agf=timed"])
+@pytest.mark.parametrize("words", ["", "train=gradient_descent train.max_steps=50", "agf=decoupled"])
 def test_nothing_to_learn_is_a_result(words: str, tmp_path: Path) -> None:
     ended = run(["model=diagonal_linear", "data.coefficients=[0,0]", *words.split(), "plots=false", "report=false",
                  f"hydra.run.dir={tmp_path}/run"], tmp_path)

@@ -51,7 +51,7 @@ FOREIGN = [
     ("walk", "model=relu", f"study=walk has no model; it has {', '.join(OF_WALK)}"),
     ("walk", "model.width=3", f"study=walk has no model; it has {', '.join(OF_WALK)}"),
     ("rest", "pace.stride=2", f"study=rest has no pace; it has {', '.join(OF_EVERY_RUN)}"),
-    ("rest", "agf=timed", f"study=rest has no agf; it has {', '.join(OF_EVERY_RUN)}"),
+    ("rest", "agf=decoupled", f"study=rest has no agf; it has {', '.join(OF_EVERY_RUN)}"),
     ("claims", "init.scale=2", f"study=claims has no init; it has {', '.join(OF_EVERY_RUN)}"),
     ("claims", "train=gradient_descent", f"study=claims has no train; it has {', '.join(OF_EVERY_RUN)}"),
     ("dimension", "init.scale=2", f"study=dimension has no init; it has {', '.join(OF_EVERY_RUN)}, model"),
@@ -188,9 +188,9 @@ def test_a_run_lies_in_a_folder_of_its_study_and_a_sweep_beside_it(walks: Any, t
 
 def test_a_group_without_a_class_is_extended_by_a_file_alone(tmp_path: Path) -> None:
     (tmp_path / "agf").mkdir()
-    (tmp_path / "agf" / "coarse.yaml").write_text("defaults: [timed, _self_]\nmax_events: 2\n")
+    (tmp_path / "agf" / "coarse.yaml").write_text("defaults: [decoupled, _self_]\nmax_events: 2\n")
     config = load_config([f"hydra.searchpath=[file://{tmp_path}]", "agf=coarse"])
-    assert (config.agf.max_events, config.agf.cost_phase, config.agf.threshold) == (2, "timed", 0.2)
+    assert (config.agf.max_events, config.agf.cost_phase, config.agf.threshold) == (2, "decoupled", 0.2)
 
 
 UNSUITABLE = [

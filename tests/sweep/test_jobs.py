@@ -67,7 +67,7 @@ def test_a_folder_is_named_by_what_decides_the_numbers() -> None:
 
 
 def test_swept_keys() -> None:
-    jobs = jobs_of([["model=relu", "seed=0", "agf=timed"], ["model=relu", "seed=1"]])
+    jobs = jobs_of([["model=relu", "seed=0", "agf=decoupled"], ["model=relu", "seed=1"]])
     assert swept_keys(jobs) == ["seed", "agf"]
     assert swept_keys(jobs[:1]) == []
 

@@ -71,7 +71,7 @@ def test_runs_trained_together_leave_the_files_of_separate_ones(tmp_path: Path, 
 def _agree(one: pd.DataFrame, other: pd.DataFrame, tolerance: float) -> None:
     assert list(one.columns) == list(other.columns)
     for column in one.columns:
-        if column in ("step", "neuron_agf", "neuron_training"):
+        if column in ("step", "neuron_predicted", "neuron_training"):
             continue
         if pd.api.types.is_float_dtype(one[column]):
             np.testing.assert_allclose(one[column], other[column], rtol=tolerance, atol=1e-7)

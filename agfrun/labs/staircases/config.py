@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from agfrun.labs.staircases import sources
 from agfrun.labs.staircases.run.sizes import check_data_memory
 from agfrun.study import registry
 from agfrun.study.checks import one_of, positive, require
@@ -34,7 +35,11 @@ FACTORIZING = ("rosenbrock", "lsoda")
 # Up to so many unknowns `auto` takes a method that factorizes.
 LARGEST_FACTORIZED = 2500
 STREAMS = ("neuron", "network")
-COST_PHASES = ("instantaneous", "timed")
+COST_PHASES = tuple(sources.OF_COST_PHASE)
+# What can be predicted beside the main prediction; closed forms cost nothing and are always there.
+BESIDE = tuple(rung for rung in sources.LADDER if rung != sources.THEORY)
+# Of the alternations, as in configs/agf: how cost phases go, threshold and loss tolerance.
+PRESETS = {sources.AGF: ("instantaneous", 1.0, 1e-4), sources.DECOUPLED: ("decoupled", 0.2, 1e-6)}
 DORMANT_CLOCKS = ("carried", "restarted")
 AGF_METHODS = ("auto", "generic", "closed_form")
 
@@ -264,10 +269,16 @@ class GradientDescentConfig(TrainConfig):
 
 @dataclass
 class AgfConfig:
-    """Alternating Gradient Flows: the prediction."""
+    """Alternating Gradient Flows: the prediction.
+
+    `cost_phase` says which the main prediction is, of which the verdict and the claims speak: `instantaneous` is
+    AGF as published, `decoupled` the decoupled flow. `beside` are the other rungs of the ladder; an alternation among
+    them has the threshold and loss tolerance of its own preset, and everything else from here.
+    """
 
     method: str = "auto"
     cost_phase: str = "instantaneous"
+    beside: list[str] = field(default_factory=lambda: [sources.OWN_SIZE])
     dormant_interaction: bool = False
     dormant_clock: str = "carried"
     threshold: float = 1.0
@@ -276,6 +287,18 @@ class AgfConfig:
     loss_tolerance: float = 1e-4
     max_events: int = 200
     max_time: float | None = None
+
+    @property
+    def main(self) -> str:
+        """Which rung of the ladder the main prediction is."""
+        return sources.OF_COST_PHASE[self.cost_phase]
+
+    def of_rung(self, rung: str) -> AgfConfig:
+        """The settings of an alternation of the ladder: these, or for one beside the main one those of its preset."""
+        if rung == self.main:
+            return self
+        cost_phase, threshold, loss_tolerance = PRESETS[rung]
+        return replace(self, method="auto", cost_phase=cost_phase, threshold=threshold, loss_tolerance=loss_tolerance)
 
 
 @dataclass
@@ -335,6 +358,8 @@ def _check_match(config: RunConfig) -> None:
 def _check_agf(agf: AgfConfig) -> None:
     one_of("agf.method", agf.method, AGF_METHODS)
     one_of("agf.cost_phase", agf.cost_phase, COST_PHASES)
+    for name in agf.beside:
+        one_of("agf.beside", name, BESIDE)
     one_of("agf.dormant_clock", agf.dormant_clock, DORMANT_CLOCKS)
     require("agf.threshold", agf.threshold, positive(agf.threshold), "a positive norm")
     for key in ("tolerance", "cost_tolerance"):

@@ -8,9 +8,10 @@ down towards the origin and may come back in another direction. For the diagonal
 exact rule of Pesme & Flammarion (2023).
 
 Three idealizations separate AGF from gradient flow, and each can be switched off: cost phases take no
-time (`cost_phase="timed"` lets dormant neurons go on while the active ones move), dormant neurons are
+time (with `cost_phase="decoupled"` dormant neurons go on while the active ones move), dormant neurons are
 blind to one another (`dormant_interaction=True`), and a neuron counts as dormant up to norm 1
-(`threshold`). With all three off, and the threshold at the initialization, AGF is gradient flow.
+(`threshold`). Without the first this is the decoupled flow: the training flow of the active neurons, and dormant
+ones that they drive and that do not answer. It is training itself once the threshold is below the initial norms.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ COST_STEP_TOLERANCE = 1e-5
 FORESIGHT_TOLERANCE = 1e-3
 # That takes some tens of steps where a neuron activates soon; who takes more does not.
 FORESIGHT_STEPS = 200
-# Between rows of a timed path the loss changes by no more than this part of the initial one, as far as so many
+# Between rows of a decoupled path the loss changes by no more than this part of the initial one, as far as so many
 # halvings of a step go.
 LARGEST_CHANGE = 0.01
 MOST_HALVINGS = 12
@@ -53,7 +54,7 @@ class AlternationOptions:
 
     Attributes:
         threshold: norm at which a dormant neuron activates.
-        cost_phase: `instantaneous` (the paper's limit) or `timed`.
+        cost_phase: `instantaneous` (the paper's limit) or `decoupled`.
         dormant_interaction: whether dormant neurons see one another's output.
         dormant_clock: `carried` (the published algorithm: what a dormant neuron has accumulated stays when
             another activates) or `restarted` (its norm, not its direction, returns to the initial one).
@@ -78,7 +79,7 @@ class AlternationOptions:
 
 @dataclass(frozen=True)
 class _Moment:
-    """A moment of a timed path: its time, the dormant neurons and the loss of all."""
+    """A moment of a decoupled path: its time, the dormant neurons and the loss of all."""
 
     time: float
     dormant: DormantNeurons
@@ -145,8 +146,8 @@ class Alternation:
     def _utility_phase(self) -> int | None:
         """Advance to the next activation; the row of the neuron concerned, or None."""
         # Without active neurons nothing moves the residual, and both kinds of phase are alike.
-        if self.options.cost_phase == "timed" and self.active.shape[0] > 0:
-            return self._timed_phase()
+        if self.options.cost_phase == "decoupled" and self.active.shape[0] > 0:
+            return self._decoupled_phase()
         self.drive = self._fixed_drive(self.active, self.active_index)
         self.dormant, self.time, row = self.dormant_flow.advance(self.dormant, self.drive, self.time, self.max_time)
         return row
@@ -161,7 +162,7 @@ class Alternation:
         residual = self.architecture.residual(active, index)
         return lambda _, __: residual
 
-    def _timed_phase(self) -> int | None:
+    def _decoupled_phase(self) -> int | None:
         """Active neurons follow the cost's flow while the dormant ones see the moving residual."""
         coordinates = self.architecture.flow_coordinates(self.active, self.active_index)
         y = coordinates.encode(self.active)
@@ -169,7 +170,7 @@ class Alternation:
         index = self.active_index
         utility = None if self.options.dormant_interaction else self.architecture.frozen_utility(self.active)
         for segment in integrate(stepper, y, self.time, self.max_time, COST_STEP_TOLERANCE):
-            row = self._timed_step(segment, coordinates, utility)
+            row = self._decoupled_step(segment, coordinates, utility)
             if row is not None:
                 return row
             if self._learned():
@@ -180,7 +181,8 @@ class Alternation:
                 return self._utility_phase()
         return None
 
-    def _timed_step(self, segment: Segment, coordinates: FlowCoordinates, utility: FrozenUtility | None) -> int | None:
+    def _decoupled_step(self, segment: Segment, coordinates: FlowCoordinates, utility: FrozenUtility | None
+                        ) -> int | None:
         """Dormant neurons over one step of the active ones; the row of one that activates."""
         def active_at(time: float) -> Tensor:
             return coordinates.decode(segment.at(time))
@@ -223,8 +225,8 @@ class Alternation:
         return neuron, self.architecture.feature_names[int(strengths.argmax())], self.loss
 
     def _cost_phase(self) -> CriticalPoint:
-        """Minimize the cost now (instantaneous), or leave that to the coming timed phase."""
-        if self.options.cost_phase == "timed":
+        """Minimize the cost now (instantaneous), or leave that to the coming decoupled phase."""
+        if self.options.cost_phase == "decoupled":
             loss, gradient = self.architecture.loss_and_gradient(self.active, self.active_index)
             self.loss = float(loss)
             return CriticalPoint(self.active, self.active_index, self.loss, float(torch.linalg.vector_norm(gradient)),
@@ -268,7 +270,7 @@ class Alternation:
         return DormantNeurons.of(self.initial[neuron][None], state.index, self.log_factor)
 
     def _release_collapsed(self) -> None:
-        """Timed variant: neurons below the collapse norm become dormant as they are."""
+        """Decoupled flow: neurons below the collapse norm become dormant as they are."""
         fallen = torch.linalg.vector_norm(self.active, dim=1) < self.collapse_norms[self.active_index]
         self.dormant = self.dormant.joined(DormantNeurons.of(self.active[fallen], self.active_index[fallen]))
         self.path.collapsed(self.time, self.active_index[fallen].tolist(), self._neurons(), self.loss)
@@ -288,11 +290,11 @@ class Alternation:
     def _record(self) -> None:
         """Add a row to the path.
 
-        With instantaneous cost phases the loss is that of the active neurons, a staircase. Timed, it is
+        With instantaneous cost phases the loss is that of the active neurons, a staircase. In the decoupled flow it is
         that of all neurons, which is continuous.
         """
         neurons = self._neurons()
-        loss = self._loss_of(neurons) if self.options.cost_phase == "timed" else self.loss
+        loss = self._loss_of(neurons) if self.options.cost_phase == "decoupled" else self.loss
         self._add_row(self.time, neurons, loss, self.dormant)
 
     def _add_row(self, time: float, neurons: Tensor, loss: float, dormant: DormantNeurons) -> None:
@@ -305,7 +307,7 @@ class Alternation:
 
     def _record_since(self, drive: UtilityField | ResidualAt, active_at: Callable[[float], Tensor],
                       dormant: DormantNeurons, start: float) -> None:
-        """Rows of a timed path since a moment at which it has one, so that it shows how the loss fell."""
+        """Rows of a decoupled path since a moment at which it has one, so that it shows how the loss fell."""
         neurons = self._neurons()
         loss = self._loss_of(neurons)
         moment = _Moment(start, dormant, self.path.losses[-1])
@@ -329,12 +331,12 @@ class Alternation:
         self._fill(drive, active_at, middle, end, halvings - 1)
 
     def _observe_dormant(self, time: float, dormant: DormantNeurons) -> None:
-        """Rows within a utility phase; a timed phase has rows of its own, at the active neurons' steps."""
-        timed, before, start = self.options.cost_phase == "timed", self.dormant, self.time
-        if timed and self.active.shape[0] > 0:
+        """Rows within a utility phase; a decoupled phase has rows of its own, at the active neurons' steps."""
+        decoupled, before, start = self.options.cost_phase == "decoupled", self.dormant, self.time
+        if decoupled and self.active.shape[0] > 0:
             return
         self.dormant, self.time = dormant, time
-        if timed:
+        if decoupled:
             self._record_since(self.drive, lambda _: self.active, before, start)
         else:
             self._record()

@@ -51,12 +51,12 @@ class Prediction:
     """The AGF prediction of a training run.
 
     Attributes:
-        trajectory: observables along the predicted path, `source` = `agf`.
+        trajectory: observables along the predicted path, of the source `agf` or `decoupled`.
         events: activations and collapses, in order.
         rounds: the alternations, in order.
         final: neurons at the end, (H, D).
         method: `generic` or `closed_form`.
-        cost_phase: `instantaneous` or `timed`.
+        cost_phase: `instantaneous` or `decoupled`.
         complete: whether it ended because nothing was left to learn.
         reason: one sentence on why the prediction ended.
         statistics: what it cost.
@@ -71,6 +71,11 @@ class Prediction:
     complete: bool
     reason: str
     statistics: IntegrationStatistics
+
+    @property
+    def source(self) -> str:
+        """Which rung of the ladder it is."""
+        return self.trajectory.source
 
     @property
     def last_time(self) -> float:

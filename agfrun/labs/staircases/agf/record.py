@@ -20,6 +20,7 @@ from agfrun.labs.staircases.dynamics.recorder import (
 from agfrun.labs.staircases.dynamics.trajectory import FloatArray, IntArray, Trajectory
 from agfrun.labs.staircases.events.event import Event
 from agfrun.labs.staircases.networks.base import Architecture
+from agfrun.labs.staircases.sources import AGF, DECOUPLED
 
 MAX_ROWS = 2000
 
@@ -89,7 +90,7 @@ class PathRecord:
     def events(self) -> tuple[Event, ...]:
         """Activations and collapses in order; each plateau ends where the next activation begins.
 
-        With timed cost phases the plateaus are found on the path, as they are for training.
+        In the decoupled flow the plateaus are found on the path, as they are for training.
         """
         ends = [*(event.time for event in self.activations[1:]), math.nan][: len(self.activations)]
         closed = [replace(event, plateau_end=end) for event, end in zip(self.activations, ends, strict=True)]
@@ -114,8 +115,8 @@ class PathRecord:
         for row in range(1, len(times)):
             held = active[row] & active[row - 1]
             utility[row, held] = utility[row - 1, held]
-        path = Trajectory("agf", times, loss, self.architecture.feature_names, features, log_norms, utility,
-                          directions, active, observables=observables)
+        path = Trajectory(AGF if self.only_active else DECOUPLED, times, loss, self.architecture.feature_names,
+                          features, log_norms, utility, directions, active, observables=observables)
         return path.at_rows(select_rows(times, loss, features, log_norms, MAX_ROWS))
 
     def _note_output(self, active_index: Tensor) -> None:

@@ -59,7 +59,7 @@ def window(result: Result) -> float | None:
     1.5 times that of training's last acquisition (AGF's, if training has none), or as far as training was stopped
     before its loss had converged.
     """
-    for source in ("training", "agf"):
+    for source in ("training", result.prediction.source):
         acquired = [event.time for event in result.events[source] if event.kind == "acquisition"]
         if acquired:
             end, reached = WINDOW * acquired[-1], float(result.training.trajectory.times[-1])
@@ -70,7 +70,7 @@ def window(result: Result) -> float | None:
 def references(result: Result, end: float) -> dict[str, Trajectory]:
     """What training is compared with: AGF, and theory's staircase where it has times."""
     theory = result.theory.trajectory(result.prediction.trajectory.feature_names, end) if result.theory else None
-    return {"agf": result.prediction.trajectory} | ({"theory": theory} if theory is not None else {})
+    return {result.prediction.source: result.prediction.trajectory} | ({"theory": theory} if theory is not None else {})
 
 
 def distance_rows(result: Result, rate: float) -> list[dict[str, Any]]:
@@ -146,12 +146,12 @@ def _compared(result: Result, reference: Trajectory, end: float) -> float:
 
 
 def _times(result: Result, reference: str, rate: float) -> Iterator[dict[str, Any]]:
-    met = [row for row in result.comparison if row["kind"] == "acquisition"]
+    met = [row for row in result.main_rows if row["kind"] == "acquisition"]
     seen: Counter[str] = Counter()
     theory = _theory_times(result, met) if reference == "theory" else {}
     for row in met:
         feature, measured = row["feature"], row["time_training"]
-        predicted = row["time_agf"] if reference == "agf" else theory.get((feature, seen[feature]), math.nan)
+        predicted = row["time_predicted"] if reference != "theory" else theory.get((feature, seen[feature]), math.nan)
         seen[feature] += 1
         if math.isfinite(measured) and math.isfinite(predicted):
             at = predicted * rate

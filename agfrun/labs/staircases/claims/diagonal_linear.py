@@ -76,7 +76,7 @@ def training_times(evidence: Evidence) -> list[Claim]:
         if row["kind"] == "acquisition":
             statement = Statement(f"drop_time_{row['event']}", "training", f"feature {row['feature']} is acquired at "
                                   f"AGF's time, up to {allowed}", origin.theory, origin.standing)
-            claims.append(statement.close(row["time_agf"], row["time_training"], tolerance,
+            claims.append(statement.close(row["time_predicted"], row["time_training"], tolerance,
                                           "cost phases, short beside the dormant neurons' clock")
                           if math.isfinite(row["time_training"]) else statement.undecided(evidence.end("training")))
     return claims

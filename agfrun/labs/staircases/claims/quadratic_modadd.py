@@ -96,7 +96,7 @@ def first_activation(evidence: Evidence) -> list[Claim]:
     if first is None or not math.isfinite(first["time_training"]):
         return [statement.undecided(f"no neuron activated in {'AGF' if first is None else 'training'}")]
     tolerance = 2 * float(torch.linalg.vector_norm(evidence.initial, dim=1).max())
-    return [statement.close(first["time_agf"], first["time_training"], tolerance,
+    return [statement.close(first["time_predicted"], first["time_training"], tolerance,
                             "training's neuron may settle below the norm at which AGF's activates")]
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from agfrun.labs.staircases.dynamics.trajectory import Trajectory
+from agfrun.labs.staircases.dynamics.trajectory import Trajectory, stairs
 from agfrun.labs.staircases.events.event import Event
+from agfrun.labs.staircases.sources import THEORY
 
 
 @dataclass(frozen=True)
@@ -35,15 +34,5 @@ class Theory:
         drops = [event for event in self.events if event.kind == "activation"]
         if not drops:
             return None
-        times, loss = [0.0], [self.initial_loss]
-        for event in drops:
-            times += [event.time, event.time]
-            loss += [loss[-1], event.loss_after]
-        times.append(max(end, times[-1]))
-        loss.append(loss[-1])
-        rows = len(times)
-        return Trajectory(
-            "theory", np.array(times), np.array(loss), feature_names, np.full((rows, len(feature_names)), np.nan),
-            np.zeros((rows, 0)), np.zeros((rows, 0)), np.zeros((rows, 0), dtype=np.int64),
-            np.zeros((rows, 0), dtype=bool),
-        )
+        after = [(event.time, event.loss_after) for event in drops]
+        return stairs(THEORY, after, self.initial_loss, feature_names, end)

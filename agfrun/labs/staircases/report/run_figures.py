@@ -23,7 +23,8 @@ def figures_of_run(saved: SavedRun) -> Iterator[tuple[str, Figure]]:
 
 
 def _common_figures(context: FigureContext, saved: SavedRun) -> Iterator[tuple[str, Figure]]:
-    yield "staircase", plot_staircase(context, saved.loss, saved.events, saved.comparison, saved.endings)
+    yield "staircase", plot_staircase(context, saved.loss, saved.events, saved.comparison, saved.endings,
+                                      saved.ladder)
     if len(saved.features):
         yield "features", plot_features(context, saved.features)
     if len(saved.observables):

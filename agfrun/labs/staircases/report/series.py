@@ -11,7 +11,7 @@ import pandas as pd
 from agfrun.files.tables import is_missing
 from agfrun.labs.staircases.report.saved import SavedRun
 
-COMPARED = ("time_agf", "time_training", "time_ratio", "level_agf", "level_training", "level_error")
+COMPARED = ("time_predicted", "time_training", "time_ratio", "level_predicted", "level_training", "level_error")
 
 Point = tuple[str, int, float]
 
@@ -20,7 +20,8 @@ def series_of(saved: SavedRun) -> Iterator[Point]:
     """Name, step and value; a step is a row of the loss, or the number of an event."""
     yield from _losses(saved.loss)
     for row in saved.comparison.to_dict("records"):
-        yield from _points("", int(row["event"]), {name: row[name] for name in COMPARED})
+        prefix = "" if row["source"] == saved.main else f"{row['source']}/"
+        yield from _points(prefix, int(row["event"]), {name: row[name] for name in COMPARED})
     for row in saved.events.to_dict("records"):
         yield from _points("events/", int(row["event"]), {f"{row['source']}/{row['kind']}": row["time"]})
 

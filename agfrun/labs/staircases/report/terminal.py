@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from agfrun.files.tables import is_missing
 from agfrun.labs.staircases.report.html.verdict import orders_agree
 from agfrun.labs.staircases.run import tables
+from agfrun.labs.staircases.sources import LADDER, NAMES, TRAINING, stage_of
 from agfrun.report.html.numbers import percent
 from agfrun.study.intervals import wilson_interval
 
@@ -16,15 +19,21 @@ _HEADINGS = (
     ("", "", "time", "time", "time", "level", "level"),
     ("event", "feature", "predicted", "measured", "ratio", "predicted", "measured"),
 )
-_KINDS = ("acquisition", "activation", "collapse")
+_LADDER_HEADINGS = (
+    ("", "", "", "", "time error", "", "level"),
+    ("ladder", "seconds", "gradients", "in order", "median", "worst", "worst"),
+)
+_KINDS = ("drop", "acquisition", "activation", "collapse")
 _MOST_ROWS = 40
+_MOST_ELSEWHERE = 10
 
 
 def comparison_text(comparison: pd.DataFrame) -> str:
     """The comparison as aligned lines of at most 80 columns.
 
     Args:
-        comparison: the table `comparison.csv`; acquisitions are shown first, then activations.
+        comparison: rows of the main prediction in `comparison.csv`; drops of the loss are shown first, then
+            acquisitions and activations.
 
     Returns:
         Lines without a closing line break; numbers have 4 significant digits, `-` is missing.
@@ -34,15 +43,60 @@ def comparison_text(comparison: pd.DataFrame) -> str:
     lines = _aligned([*_HEADINGS, *rows]) if rows else ["no events to compare"]
     if len(ordered) > _MOST_ROWS:
         lines.append(f"... and {len(ordered) - _MOST_ROWS} more in {tables.COMPARISON.file}")
+    lines += _elsewhere(ordered)
     return "\n".join(lines)
 
 
 def _cells(row: dict[str, object]) -> tuple[str, ...]:
-    neuron = row["neuron_training"] if pd.isna(row["neuron_agf"]) else row["neuron_agf"]
-    event = str(row["kind"]) if pd.isna(neuron) else f"{row['kind']} of {neuron}"
-    columns = ("time_agf", "time_training", "time_ratio", "level_agf", "level_training")
+    neuron = row["neuron_training"] if pd.isna(row["neuron_predicted"]) else row["neuron_predicted"]
+    event = str(row["kind"]) if pd.isna(neuron) or row["kind"] != "activation" else f"{row['kind']} of {neuron}"
+    columns = ("time_predicted", "time_training", "time_ratio", "level_predicted", "level_training")
     feature = "-" if pd.isna(row["feature"]) else str(row["feature"])
     return (event, feature, *(_number(row[column]) for column in columns))
+
+
+def _elsewhere(rows: pd.DataFrame) -> list[str]:
+    """The neurons that take another feature than was predicted, whose times are no agreement."""
+    told = [f"neuron {row['neuron_predicted']}: {row['feature']} predicted, {row['feature_training']} measured"
+            for row in rows.to_dict("records") if turns_elsewhere(row)]
+    more = [f"... and {len(told) - _MOST_ELSEWHERE} more neurons that take another feature"]
+    return told[:_MOST_ELSEWHERE] + (more if len(told) > _MOST_ELSEWHERE else [])
+
+
+def turns_elsewhere(row: Mapping[Any, Any]) -> bool:
+    """Whether what stands beside a predicted event is the measured one of another feature."""
+    both = not is_missing(row["feature"]) and not is_missing(row["feature_training"])
+    return both and row["kind"] != "drop" and row["feature"] != row["feature_training"]
+
+
+def ladder_text(ladder: pd.DataFrame, seconds: Mapping[str, float], main: str) -> list[str]:
+    """The ladder as lines, where there is more than one prediction.
+
+    Args:
+        ladder: the table `ladder.csv`.
+        seconds: wall seconds by stage.
+        main: source of the main prediction.
+    """
+    if (ladder["source"] != TRAINING).sum() < 2:
+        return []
+    rows = [(NAMES[row["source"]], *_ladder_cells(row, seconds.get(stage_of(row["source"], main))))
+            for row in in_ladder_order(ladder).to_dict("records")]
+    words = [f"{NAMES[row['source']]}: {row[column]}" for row in in_ladder_order(ladder).to_dict("records")
+             for column in ("void", "warning") if not is_missing(row[column])]
+    return ["", *_aligned([*_LADDER_HEADINGS, *rows]), *words, ""]
+
+
+def in_ladder_order(ladder: pd.DataFrame) -> pd.DataFrame:
+    """From the cheapest prediction to training."""
+    places = {source: place for place, source in enumerate((*LADDER, TRAINING))}
+    return ladder.sort_values("source", key=lambda column: column.map(places), kind="stable")
+
+
+def _ladder_cells(row: Mapping[Any, Any], seconds: float | None) -> tuple[str, ...]:
+    order = "-" if is_missing(row["predicted"]) else f"{row['in_order']} of {row['predicted']}"
+    errors = (row["median_time_error"], row["worst_time_error"], row["worst_level_error"])
+    return ("-" if seconds is None else f"{seconds:.3g}", _number(row["evaluations"]), order,
+            *("-" if is_missing(error) else percent(error) for error in errors))
 
 
 def _number(value: object) -> str:

@@ -13,19 +13,18 @@ import torch
 
 from agfrun.labs.staircases.agf.alternation import AlternationOptions, shortest_activation_time
 from agfrun.labs.staircases.agf.predict import predict
-from agfrun.labs.staircases.agf.prediction import Prediction
 from agfrun.labs.staircases.claims.check import check_claims
 from agfrun.labs.staircases.claims.claim import Evidence
-from agfrun.labs.staircases.config import DEFAULT_STUDY, GradientFlowConfig, RunConfig
+from agfrun.labs.staircases.config import DEFAULT_STUDY, AgfConfig, GradientFlowConfig, RunConfig
 from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.dynamics.statuses import GAVE_UP
 from agfrun.labs.staircases.dynamics.trajectory import Trajectory
 from agfrun.labs.staircases.events.detect import detect_events
 from agfrun.labs.staircases.events.event import Event
 from agfrun.labs.staircases.networks.base import Architecture
-from agfrun.labs.staircases.networks.theory import Theory
 from agfrun.labs.staircases.run.advice import with_advice
-from agfrun.labs.staircases.run.comparison import COMPARED_KINDS, compare, verdict
+from agfrun.labs.staircases.run.comparison import COMPARED_KINDS, compare, of_features, verdict
+from agfrun.labs.staircases.run.ladder import Predictions, Rung, ladder_rows, rungs_of
 from agfrun.labs.staircases.run.problem import Problem, build_architecture, draw_initialization
 from agfrun.labs.staircases.run.result import (
     Plan,
@@ -33,12 +32,12 @@ from agfrun.labs.staircases.run.result import (
     collect_trajectories,
     manifest,
     parameters,
-    predicted_events,
     prediction_tables,
     tables_of,
     words_of,
 )
 from agfrun.labs.staircases.run.training import Watch, check_length, choose_threads, train
+from agfrun.labs.staircases.sources import OWN_SIZE, THEORY, TRAINING, stage_of
 from agfrun.runner.execution import execute
 from agfrun.study import registry
 from agfrun.study.bench import Bench
@@ -118,50 +117,78 @@ def prepare(config: RunConfig, architecture: Architecture | None = None, clock: 
     with clock.stage("build"):
         problem = draw_initialization(config, architecture or build_architecture(config))
         choose_threads(problem)
-        theory = None  # there is no small scale for it to speak of
-        if problem.log_scale < 0:
-            theory = problem.architecture.theory(problem.initial, problem.log_scale, config.agf.threshold,
-                                                 problem.log_factor)
-    with clock.stage("predict"):
-        prediction = predict(problem.architecture, problem.initial, _agf_options(config), config.agf.method,
-                             problem.log_factor)
-    horizon = config.train.horizon or _default_horizon(problem, prediction, config.agf.threshold)
+    predictions = _predict_all(config, problem, clock)
+    horizon = config.train.horizon or _default_horizon(problem, predictions, config.agf.threshold)
     check_length(config, problem.architecture, horizon)
-    return Plan(config, problem, theory, prediction, horizon)
+    return Plan(config, problem, predictions, horizon)
+
+
+def _predict_all(config: RunConfig, problem: Problem, clock: StageClock) -> Predictions:
+    """Every prediction that is asked for and that the network has, each timed."""
+    agf, architecture = config.agf, problem.architecture
+    theory = None
+    if problem.log_scale < 0:  # else there is no small scale for it to speak of
+        with clock.stage(THEORY):
+            theory = architecture.theory(problem.initial, problem.log_scale, agf.threshold, problem.log_factor)
+    own_size = None
+    if OWN_SIZE in agf.beside:
+        with clock.stage(OWN_SIZE):
+            own_size = architecture.own_size(problem.initial, problem.log_factor)
+    alternations, thresholds = {}, {}
+    for rung in dict.fromkeys([agf.main, *(rung for rung in agf.beside if rung != OWN_SIZE)]):
+        own = agf.of_rung(rung)
+        with clock.stage(stage_of(rung, agf.main)):
+            alternations[rung] = predict(architecture, problem.initial, _agf_options(own), own.method,
+                                         problem.log_factor)
+        thresholds[rung] = own.threshold
+    return Predictions(alternations, thresholds, own_size, theory)
 
 
 def judge(plan: Plan, training: TrainingResult) -> Result:
     """Detect the events of training, compare them with the predicted ones and check the claims."""
     # The path needs a last plateau, and a figure wants it to reach as far as training.
     end = max(float(training.trajectory.times[-1]), LAST_PLATEAU * plan.prediction.last_time)
-    return _judge(plan.config, plan.problem, plan.prediction.extended_to(end), training, plan.theory, plan.horizon)
-
-
-def _judge(config: RunConfig, problem: Problem, prediction: Prediction, training: TrainingResult,
-           theory: Theory | None, horizon: float) -> Result:
-    """Detect the events of training, compare them with the predicted ones and check the claims."""
+    predictions = plan.predictions.extended_to(end)
+    config, problem, prediction, theory = plan.config, plan.problem, predictions.main, predictions.theory
     threshold = config.agf.threshold
     measured = detect_events(training.trajectory, threshold)
     training.trajectory = mark_active(training.trajectory, measured)
     learned = any(event.kind == "acquisition" for event in measured)
     training.reason = with_advice(config, problem.architecture, prediction, training, learned)
-    predicted = predicted_events(prediction, threshold)
-    theory_events = list(theory.events) if theory is not None else []
-    initial_loss = float(problem.architecture.loss(problem.architecture.empty_residual()))
-    # Where neurons may be mixed, those of the prediction are not those of training.
-    kinds = ("acquisition",) if problem.architecture.interchangeable_neurons else COMPARED_KINDS
-    rows = compare(predicted, measured, theory, theory_events, initial_loss, kinds)
+    rungs = rungs_of(predictions, problem.initial_loss, end)
+    rows = [row for rung in rungs for row in _compared(rung, problem, training, {threshold: measured}, predictions)]
+    predicted, own = list(rungs[0].events), [row for row in rows if row["source"] == rungs[0].source]
     evidence = Evidence(
         architecture=problem.architecture, initial=problem.initial * math.exp(problem.log_factor),
         log_init_scale=problem.log_scale, threshold=threshold, prediction=prediction, training=training,
         is_flow=isinstance(config.train, GradientFlowConfig), theory=theory, predicted=predicted,
-        measured=measured, comparison=rows)
+        measured=measured, comparison=own)
     claims = check_claims(evidence) if training.status not in GAVE_UP else []
     return Result(
-        config=config, problem=problem, prediction=prediction, training=training, theory=theory,
-        events={"training": measured, "agf": predicted, "theory": theory_events}, comparison=rows, claims=claims,
-        verdict=verdict(rows),
-        horizon=horizon)
+        config=config, problem=problem, predictions=predictions, rungs=rungs, training=training,
+        events=_events(measured, rungs), comparison=rows, ladder=ladder_rows(rungs, rows, training), claims=claims,
+        verdict=verdict(own), horizon=plan.horizon)
+
+
+def _compared(rung: Rung, problem: Problem, training: TrainingResult, measured: dict[float, list[Event]],
+              predictions: Predictions) -> list[dict[str, Any]]:
+    """Rows of comparison.csv of one rung; `measured` holds the events of training by threshold."""
+    # Where neurons may be mixed, those of the prediction are not those of training.
+    mixed = problem.architecture.interchangeable_neurons
+    kinds = [kind for kind in COMPARED_KINDS if kind != "activation" or not mixed]
+    if rung.threshold not in measured:
+        measured[rung.threshold] = detect_events(training.trajectory, rung.threshold)
+    theory, events = predictions.theory, rung.events
+    if rung.source == THEORY:  # it is not held against itself
+        theory, events = None, [*(event for event in events if event.neuron is not None), *of_features(events)]
+    return compare(events, measured[rung.threshold], theory, list(theory.events) if theory else [],
+                   problem.initial_loss, kinds, rung.source, rung.errors)
+
+
+def _events(measured: list[Event], rungs: Sequence[Rung]) -> dict[str, list[Event]]:
+    """Events by source: training, the main prediction, theory, the others."""
+    return {TRAINING: measured, rungs[0].source: list(rungs[0].events), THEORY: [],
+            **{rung.source: list(rung.events) for rung in rungs}}
 
 
 def mark_active(trajectory: Trajectory, events: Sequence[Event]) -> Trajectory:
@@ -173,30 +200,31 @@ def mark_active(trajectory: Trajectory, events: Sequence[Event]) -> Trajectory:
     return dataclasses.replace(trajectory, active=active)
 
 
-def _agf_options(config: RunConfig) -> AlternationOptions:
-    values = dataclasses.asdict(config.agf)
-    del values["method"]
+def _agf_options(agf: AgfConfig) -> AlternationOptions:
+    values = dataclasses.asdict(agf)
+    del values["method"], values["beside"]
     return AlternationOptions(**values)
 
 
-def _default_horizon(problem: Problem, prediction: Prediction, threshold: float) -> float:
+def _default_horizon(problem: Problem, predictions: Predictions, threshold: float) -> float:
     """Enough to see every predicted drop; without any, long enough for one that the prediction missed."""
     norms = torch.linalg.vector_norm(problem.initial, dim=1)
     if bool((norms.log() + problem.log_factor >= math.log(threshold)).any()):
         # Activations at the start say nothing of how long what is active then takes: some of its e-folds.
         gradients = torch.linalg.vector_norm(problem.architecture.loss_and_gradient(problem.initial)[1], dim=1)
         e_fold = 1 / float((gradients / norms.clamp(min=torch.finfo(norms.dtype).tiny)).max().clamp(min=SLOWEST_RATE))
-        seen = [event.time for event in detect_events(prediction.trajectory, threshold)]
-        return max(HORIZON_FACTOR * max([prediction.last_time, *seen]), MISSED_DROP * e_fold)
-    if prediction.last_time > 0:
-        return HORIZON_FACTOR * prediction.last_time
+        seen = [event.time for event in detect_events(predictions.main.trajectory, threshold)]
+        return max(HORIZON_FACTOR * max([predictions.last_time, *seen]), MISSED_DROP * e_fold)
+    if predictions.last_time > 0:
+        return HORIZON_FACTOR * predictions.last_time
     return MISSED_DROP * shortest_activation_time(problem.architecture, problem.initial, threshold, problem.log_factor)
 
 
 def save_prediction(plan: Plan, bench: Bench) -> None:
     """Save what is known before training."""
-    paths = collect_trajectories(plan.problem, None, plan.prediction, plan.theory)
-    events = {"agf": predicted_events(plan.prediction, plan.config.agf.threshold)}
-    bench.save(prediction_tables(paths, events), words_of(plan.problem))
+    end = float(plan.prediction.trajectory.times[-1])
+    rungs = rungs_of(plan.predictions, plan.problem.initial_loss, end)
+    events = {rung.source: rung.events for rung in rungs if rung.source != THEORY}
+    bench.save(prediction_tables(collect_trajectories(None, rungs), events), words_of(plan.problem))
 
 

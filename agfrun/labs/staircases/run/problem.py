@@ -34,6 +34,11 @@ class Problem:
     log_scale: float
     log_factor: float = 0.0
 
+    @property
+    def initial_loss(self) -> float:
+        """Loss of the network without neurons."""
+        return float(self.architecture.loss(self.architecture.empty_residual()))
+
 
 def build_problem(config: RunConfig) -> Problem:
     """Build the network and draw its initialization from `seed`.

@@ -17,15 +17,14 @@ from agfrun.labs.staircases.agf.prediction import Prediction
 from agfrun.labs.staircases.config import RunConfig
 from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.dynamics.trajectory import Trajectory
-from agfrun.labs.staircases.events.context import place_on_plateaus
-from agfrun.labs.staircases.events.detect import detect_events
 from agfrun.labs.staircases.events.event import Event
-from agfrun.labs.staircases.events.plateaus import find_staircase
 from agfrun.labs.staircases.networks.theory import Theory
 from agfrun.labs.staircases.report.saved import saved_run
-from agfrun.labs.staircases.report.terminal import comparison_text
+from agfrun.labs.staircases.report.terminal import comparison_text, ladder_text
 from agfrun.labs.staircases.run import tables
+from agfrun.labs.staircases.run.ladder import Predictions, Rung
 from agfrun.labs.staircases.run.problem import Problem
+from agfrun.labs.staircases.sources import TRAINING
 from agfrun.study.claim import CLAIMS, Claim
 from agfrun.study.study import Saved, StudyResult
 
@@ -39,16 +38,24 @@ class Plan:
 
     Attributes:
         config, problem: what is to be run.
-        theory: closed forms, or None.
-        prediction: AGF.
+        predictions: all that is predicted.
         horizon: gradient-flow time at which training is to stop.
     """
 
     config: RunConfig
     problem: Problem
-    theory: Theory | None
-    prediction: Prediction
+    predictions: Predictions
     horizon: float
+
+    @property
+    def prediction(self) -> Prediction:
+        """The main prediction."""
+        return self.predictions.main
+
+    @property
+    def theory(self) -> Theory | None:
+        """Closed forms, or None."""
+        return self.predictions.theory
 
 
 @dataclass
@@ -57,11 +64,11 @@ class Result:
 
     Attributes:
         config, problem: what was run.
-        prediction: AGF.
+        predictions: all that was predicted; `rungs`: the same as rungs of one ladder, the main prediction first.
         training: the real training.
-        theory: closed forms, or None.
-        events: by source (`training`, `agf`, `theory`).
+        events: by source, see `staircases.sources`.
         comparison: rows of comparison.csv.
+        ladder: rows of ladder.csv.
         claims: checked claims, undecided ones among them.
         verdict: numbers of done.json.
         horizon: gradient-flow time at which training was to stop.
@@ -71,11 +78,12 @@ class Result:
 
     config: RunConfig
     problem: Problem
-    prediction: Prediction
+    predictions: Predictions
+    rungs: list[Rung]
     training: TrainingResult
-    theory: Theory | None
     events: dict[str, list[Event]]
     comparison: list[dict[str, Any]]
+    ladder: list[dict[str, Any]]
     claims: list[Claim]
     verdict: dict[str, Any]
     horizon: float
@@ -83,17 +91,35 @@ class Result:
     output_dir: Path | None = None
 
     @property
+    def prediction(self) -> Prediction:
+        """The main prediction."""
+        return self.predictions.main
+
+    @property
+    def theory(self) -> Theory | None:
+        """Closed forms, or None."""
+        return self.predictions.theory
+
+    @property
+    def main_rows(self) -> list[dict[str, Any]]:
+        """The rows of comparison.csv of the main prediction."""
+        return [row for row in self.comparison if row["source"] == self.prediction.source]
+
+    @property
     def trajectories(self) -> list[Trajectory]:
-        """Training, AGF and theory, as far as they exist."""
-        return collect_trajectories(self.problem, self.training.trajectory, self.prediction, self.theory)
+        """Training, the main prediction with neurons and features, and the losses of the others."""
+        return collect_trajectories(self.training.trajectory, self.rungs)
 
     def text(self) -> str:
         """The comparison as a table for the terminal, and how training and the prediction ended."""
-        endings = [f"training {self.training.status}: {self.training.reason}", f"agf ended: {self.prediction.reason}"]
+        main = self.prediction.source
+        endings = [f"training {self.training.status}: {self.training.reason}",
+                   f"{main} ended: {self.prediction.reason}"]
         if self.theory is not None and self.theory.undecided:
             endings.append(self.theory.undecided)
         cuts = [line for line in [self.prediction.cut_sensitivity()] if line]
-        return "\n".join([comparison_text(rows_table(tables.COMPARISON, self.comparison)), *endings, *cuts])
+        ladder = ladder_text(rows_table(tables.LADDER, self.ladder), self.wall_seconds, main)
+        return "\n".join([comparison_text(rows_table(tables.COMPARISON, self.main_rows)), *ladder, *endings, *cuts])
 
     def summary(self) -> str:
         """The text, the claims, and where the files are."""
@@ -137,8 +163,9 @@ def tables_of(result: Result, paths: Sequence[Trajectory] | None = None) -> Mapp
     """
     return _Made({
         **path_tables(result.trajectories if paths is None else paths, result.events),
-        "endings": lambda: rows_table(tables.ENDINGS, endings(result.training, result.prediction)),
+        "endings": lambda: rows_table(tables.ENDINGS, endings(result.training, result.predictions)),
         "comparison": lambda: rows_table(tables.COMPARISON, result.comparison),
+        "ladder": lambda: rows_table(tables.LADDER, result.ladder),
     })
 
 
@@ -163,34 +190,16 @@ def prediction_tables(paths: Sequence[Trajectory], events: Mapping[str, Sequence
     return _Made(path_tables(paths, events))
 
 
-def predicted_events(prediction: Prediction, threshold: float) -> list[Event]:
-    """Activations and collapses from the alternation itself, acquisitions from its path.
-
-    With timed cost phases the plateaus are those of the path, as for training.
-    """
-    path, own = prediction.trajectory, list(prediction.events)
-    if prediction.cost_phase == "timed":
-        own = place_on_plateaus(own, find_staircase(path.times, path.loss))
-    acquired = [event for event in detect_events(path, threshold) if event.kind == "acquisition"]
-    return sorted([*own, *acquired], key=lambda event: event.time)
+def collect_trajectories(training: Trajectory | None, rungs: Sequence[Rung]) -> list[Trajectory]:
+    """The paths that exist: training, the main prediction, the others."""
+    return [path for path in (training, *(rung.path for rung in rungs)) if path is not None]
 
 
-def collect_trajectories(problem: Problem, training: Trajectory | None, prediction: Prediction,
-                         theory: Theory | None) -> list[Trajectory]:
-    """The paths that exist, theory's continued to the end of the others."""
-    paths = [path for path in (training, prediction.trajectory) if path is not None]
-    if theory is not None:
-        end = max(float(path.times[-1]) for path in paths)
-        staircase = theory.trajectory(problem.architecture.feature_names, end)
-        paths += [staircase] if staircase is not None else []
-    return paths
-
-
-def endings(training: TrainingResult, prediction: Prediction) -> list[dict[str, Any]]:
-    """Rows of endings.csv: how training and the prediction ended."""
-    status = "complete" if prediction.complete else "incomplete"
-    ends = {"training": (training.status, training.reason, training.trajectory),
-            "agf": (status, prediction.reason, prediction.trajectory)}
+def endings(training: TrainingResult, predictions: Predictions) -> list[dict[str, Any]]:
+    """Rows of endings.csv: how training and the predictions that are computed step by step ended."""
+    ends = {TRAINING: (training.status, training.reason, training.trajectory)} | {
+        source: ("complete" if prediction.complete else "incomplete", prediction.reason, prediction.trajectory)
+        for source, prediction in predictions.alternations.items()}
     return [{"source": source, "status": status, "reason": reason, "time": float(path.times[-1]),
              "loss": float(path.loss[-1])} for source, (status, reason, path) in ends.items()]
 
@@ -213,7 +222,7 @@ def parameters(result: Result) -> dict[str, np.ndarray]:
 
 def plateau_moments(result: Result) -> list[float]:
     """Times in the middle (on a log scale) of the plateaus between acquisitions of training."""
-    acquired = [event.time for event in result.events["training"] if event.kind == "acquisition"]
+    acquired = [event.time for event in result.events[TRAINING] if event.kind == "acquisition"]
     end = float(result.training.trajectory.times[-1])
     if not acquired:
         return [0.0]
@@ -244,7 +253,8 @@ def manifest(result: Result) -> dict[str, Any]:
         "training": {"status": training.status, "reason": training.reason,
                      **dataclasses.asdict(training.statistics)},
         "agf": {
-            "method": prediction.method, "cost_phase": prediction.cost_phase, "reason": prediction.reason,
+            "method": prediction.method, "cost_phase": prediction.cost_phase, "source": prediction.source,
+            "reason": prediction.reason,
             "rounds": [dataclasses.asdict(stage) for stage in prediction.rounds],
             **dataclasses.asdict(prediction.statistics),
         },

@@ -13,7 +13,8 @@ from agfrun.labs.staircases.dynamics.trajectory import Trajectory
 from agfrun.labs.staircases.events.event import Event
 from agfrun.study.table import Column, Schema
 
-_SOURCE = Column("source", "text", "who says so: training, agf or theory")
+_SOURCE = Column("source", "text", "who says so: training, agf, decoupled, own_size or theory; the main prediction "
+                 "comes before other predictions")
 _TIME = Column("time", "number", "gradient-flow time, for the loss L = E 1/2 ||y - f||^2")
 _FEATURE = Column("feature", "text", "label of the feature, for instance the frequency")
 
@@ -53,7 +54,7 @@ OBSERVABLES = Schema("observables.csv", (
 EVENTS = Schema("events.csv", (
     _SOURCE,
     Column("event", "integer", "number of the event within its source, from 1"),
-    Column("kind", "text", "activation, acquisition or collapse"),
+    Column("kind", "text", "activation, acquisition, collapse or drop"),
     _TIME,
     _FEATURE,
     Column("neuron", "integer", "index of the neuron; empty where the event is not one neuron's"),
@@ -61,37 +62,59 @@ EVENTS = Schema("events.csv", (
     Column("loss_after", "number", "level of the plateau that follows"),
     Column("plateau_start", "number", "when the plateau that follows begins"),
     Column("plateau_end", "number", "when the plateau that follows ends; empty if it lasts"),
-), "activations, acquisitions and collapses")
+), "activations, acquisitions, collapses and drops")
 
 COMPARISON = Schema("comparison.csv", (
-    Column("event", "integer", "number of the compared event"),
-    Column("kind", "text", "activation, acquisition or collapse"),
+    Column("source", "text", "who predicts: agf, decoupled, own_size or theory; the main prediction comes first"),
+    Column("event", "integer", "number of the compared event within its source"),
+    Column("kind", "text", "drop, acquisition or activation"),
     _FEATURE,
-    Column("neuron_agf", "integer", "neuron of the predicted event"),
+    Column("feature_training", "text", "label of the feature of the measured event"),
+    Column("neuron_predicted", "integer", "neuron of the predicted event"),
     Column("neuron_training", "integer", "neuron of the measured event"),
-    Column("time_agf", "number", "predicted time"),
+    Column("time_predicted", "number", "predicted time"),
+    Column("time_error_predicted", "number", "relative error of the predicted time as estimated before training"),
     Column("time_training", "number", "measured time"),
-    Column("time_ratio", "number", "predicted over measured time"),
-    Column("level_agf", "number", "predicted loss after the event"),
+    Column("time_ratio", "number", "predicted over measured time; empty where a neuron takes another feature"),
+    Column("within_predicted_error", "flag", "whether the ratio is within the estimated error of 1"),
+    Column("level_predicted", "number", "predicted loss after the event"),
     Column("level_training", "number", "measured loss after the event"),
-    Column("level_error", "number", "relative error of the predicted level"),
-    Column("order_matches", "flag", "whether both sources have this feature at this place"),
+    Column("level_error", "number", "difference of the two levels as a share of the drop, predicted or measured, "
+           "whichever is larger"),
+    Column("order_matches", "flag", "whether both have this feature at this place; of a drop whether it is seen"),
     Column("lower_bound", "number", "time before which theory rules the event out"),
     Column("lower_bound_holds", "flag", "whether the measured time is not below the bound"),
     Column("time_theory", "number", "closed-form time"),
     Column("level_theory", "number", "closed-form loss after the event"),
-), "predicted beside measured events")
+), "predicted beside measured events", earlier={
+    "neuron_predicted": "neuron_agf", "time_predicted": "time_agf", "level_predicted": "level_agf",
+}, optional=("source", "feature_training", "time_error_predicted", "within_predicted_error"))
+
+LADDER = Schema("ladder.csv", (
+    Column("source", "text", "who predicts: theory, own_size, agf or decoupled; or training"),
+    Column("evaluations", "integer", "calls of the gradient, or of a smaller right-hand side"),
+    Column("kind", "text", "which events the errors are of: acquisitions, or activations where there are no others"),
+    Column("predicted", "integer", "how many of them are predicted"),
+    Column("measured", "integer", "how many of these training shows"),
+    Column("in_order", "integer", "how many of them come in the predicted order"),
+    Column("median_time_error", "number", "median relative error of their times"),
+    Column("worst_time_error", "number", "worst relative error of their times"),
+    Column("worst_level_error", "number", "worst error of the level after them, as a share of the drop"),
+    Column("within_predicted_error", "integer", "how many times are off by no more than was estimated before training"),
+    Column("void", "text", "why it says nothing after its last event"),
+    Column("warning", "text", "why it is not to be trusted"),
+), "each prediction's cost and errors, and what training cost")
 
 ENDINGS = Schema("endings.csv", (
-    Column("source", "text", "whose: training or agf"),
-    Column("status", "text", "of training: converged, horizon, diverged, stalled or interrupted; of AGF: complete or "
-           "incomplete"),
+    Column("source", "text", "whose: training, agf or decoupled"),
+    Column("status", "text", "of training: converged, horizon, diverged, stalled or interrupted; of a prediction: "
+           "complete or incomplete"),
     Column("reason", "text", "why it ended, and what to try if that is no good end"),
     Column("time", "number", "of the last recorded moment"),
     Column("loss", "number", "at that moment"),
 ), "how training and the prediction ended", in_sweeps="none")
 
-TABLES: tuple[Schema, ...] = (LOSS, FEATURES, OBSERVABLES, NEURONS, EVENTS, ENDINGS, COMPARISON)
+TABLES: tuple[Schema, ...] = (LOSS, FEATURES, OBSERVABLES, NEURONS, EVENTS, ENDINGS, COMPARISON, LADDER)
 
 
 def loss_table(trajectories: Iterable[Trajectory]) -> pd.DataFrame:

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 PREDICTED = "predicted_acquisitions"
 NUMBERS = (
     Number("order_agrees", "share in predicted order", "flag", in_pages=False),
-    Number(PREDICTED, "acquisitions that AGF predicts", "integer", in_figures=False, in_pages=False),
+    Number(PREDICTED, "acquisitions that are predicted", "integer", in_figures=False, in_pages=False),
     Number("measured_acquisitions", "those of them that training shows", "integer", of=PREDICTED, in_figures=False,
            in_pages=False),
     Number("in_predicted_order", "drops in order", "integer", of=PREDICTED, in_figures=False),
     Number("worst_time_error", "worst error of a drop's time", is_share=True, logarithmic=True),
-    Number("worst_level_error", "worst error of a level", is_share=True, logarithmic=True),
+    Number("worst_level_error", "worst error of a level, of the drop", is_share=True, logarithmic=True),
 )
 KEY_NAMES = {"init.scale": "initialization scale", "init.log10_scale": "log10 of the initialization scale",
              "model.width": "width", "agf": "AGF", "model": "network"}

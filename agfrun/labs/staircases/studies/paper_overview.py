@@ -21,7 +21,7 @@ NETWORKS = {
     "diagonal linear": ["model=diagonal_linear", "data=random_regression", "init=deterministic", "init.scale=1e-16"],
     "fully connected linear": ["model=fully_connected_linear", "init.scale=1e-15"],
     "linear attention": ["model=linear_attention", "init.scale=1e-3"],
-    "modular addition": ["model=quadratic_modadd", "agf=timed"],
+    "modular addition": ["model=quadratic_modadd", "agf=decoupled"],
 }
 
 

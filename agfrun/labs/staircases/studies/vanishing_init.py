@@ -20,6 +20,7 @@ from agfrun.files.tables import empty_table
 from agfrun.labs.staircases.analysis.rates import CONFIDENCE, PowerLaw, fit_power_law
 from agfrun.labs.staircases.config import RunConfig
 from agfrun.labs.staircases.run.single import RUN_COUNTS, check_seeds, one_run, seeds_of
+from agfrun.labs.staircases.sources import AGF, DECOUPLED, THEORY
 from agfrun.study.checks import require
 from agfrun.study.claim import Claim, Statement
 from agfrun.study.registry import register
@@ -55,7 +56,7 @@ RUNS = Schema("runs.csv", (
     Column("measured_acquisitions", "integer", "those of them that training shows"),
     Column("in_predicted_order", "integer", "acquisitions up to the first out of order"),
     Column("worst_time_error", "number", "largest relative error of a predicted time"),
-    Column("worst_level_error", "number", "largest relative error of a predicted level"),
+    Column("worst_level_error", "number", "largest error of a predicted level, as a share of the drop"),
     Column("window", "number", "end, on the accelerated clock, of the time over which paths are compared"),
     Column("seconds", "number", "wall seconds of the run"),
 ), "one row for each run")
@@ -258,7 +259,7 @@ def rate_claims(config: RunConfig, clock: AcceleratedClock, key: Quantity, law: 
     # A closed form of one part of the dynamics is no limit that anybody has claimed.
     if key.feature is not None or (key.reference == "theory" and standing == NOT_PROVED):
         return []
-    name = {"agf": "AGF", "theory": "the closed form"}[key.reference]
+    name = {AGF: "AGF", DECOUPLED: "the decoupled flow", THEORY: "the closed form"}[key.reference]
     what = {"loss": "loss curve approaches that", "features": "features approach those",
             "time": "acquisition times approach those"}[key.quantity]
     subject = f"on the clock {clock.formula} training's {what} of {name} as the scale vanishes"

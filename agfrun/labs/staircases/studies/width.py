@@ -47,7 +47,7 @@ DRAWN_ROWS = 400
 RUNS = Schema("runs.csv", (
     Column("width", "integer", "neurons"),
     Column("seed", "integer", "seed of the initialization"),
-    Column("source", "text", "training or agf"),
+    Column("source", "text", "training, agf or decoupled"),
     Column("status", "text", "how training ended; failed if it did not"),
     Column("reason", "text", "why"),
     Column("drops", "integer", "drops of the loss"),
@@ -62,7 +62,7 @@ RUNS = Schema("runs.csv", (
 CURVES = Schema("curves.csv", (
     Column("width", "integer", "neurons"),
     Column("seed", "integer", "seed of the initialization"),
-    Column("source", "text", "training or agf"),
+    Column("source", "text", "training, agf or decoupled"),
     Column("time", "number", "gradient-flow time"),
     Column("loss_share", "number", "loss over the initial loss"),
 ), "losses over time")

@@ -126,12 +126,12 @@ def test_simultaneous_activations_are_handled_one_by_one(method: str) -> None:
 
 def test_closed_form_is_chosen_where_it_holds_and_refused_elsewhere() -> None:
     regression, modadd = regression_2d(), small_modadd(4, (1,), (4.0,), 2)
-    timed = AlternationOptions(cost_phase="timed", max_time=1.0)
+    decoupled = AlternationOptions(cost_phase="decoupled", max_time=1.0)
     assert predict(regression.architecture, gaussian(regression, 1e-3)).method == "closed_form"
-    assert predict(regression.architecture, gaussian(regression, 1e-3), timed).method == "generic"
+    assert predict(regression.architecture, gaussian(regression, 1e-3), decoupled).method == "generic"
     brief = AlternationOptions(max_time=1.0)
     assert predict(modadd.architecture, gaussian(modadd, 1e-3), brief).method == "generic"
-    for network, options in ((regression, timed), (modadd, brief)):
+    for network, options in ((regression, decoupled), (modadd, brief)):
         with pytest.raises(ConfigError, match=r"agf\.method=closed_form"):
             predict(network.architecture, gaussian(network, 1e-3), options, "closed_form")
 
@@ -317,9 +317,9 @@ def of_race(**options: float | str | bool) -> Prediction:
 
 
 @pytest.fixture(scope="module")
-def timed() -> list[Prediction]:
+def decoupled() -> list[Prediction]:
     """Timed cost phases with ever lower thresholds."""
-    return [of_race(cost_phase="timed", threshold=threshold) for threshold in (1.0, 0.25, 0.05)]
+    return [of_race(cost_phase="decoupled", threshold=threshold) for threshold in (1.0, 0.25, 0.05)]
 
 
 def loss_error(prediction: Prediction, training: TrainingResult) -> float:
@@ -338,9 +338,9 @@ def crossing_times(training: TrainingResult, neurons: Sequence[int], threshold: 
     return found
 
 
-def test_timed_and_interacting_from_the_start_is_gradient_flow(training: TrainingResult) -> None:
+def test_decoupled_and_interacting_from_the_start_is_gradient_flow(training: TrainingResult) -> None:
     threshold = 1.001 * float(torch.linalg.vector_norm(gaussian(race(), 1e-2), dim=1).max())
-    prediction = of_race(cost_phase="timed", dormant_interaction=True, threshold=threshold)
+    prediction = of_race(cost_phase="decoupled", dormant_interaction=True, threshold=threshold)
     assert len(prediction.rounds) == 4
     assert loss_error(prediction, training) < 5e-4
     expected = crossing_times(training, [stage.neuron for stage in prediction.rounds], threshold)
@@ -358,45 +358,47 @@ def test_interacting_dormant_neurons_follow_training_up_to_the_first_activation(
     assert blind.last_time < expected * (1 - 2e-4)
 
 
-def test_timed_variant_tends_to_training_as_the_threshold_falls(
-    training: TrainingResult, timed: list[Prediction],
+def test_decoupled_variant_tends_to_training_as_the_threshold_falls(
+    training: TrainingResult, decoupled: list[Prediction],
 ) -> None:
-    errors = [loss_error(prediction, training) for prediction in timed]
+    errors = [loss_error(prediction, training) for prediction in decoupled]
     assert errors[0] > 5 * errors[1] > 25 * errors[2]
     assert errors[-1] < 1e-3
 
 
-def test_timed_loss_is_that_of_all_neurons_and_continuous(timed: list[Prediction]) -> None:
-    path = timed[1].trajectory
+def test_decoupled_loss_is_that_of_all_neurons_and_continuous(decoupled: list[Prediction]) -> None:
+    path = decoupled[1].trajectory
     network = race()
-    assert path.loss[-1] == pytest.approx(float(network.loss(timed[1].final)), abs=1e-10)
+    assert path.loss[-1] == pytest.approx(float(network.loss(decoupled[1].final)), abs=1e-10)
     at_activation = np.flatnonzero(np.diff(path.times) == 0)
     np.testing.assert_allclose(np.diff(path.loss)[at_activation], 0.0, atol=1e-9)
 
 
-def test_timed_path_shows_drops_and_no_ramps_before_them(training: TrainingResult, timed: list[Prediction]) -> None:
+def test_decoupled_path_shows_drops_and_no_ramps_before_them(
+    training: TrainingResult, decoupled: list[Prediction],
+) -> None:
     """Between rows the loss changes little, so that straight lines between them are the path."""
-    for prediction in timed:
+    for prediction in decoupled:
         path = prediction.trajectory
         assert np.abs(np.diff(path.loss)).max() < 0.0101 * path.loss[0]
         assert bool((np.diff(path.times) >= 0).all())
 
 
-def test_timed_activations_cross_the_threshold_in_training_too(
-    training: TrainingResult, timed: list[Prediction],
+def test_decoupled_activations_cross_the_threshold_in_training_too(
+    training: TrainingResult, decoupled: list[Prediction],
 ) -> None:
     """At a low threshold, in the same order and at the same times."""
-    rounds = timed[-1].rounds
+    rounds = decoupled[-1].rounds
     expected = crossing_times(training, [stage.neuron for stage in rounds], 0.05)
-    np.testing.assert_allclose(times_of(timed[-1]), expected, rtol=5e-3)
+    np.testing.assert_allclose(times_of(decoupled[-1]), expected, rtol=5e-3)
 
 
-def test_timed_diagonal_network_collapses_and_comes_back() -> None:
+def test_decoupled_diagonal_network_collapses_and_comes_back() -> None:
     """The path through the sign flip, against training."""
     network = regression_2d()
     neurons = gaussian(network, 1e-3, kind="deterministic")
     trained = train_by_gradient_flow(network.architecture, neurons, 60.0, tolerance=1e-8, max_rows=20000)
-    options = AlternationOptions(cost_phase="timed", threshold=0.02, max_time=60.0, loss_tolerance=1e-8)
+    options = AlternationOptions(cost_phase="decoupled", threshold=0.02, max_time=60.0, loss_tolerance=1e-8)
     prediction = predict(network.architecture, neurons, options)
     assert loss_error(prediction, trained) < 5e-3
     assert ("collapse", 0, "1") in kinds(prediction)

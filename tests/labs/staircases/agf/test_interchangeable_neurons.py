@@ -79,9 +79,9 @@ def test_training_keeps_what_comes_next_at_any_scale(commuting: bool) -> None:
     np.testing.assert_allclose(found[1], found[0], atol=0.1)
 
 
-def test_timed_agf_is_training() -> None:
+def test_decoupled_agf_is_training() -> None:
     architecture, scale = published(False), 1e-12
-    prediction = predicted(architecture, scale, "timed")
+    prediction = predicted(architecture, scale, "decoupled")
     horizon = -1.2 * math.log(scale) * float(architecture.stages.times[MODES - 1])
     path = train_by_gradient_flow(architecture, start(architecture, scale), horizon).trajectory
     modes = MODES - 1  # the prediction ends when the last one's neuron activates

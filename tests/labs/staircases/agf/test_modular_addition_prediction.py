@@ -50,7 +50,7 @@ def test_the_first_activation_is_on_its_way_to_the_earliest_blow_up(data: Modula
     """Time of the activation and the closed form's time from there to infinity add up to the closed form's."""
     neurons = gaussian(data, 5, seed)
     times = times_of(data, neurons)
-    prediction = predict(data, neurons, cost_phase="timed", max_events=1, threshold=3.0, tolerance=1e-10)
+    prediction = predict(data, neurons, cost_phase="decoupled", max_events=1, threshold=3.0, tolerance=1e-10)
     (first,) = prediction.rounds
     neuron, place = np.unravel_index(times.argmin(), times.shape)
     assert (first.neuron, first.feature) == (neuron, str(data.frequencies[place]))
@@ -59,7 +59,7 @@ def test_the_first_activation_is_on_its_way_to_the_earliest_blow_up(data: Modula
     assert first.time + left == pytest.approx(times.min(), rel=1e-7)
 
 
-@pytest.mark.parametrize("cost_phase", ["instantaneous", "timed"])
+@pytest.mark.parametrize("cost_phase", ["instantaneous", "decoupled"])
 def test_neurons_are_used_once_and_share_features(cost_phase: str) -> None:
     data = modular_addition(4, [1, 2], [4.0 * 1j, 2.0], torch.float64, CPU)
     prediction = predict(data, gaussian(data, 8, 2), cost_phase=cost_phase, loss_tolerance=1e-2, tolerance=1e-6)
@@ -92,7 +92,7 @@ def test_a_later_feature_takes_the_neurons_that_are_left() -> None:
     times = times_of(data, neurons)
     assert bool((np.diff(times, axis=0) > 0).all())
     events = decoupled_events(data, times)
-    rounds = predict(data, neurons, cost_phase="timed", max_events=12, threshold=0.3, tolerance=1e-6).rounds
+    rounds = predict(data, neurons, cost_phase="decoupled", max_events=12, threshold=0.3, tolerance=1e-6).rounds
     for activations in ([(event.neuron, event.feature) for event in events],
                         [(kept.neuron, kept.feature) for kept in rounds]):
         on_first = [neuron for neuron, feature in activations if feature == "2"]

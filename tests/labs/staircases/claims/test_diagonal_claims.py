@@ -31,8 +31,8 @@ def evidence_of(config: RunConfig) -> Evidence:
     return Evidence(
         architecture=result.problem.architecture, initial=result.problem.initial, log_init_scale=config.init.log_scale,
         threshold=config.agf.threshold, prediction=result.prediction, training=result.training, is_flow=True,
-        theory=result.theory, predicted=result.events["agf"], measured=result.events["training"],
-        comparison=result.comparison)
+        theory=result.theory, predicted=result.events[result.prediction.source], measured=result.events["training"],
+        comparison=result.main_rows)
 
 
 @pytest.fixture(scope="module")
@@ -115,9 +115,9 @@ def test_deep_claim_fails_on_contradicting_evidence(
     assert claims_of(doctor(deep))[claim].holds is False
 
 
-def test_timed_cost_phases_are_not_what_the_theorem_is_about(deep: Evidence) -> None:
-    timed = replace(deep, prediction=replace(deep.prediction, cost_phase="timed"))
-    assert diagonal_linear.agf_is_successive_saddles(timed) == []
+def test_decoupled_cost_phases_are_not_what_the_theorem_is_about(deep: Evidence) -> None:
+    decoupled = replace(deep, prediction=replace(deep.prediction, cost_phase="decoupled"))
+    assert diagonal_linear.agf_is_successive_saddles(decoupled) == []
 
 
 def test_swapped_selections_are_not_the_lasso_s(unsigned: Evidence) -> None:

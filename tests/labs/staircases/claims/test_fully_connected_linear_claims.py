@@ -41,8 +41,8 @@ def evidence(result: Result) -> Evidence:
         architecture=result.problem.architecture, initial=result.problem.initial,
         log_init_scale=result.config.init.log_scale, threshold=result.config.agf.threshold,
         prediction=result.prediction,
-        training=result.training, is_flow=True, theory=result.theory, predicted=result.events["agf"],
-        measured=result.events["training"], comparison=result.comparison)
+        training=result.training, is_flow=True, theory=result.theory, predicted=result.events[result.prediction.source],
+        measured=result.events["training"], comparison=result.main_rows)
 
 
 def verdicts(evidence: Evidence) -> dict[tuple[str, str], bool | None]:

@@ -19,12 +19,13 @@ Doctor = Callable[[Evidence], Evidence]
 
 def evidence_from(model: LinearAttentionConfig, data: InContextRegressionConfig, scale: float = 1e-2) -> Evidence:
     result = run(RunConfig(model=model, data=data, init=InitConfig("gaussian", scale), seed=0, device="cpu",
-                           agf=AgfConfig(cost_phase="timed", threshold=0.2, loss_tolerance=1e-6)))
+                           agf=AgfConfig(cost_phase="decoupled", threshold=0.2, loss_tolerance=1e-6)))
     return Evidence(
         architecture=result.problem.architecture, initial=result.problem.initial,
         log_init_scale=math.log(scale), threshold=0.2,
         prediction=result.prediction, training=result.training, is_flow=True, theory=result.theory,
-        predicted=result.events["agf"], measured=result.events["training"], comparison=result.comparison)
+        predicted=result.events[result.prediction.source], measured=result.events["training"],
+        comparison=result.main_rows)
 
 
 @pytest.fixture(scope="module")

@@ -59,7 +59,7 @@ def test_a_member_is_the_run_of_its_seed(members: list[Member], number: int) -> 
     assert result.verdict["in_predicted_order"] == alone.verdict["in_predicted_order"]
     assert len(result.comparison) == len(alone.comparison)
     for row, expected in zip(result.comparison, alone.comparison, strict=True):
-        for key in ("time_agf", "time_training", "level_agf", "level_training"):
+        for key in ("time_predicted", "time_training", "level_predicted", "level_training"):
             assert row[key] == pytest.approx(expected[key], rel=1e-4, abs=1e-6, nan_ok=True)
     assert [(claim.claim, claim.source, claim.holds) for claim in result.claims] == [
         (claim.claim, claim.source, claim.holds) for claim in alone.claims]

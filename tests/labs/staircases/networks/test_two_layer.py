@@ -208,7 +208,7 @@ def dead_network(kink_width: float = 1e-2) -> tuple[TwoLayer, Tensor]:
 
 
 @pytest.mark.parametrize("kink_width", [0.0, 1e-2])
-@pytest.mark.parametrize("cost_phase", ["instantaneous", "timed"])
+@pytest.mark.parametrize("cost_phase", ["instantaneous", "decoupled"])
 def test_dead_neurons_end_the_prediction_with_a_reason(kink_width: float, cost_phase: str) -> None:
     network, neurons = dead_network(kink_width)
     prediction = Alternation(network, neurons, AlternationOptions(cost_phase=cost_phase)).predict()

@@ -80,8 +80,9 @@ def _synthetic_run() -> SyntheticRun:
     }
     comparison = [
         {
-            "event": place + 1, "kind": "acquisition", "feature": feature, "time_agf": LATE * time,
-            "time_training": time, "time_ratio": LATE, "level_agf": after, "level_training": after,
+            "source": "agf", "event": place + 1, "kind": "acquisition", "feature": feature,
+            "time_predicted": LATE * time, "time_training": time, "time_ratio": LATE,
+            "level_predicted": after, "level_training": after,
             "order_matches": True, "lower_bound": time / 4, "lower_bound_holds": True, "level_theory": after,
         }
         for place, (feature, time, after) in enumerate(zip(FEATURES, DROP_TIMES, LEVELS[1:], strict=True))

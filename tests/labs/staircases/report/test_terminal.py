@@ -5,8 +5,8 @@ from typing import Any
 import pandas as pd
 
 from agfrun.files.tables import empty_table, rows_table
-from agfrun.labs.staircases.report.terminal import comparison_text, sweep_text
-from agfrun.labs.staircases.run.tables import COMPARISON
+from agfrun.labs.staircases.report.terminal import comparison_text, ladder_text, sweep_text
+from agfrun.labs.staircases.run.tables import COMPARISON, LADDER
 
 
 def _comparison(*rows: dict[str, Any]) -> pd.DataFrame:
@@ -15,10 +15,10 @@ def _comparison(*rows: dict[str, Any]) -> pd.DataFrame:
 
 def test_acquisitions_come_first_with_four_digits() -> None:
     text = comparison_text(_comparison(
-        {"kind": "activation", "feature": "3", "neuron_agf": 7, "neuron_training": 7, "time_agf": 123.456},
+        {"kind": "activation", "feature": "3", "neuron_predicted": 7, "neuron_training": 7, "time_predicted": 123.456},
         {
-            "kind": "acquisition", "feature": "1", "time_agf": 17.89749, "time_training": 18.2,
-            "time_ratio": 0.98337, "level_agf": 1.56253, "level_training": 0.00015625,
+            "kind": "acquisition", "feature": "1", "time_predicted": 17.89749, "time_training": 18.2,
+            "time_ratio": 0.98337, "level_predicted": 1.56253, "level_training": 0.00015625,
         },
     ))
     lines = text.splitlines()
@@ -31,8 +31,8 @@ def test_acquisitions_come_first_with_four_digits() -> None:
 
 def test_columns_are_aligned_and_fit_a_terminal() -> None:
     widest = {
-        "kind": "activation", "feature": "13", "neuron_agf": 499, "time_agf": 1.2345e10,
-        "time_training": 1.2345e10, "time_ratio": 0.012345, "level_agf": 1.2345e-16,
+        "kind": "activation", "feature": "13", "neuron_predicted": 499, "time_predicted": 1.2345e10,
+        "time_training": 1.2345e10, "time_ratio": 0.012345, "level_predicted": 1.2345e-16,
         "level_training": 1.2345e-16,
     }
     lines = comparison_text(_comparison(widest, {"kind": "collapse", "feature": "2"})).splitlines()
@@ -42,10 +42,41 @@ def test_columns_are_aligned_and_fit_a_terminal() -> None:
 
 
 def test_a_long_table_is_cut_and_says_so() -> None:
-    rows = [{"kind": "activation", "feature": "1", "neuron_agf": place} for place in range(500)]
+    rows = [{"kind": "activation", "feature": "1", "neuron_predicted": place} for place in range(500)]
     lines = comparison_text(_comparison(*rows)).splitlines()
     assert len(lines) < 50
     assert lines[-1] == "... and 460 more in comparison.csv"
+
+
+def test_a_neuron_that_takes_another_feature_is_named() -> None:
+    rows = [{"kind": "activation", "feature": "1", "feature_training": feature, "neuron_predicted": neuron,
+             "neuron_training": neuron, "time_predicted": 10.0, "time_training": 12.0}
+            for neuron, feature in ((2, "3"), (4, "1"))]
+    lines = comparison_text(_comparison(*rows)).splitlines()
+    assert lines[2].split() == ["activation", "of", "2", "1", "10", "12", "-", "-", "-"]
+    assert lines[4:] == ["neuron 2: 1 predicted, 3 measured"]
+    lines = comparison_text(_comparison(*([rows[0]] * 15))).splitlines()
+    assert lines[-1] == "... and 5 more neurons that take another feature"
+
+
+def _ladder(*rows: dict[str, Any]) -> pd.DataFrame:
+    return rows_table(LADDER, rows)
+
+
+def test_the_ladder_goes_from_the_cheapest_prediction_to_training() -> None:
+    """The seconds of the main prediction are those of the stage `predict`."""
+    judged = {"predicted": 3, "measured": 3, "in_order": 2, "median_time_error": 0.001, "worst_time_error": 0.32}
+    ladder = _ladder({"source": "decoupled", "evaluations": 2500, **judged}, {"source": "training", "evaluations": 900},
+                     {"source": "own_size", "evaluations": 40, **judged, "void": "nothing after 3"})
+    seconds = {"predict": 0.75, "own_size": 0.001, "train": 0.5, "decoupled": 9.0}
+    lines = ladder_text(ladder, seconds, "decoupled")
+    assert [line.split() for line in lines[3:-1]] == [
+        ["own-size", "steps", "0.001", "40", "2", "of", "3", "0.1%", "32%", "-"],
+        ["decoupled", "flow", "0.75", "2500", "2", "of", "3", "0.1%", "32%", "-"],
+        ["training", "0.5", "900", "-", "-", "-", "-"],
+        ["own-size", "steps:", "nothing", "after", "3"]]
+    assert max(map(len, lines)) <= 80
+    assert ladder_text(ladder[ladder["source"] != "own_size"], seconds, "decoupled") == []
 
 
 def test_no_events() -> None:

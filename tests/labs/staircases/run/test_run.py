@@ -39,7 +39,7 @@ def test_without_a_folder_nothing_is_written_and_the_same_is_returned(
     assert other.output_dir is None
     np.testing.assert_array_equal(other.training.trajectory.loss, result.training.trajectory.loss)
     np.testing.assert_array_equal(other.prediction.trajectory.loss, result.prediction.trajectory.loss)
-    assert [row["time_agf"] for row in other.comparison] == [row["time_agf"] for row in result.comparison]
+    assert [row["time_predicted"] for row in other.comparison] == [row["time_predicted"] for row in result.comparison]
 
 
 @ON_EITHER
@@ -86,8 +86,8 @@ def test_horizon_and_rows_follow_the_configuration() -> None:
 def test_agf_options_reach_the_prediction() -> None:
     one = run(modadd_config(agf=AgfConfig(max_events=1, threshold=0.5)))
     assert len(one.prediction.rounds) == 1
-    timed = run(modadd_config(agf=AgfConfig(cost_phase="timed", max_time=30.0, threshold=0.3)))
-    assert timed.prediction.cost_phase == "timed"
+    decoupled = run(modadd_config(agf=AgfConfig(cost_phase="decoupled", max_time=30.0, threshold=0.3)))
+    assert decoupled.prediction.cost_phase == "decoupled"
     generic = run(diagonal_config(agf=AgfConfig(method="generic", max_events=1)))
     assert generic.prediction.method == "generic"
 
@@ -209,7 +209,7 @@ def test_five_dimensional_regression_at_the_smallest_scale() -> None:
     assert result.training.status == "converged"
     activated = [event.neuron for event in result.events["training"] if event.kind == "activation"]
     assert activated == [1, 2, 3, 0, 4]
-    rows = [row for row in result.comparison if row["kind"] == "activation"]
+    rows = [row for row in result.main_rows if row["kind"] == "activation"]
     assert max(abs(row["time_ratio"] - 1) for row in rows) < 2 / math.log(1e16)
 
 

@@ -37,8 +37,9 @@ def test_columns_are_those_of_the_specification() -> None:
         "neurons.csv": "source,time,neuron,norm,log10_norm,accumulated_utility,direction_feature,active",
         "events.csv": "source,event,kind,time,feature,neuron,loss_before,loss_after,"
         "plateau_start,plateau_end",
+        "ladder.csv": "source,evaluations,predicted,measured,in_order,worst_time_error,worst_level_error",
         "endings.csv": "source,status,reason,time,loss",
-        "comparison.csv": "event,feature,time_agf,time_training,time_ratio,level_agf,level_training,"
+        "comparison.csv": "source,event,feature,time_predicted,time_training,time_ratio,level_predicted,level_training,"
         "level_error,order_matches,lower_bound,lower_bound_holds",
     }
     assert {schema.file for schema in tables.TABLES} == set(promised)

@@ -37,7 +37,7 @@ def test_the_example_runs_and_is_redrawn(tmp_path: Path) -> None:
         "config.yaml", "times.csv", "claims.csv", "plots", "manifest.json", "report.html", "done.json"}
     times = pd.read_csv(tmp_path / "times.csv")
     assert times["seed"].unique().tolist() == [0, 1]
-    assert (times["time_agf"] / times["time_training"]).between(0.5, 2).all()
+    assert (times["time_predicted"] / times["time_training"]).between(0.5, 2).all()
     assert pd.read_csv(tmp_path / "claims.csv")["holds"].all()
     assert json.loads((tmp_path / "done.json").read_text())["orders"] == 1
     drawn = tmp_path / "plots" / "seed_spread.png"
@@ -69,11 +69,11 @@ def test_an_interrupted_series_does_no_seed_twice(tmp_path: Path) -> None:
             time.sleep(0.01)
         process.kill()
     remembered = log.read_text()
-    log.write_text(re.sub(r'"time_agf": [\d.e+-]+', '"time_agf": 1.5', remembered))
+    log.write_text(re.sub(r'"time_predicted": [\d.e+-]+', '"time_predicted": 1.5', remembered))
     assert agfrun("--import", "docs/examples/seed_spread.py", "resume", str(tmp_path / "cut")).returncode == 0
     times = pd.read_csv(tmp_path / "cut" / "times.csv")
-    assert (times.query("seed == 0")["time_agf"] == 1.5).all()
-    assert (times.query("seed > 0")["time_agf"] != 1.5).all()
+    assert (times.query("seed == 0")["time_predicted"] == 1.5).all()
+    assert (times.query("seed > 0")["time_predicted"] != 1.5).all()
 
 
 def test_the_page_shows_the_file_as_it_is() -> None:

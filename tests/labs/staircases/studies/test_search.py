@@ -97,7 +97,7 @@ def test_without_optuna_one_line_says_what_to_install(monkeypatch: pytest.Monkey
     (["study.space={init.scale:[1e-2,1e-3]}"], "low < high"),
     (["study.space={init.scale:1e-3}"], "list of choices"),
     (["study.space={agf.threshold:[0,1,log]}"], "above 0 with log"),
-    (["study.space={agf.cost_phase:[timed,other]}"], "agf.cost_phase=other is not allowed"),
+    (["study.space={agf.cost_phase:[decoupled,other]}"], "agf.cost_phase=other is not allowed"),
     (["study.space={model.name:[relu,diagonal_linear]}"], "cannot vary"),
     (["study.space={study.trials:[1,2]}"], "cannot vary"),
     (["study.space={seed:[1,2]}"], "cannot vary"),

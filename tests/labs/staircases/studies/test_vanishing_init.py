@@ -178,11 +178,11 @@ def test_default_scales_fall_and_span_the_clock(degree: int) -> None:
 def test_times_are_those_of_the_comparison(result: Result) -> None:
     rate = 0.25
     rows = [row for row in distance_rows(result, rate) if row["quantity"] == "time"]
-    acquired = [row for row in result.comparison if row["kind"] == "acquisition"]
+    acquired = [row for row in result.main_rows if row["kind"] == "acquisition"]
     of_agf = [row for row in rows if row["reference"] == "agf"]
     assert [(row["feature"], row["occurrence"]) for row in of_agf] == [("1", 1), ("2", 1), ("1", 2)]
     assert [row["distance"] for row in of_agf] == pytest.approx(
-        [rate * abs(row["time_agf"] - row["time_training"]) for row in acquired])
+        [rate * abs(row["time_predicted"] - row["time_training"]) for row in acquired])
     saddles = [event.time for event in result.events["theory"] if event.kind == "activation"]
     of_theory = [row for row in rows if row["reference"] == "theory"]
     assert [row["clock_time"] for row in of_theory] == pytest.approx([rate * time for time in saddles])
@@ -190,7 +190,8 @@ def test_times_are_those_of_the_comparison(result: Result) -> None:
 
 def test_training_has_no_distance_from_itself(result: Result) -> None:
     twin = dataclasses.replace(result.training.trajectory, source="agf")
-    same = dataclasses.replace(result, prediction=dataclasses.replace(result.prediction, trajectory=twin))
+    alternations = {"agf": dataclasses.replace(result.prediction, trajectory=twin)}
+    same = dataclasses.replace(result, predictions=dataclasses.replace(result.predictions, alternations=alternations))
     rows = {row["quantity"]: row for row in distance_rows(same, 1.0) if row["reference"] == "agf"}
     assert {name: rows[name]["distance"] for name in ("loss", "features", "plateaus")} == {
         "loss": 0, "features": 0, "plateaus": 0}
@@ -303,7 +304,7 @@ def test_claims_on_the_theorem() -> None:
 
 @pytest.mark.parametrize(
     ("config", "degree"),
-    [(dataclasses.replace(DIAGONAL, agf=AgfConfig(cost_phase="timed")), 2), (DIAGONAL, 3), (MODADD, 3)],
+    [(dataclasses.replace(DIAGONAL, agf=AgfConfig(cost_phase="decoupled")), 2), (DIAGONAL, 3), (MODADD, 3)],
     ids=["not as published", "another depth", "another network"],
 )
 def test_where_nothing_is_proved_only_the_approach_is_claimed(config: object, degree: int) -> None:

@@ -104,7 +104,7 @@ def training_tends_to_agf(laboratory: Laboratory) -> Finding:
     results = [laboratory.results(experiments.diagonal_five(scale))[0] for scale in scales]
     if missing := all_acquired(results, "its times are not known", ""):
         return missing
-    errors = [np.mean([abs(row["time_training"] / row["time_agf"] - 1) for row in result.comparison
+    errors = [np.mean([abs(row["time_training"] / row["time_predicted"] - 1) for row in result.main_rows
                        if row["kind"] == "acquisition"]) for result in results]
     exponent = float(np.polyfit(np.log(1 / -scales), np.log(errors), 1)[0])
     return agreement(1.0, exponent, 0.05, "a power fitted to three scales, next order 1/log^2 left out")

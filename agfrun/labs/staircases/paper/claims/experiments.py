@@ -18,12 +18,12 @@ from agfrun.labs.staircases.networks.two_layer.network import ReluConfig
 from agfrun.labs.staircases.networks.two_layer.orthogonal_inputs import OrthogonalInputsConfig
 
 # The AGF variant of docs/agreement.md: cost phases take time, and a neuron activates before its output matters.
-TIMED_THRESHOLD = 0.05
+DECOUPLED_THRESHOLD = 0.05
 
 
-def timed_agf(threshold: float = 0.2) -> AgfConfig:
-    """AGF with timed cost phases, `agf=timed`."""
-    return AgfConfig(cost_phase="timed", threshold=threshold, loss_tolerance=1e-6)
+def decoupled_flow(threshold: float = 0.2) -> AgfConfig:
+    """The decoupled flow, `agf=decoupled`."""
+    return AgfConfig(cost_phase="decoupled", threshold=threshold, loss_tolerance=1e-6)
 
 
 def diagonal_two(scale: float = 1e-6, generic: bool = False) -> RunConfig:
@@ -54,7 +54,7 @@ def linear(commuting: bool, scale: float = 1e-15) -> RunConfig:
 def attention(scale: float = 1e-2) -> RunConfig:
     """The paper's four modes and five heads."""
     return RunConfig(model=LinearAttentionConfig(), data=InContextRegressionConfig(),
-                     init=InitConfig("gaussian", scale), agf=timed_agf())
+                     init=InitConfig("gaussian", scale), agf=decoupled_flow())
 
 
 def modular_addition(scale: float = 1e-2, agf: AgfConfig | None = None) -> RunConfig:
@@ -65,7 +65,7 @@ def modular_addition(scale: float = 1e-2, agf: AgfConfig | None = None) -> RunCo
 
 def one_frequency(p: int, frequency: int, amplitude: float, width: int) -> RunConfig:
     """Modular addition with a single frequency."""
-    return RunConfig(model=QuadraticModaddConfig(width=width), init=InitConfig("gaussian", 1e-2), agf=timed_agf(),
+    return RunConfig(model=QuadraticModaddConfig(width=width), init=InitConfig("gaussian", 1e-2), agf=decoupled_flow(),
                      data=ModularAdditionConfig(p=p, frequencies=[frequency], amplitudes=[amplitude]))
 
 

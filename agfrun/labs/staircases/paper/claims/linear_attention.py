@@ -190,9 +190,9 @@ def solved_heads_give_the_times(laboratory: Laboratory) -> Finding:
 
 @AGF.claim(NETWORK, "section 5, figure", "numerics")
 def attention_agf_order_and_times(laboratory: Laboratory) -> Finding:
-    """AGF with timed cost phases gives the order and the times of training's modes."""
+    """The decoupled flow gives the order and the times of training's modes."""
     results = laboratory.results(experiments.attention())
-    rows = [row for result in results for row in result.comparison if row["kind"] == "acquisition"]
+    rows = [row for result in results for row in result.main_rows if row["kind"] == "acquisition"]
     if not all(row["order_matches"] for row in rows):
         return same_text("AGF's order", "another order", "an order is exact", laboratory.seeds_text)
     return small(largest([abs(row["time_ratio"] - 1) for row in rows]), 0.02,

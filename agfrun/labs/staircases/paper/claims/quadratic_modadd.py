@@ -177,7 +177,7 @@ def best_shares_of_few_neurons(laboratory: Laboratory) -> Finding:
 def training_rests_at_the_first_share(laboratory: Laboratory) -> Finding:
     """In training, too, the first neuron alone leaves 8/9 of the first frequency's loss: the path lingers there."""
     shares = []
-    for result in laboratory.results(experiments.modular_addition(1e-3, experiments.timed_agf())):
+    for result in laboratory.results(experiments.modular_addition(1e-3, experiments.decoupled_flow())):
         data = cast(QuadraticModadd, result.problem.architecture).data
         path, energies = result.training.trajectory, data.energies.tolist()
         share = (path.loss - sum(energies[1:])) / energies[0]
@@ -285,12 +285,12 @@ def timed_times_become_exact(laboratory: Laboratory) -> Finding:
     """AGF whose dormant neurons go on during cost phases, with threshold 0.05, gives the times of all frequencies up to
     an error that vanishes with the scale: at 1e-3.
     """
-    return _times(laboratory, experiments.timed_agf(experiments.TIMED_THRESHOLD))
+    return _times(laboratory, experiments.decoupled_flow(experiments.DECOUPLED_THRESHOLD))
 
 
 def _times(laboratory: Laboratory, agf: AgfConfig) -> Finding:
     rows = [row for result in laboratory.results(experiments.modular_addition(1e-3, agf))
-            for row in result.comparison if row["kind"] == "acquisition"]
+            for row in result.main_rows if row["kind"] == "acquisition"]
     if any(math.isnan(row["time_training"]) for row in rows):
         raise Inconclusive("training did not learn every frequency")
     return small(largest([abs(row["time_ratio"] - 1) for row in rows]), 0.01,
@@ -300,7 +300,7 @@ def _times(laboratory: Laboratory, agf: AgfConfig) -> Finding:
 @AGF.claim(NETWORK, "section 6, figure", "numerics")
 def active_neurons_keep_to_one_frequency(laboratory: Laboratory) -> Finding:
     """A neuron that activates lies on one frequency: its strongest has 90% of its norm squared over all."""
-    results, parts = laboratory.results(experiments.modular_addition(1e-3, experiments.timed_agf())), []
+    results, parts = laboratory.results(experiments.modular_addition(1e-3, experiments.decoupled_flow())), []
     for result in results:
         architecture = cast(QuadraticModadd, result.problem.architecture)
         for event in result.events["training"]:

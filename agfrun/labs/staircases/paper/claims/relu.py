@@ -65,7 +65,7 @@ def relu_times_improve_as_the_scale_vanishes(laboratory: Laboratory) -> Finding:
     """
     errors = []
     for scale in (1e-4, 1e-12):
-        rows = [row for result in laboratory.results(experiments.relu(scale)) for row in result.comparison
+        rows = [row for result in laboratory.results(experiments.relu(scale)) for row in result.main_rows
                 if row["kind"] == "acquisition"]
         if not all(row["order_matches"] for row in rows):
             return same_text("AGF's order", "another order", "an order is exact", laboratory.seeds_text)

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from agfrun.labs.staircases.paper.figures.cases import FloatArray, PaperTables
 from agfrun.labs.staircases.paper.figures.diagonal_scales import CLOCK_LABEL
 from agfrun.labs.staircases.paper.figures.panels import AGF_HANDLE, DASHES, add_scale_legend, letter
-from agfrun.labs.staircases.report.figures.context import of_source, set_log_axis
+from agfrun.labs.staircases.report.figures.context import of_prediction, of_source, set_log_axis
+from agfrun.labs.staircases.sources import main_of
 from agfrun.report.figures.colours import sequential_colours
 from agfrun.report.figures.style import TEXT_WIDTH, new_figure, settle, styled
 
@@ -87,7 +88,8 @@ def _draw_races(utility: Axes, angle: Axes, tables: PaperTables, colours: dict[s
         utility.plot(times, (log_norm - log_norm[0]) / -log_norm[0] if log_norm[0] < 0 else np.nan * times,
                      color=colour, linewidth=1.2)
         angle.plot(times, np.rad2deg(turned), color=colour, linewidth=1.2)
-    times, log_norm, _ = _path(tables, tables.cases[-1], "agf", neuron)
+    smallest = tables.cases[-1]
+    times, log_norm, _ = _path(tables, smallest, main_of(tables.first("features", smallest)["source"]), neuron)
     utility.plot(times, (log_norm - log_norm[0]) / -log_norm[0], color="black", linewidth=0.9, linestyle=DASHES)
     utility.set(xlim=(0, _LONGEST), ylim=(-0.1, 1.3))
     utility.tick_params(labelbottom=False)
@@ -119,8 +121,8 @@ def _coefficients(features: pd.DataFrame, source: str) -> FloatArray:
 def _saddles(tables: PaperTables, case: str) -> FloatArray:
     """Where AGF rests for a time: its start and its coefficients after each of its events, (K + 1, 2)."""
     features = tables.first("features", case)
-    path = _coefficients(features, "agf").T
-    times = of_source(features, "agf").groupby("feature", sort=False)["time"].apply(list).iloc[0]
+    path = _coefficients(features, main_of(features["source"])).T
+    times = of_prediction(features).groupby("feature", sort=False)["time"].apply(list).iloc[0]
     rests = [path[0]]
     for place in range(1, len(path)):
         rested = times[place] > times[place - 1] and np.allclose(path[place], path[place - 1])
@@ -134,7 +136,7 @@ def _draw_loss(axes: Axes, tables: PaperTables, colours: dict[str, str]) -> None
         rows = of_source(tables.first("loss", case), "training")
         axes.plot(rows["time"] / tables.log_inverse_scale(case), rows["loss"], color=colour, linewidth=1.3)
     smallest = tables.cases[-1]
-    rows = of_source(tables.first("loss", smallest), "agf")
+    rows = of_prediction(tables.first("loss", smallest))
     axes.plot(rows["time"] / tables.log_inverse_scale(smallest), rows["loss"], color="black", linewidth=0.9,
               linestyle=DASHES)
     initial = float(rows["loss"].iloc[0])

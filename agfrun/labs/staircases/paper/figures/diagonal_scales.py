@@ -15,7 +15,7 @@ from agfrun.labs.staircases.paper.figures.panels import (
     add_scale_legend,
     letter,
 )
-from agfrun.labs.staircases.report.figures.context import FigureContext, of_source, set_log_axis
+from agfrun.labs.staircases.report.figures.context import FigureContext, of_prediction, of_source, set_log_axis
 from agfrun.report.figures.colours import sequential_colours
 from agfrun.report.figures.labels import Label, label_right_margin, nudge_apart
 from agfrun.report.figures.style import TEXT_WIDTH, new_figure, settle, styled
@@ -76,7 +76,7 @@ def _draw_coefficients(axes: Axes, tables: PaperTables, context: FigureContext) 
         for feature, curve in rows.groupby("feature", sort=False):
             axes.plot(curve["time"] / tables.log_inverse_scale(case), curve["value"], color=context.colour(feature),
                       alpha=shade, linewidth=1.3)
-    predicted = of_source(tables.first("features", cases[-1]), "agf")
+    predicted = of_prediction(tables.first("features", cases[-1]))
     for feature, curve in predicted.groupby("feature", sort=False):
         axes.plot(curve["time"] / tables.log_inverse_scale(cases[-1]), curve["value"], color="black", linewidth=0.8,
                   linestyle=DASHES)

@@ -19,7 +19,7 @@ from agfrun.labs.staircases.paper.figures.panels import (
     draw_residuals,
     letter,
 )
-from agfrun.labs.staircases.report.figures.context import FigureContext, of_source, set_log_axis
+from agfrun.labs.staircases.report.figures.context import FigureContext, of_prediction, of_source, set_log_axis
 from agfrun.report.figures.labels import label_right_margin, nudge_apart
 from agfrun.report.figures.style import OKABE_ITO, TEXT_WIDTH, new_figure, settle, styled
 
@@ -66,7 +66,7 @@ def _draw_singular_values(axes: Axes, tables: PaperTables, case: str, context: F
     axes.set_ylabel("singular values of A W")
     for index, rows in first.groupby("index"):
         colour = context.colour(str(index))
-        training, prediction = of_source(rows, "training"), of_source(rows, "agf")
+        training, prediction = of_source(rows, "training"), of_prediction(rows)
         draw_band(axes, curves(of_case[of_case["index"] == index], "training", "value"), context.time_limits, colour)
         axes.plot(training["time"], training["value"], color=colour, linewidth=1.6)
         axes.plot(prediction["time"], prediction["value"], color="black", linewidth=0.8, linestyle=DASHES)

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from agfrun.labs.staircases.paper.figures.cases import PaperTables
-from agfrun.labs.staircases.paper.figures.panels import add_legend, draw_loss
+from agfrun.labs.staircases.paper.figures.panels import add_legend, draw_loss, predictions_named
 from agfrun.labs.staircases.paper.figures.sketches import draw_sketch
 from agfrun.labs.staircases.report.figures.context import of_source
 from agfrun.report.figures.style import TEXT_WIDTH, new_figure, settle, styled
@@ -34,7 +34,7 @@ def plot_overview(tables: PaperTables) -> Figure:
         if place:
             loss.set_ylabel("")
         loss.tick_params(labelleft=False, which="both")
-    add_legend(figure, 1)
+    add_legend(figure, 1, prediction=predictions_named(tables))
     settle(figure)
     return figure
 

@@ -12,8 +12,15 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from agfrun.labs.staircases.paper.figures.cases import FloatArray, PaperTables, curves
-from agfrun.labs.staircases.report.figures.context import FigureContext, of_source, set_log_axis
+from agfrun.labs.staircases.report.figures.context import (
+    FigureContext,
+    of_prediction,
+    of_source,
+    prediction_name,
+    set_log_axis,
+)
 from agfrun.labs.staircases.report.figures.staircase import loss_limits, theory_levels
+from agfrun.labs.staircases.sources import AGF, NAMES
 from agfrun.report.figures.labels import Label
 from agfrun.report.figures.style import TRAINING_GREY
 
@@ -48,7 +55,7 @@ def draw_loss(axes: Axes, tables: PaperTables, case: str, context: FigureContext
     for level in levels:
         axes.axhline(level, color="0.8", linewidth=0.6, zorder=0.5)
     draw_band(axes, curves(tables.of("loss", case), "training", "loss"), context.time_limits, TRAINING_GREY)
-    training, prediction = of_source(loss, "training"), of_source(loss, "agf")
+    training, prediction = of_source(loss, "training"), of_prediction(loss)
     axes.plot(training["time"], training["loss"], color=TRAINING_GREY, linewidth=2.2)
     axes.plot(prediction["time"], prediction["loss"], color="black", linewidth=1.0, linestyle=DASHES)
     return [Label(1.0, float(level), f"{level:.3g}", "0.35") for level in levels]
@@ -67,7 +74,7 @@ def draw_features(axes: Axes, tables: PaperTables, case: str, context: FigureCon
     for feature in context.colours:
         rows, colour = first[first["feature"] == feature], context.colour(feature)
         of_seeds = curves(of_case[of_case["feature"] == feature], "training", "value")
-        training, prediction = of_source(rows, "training"), of_source(rows, "agf")
+        training, prediction = of_source(rows, "training"), of_prediction(rows)
         if not len(training):
             continue
         draw_band(axes, of_seeds, context.time_limits, colour)
@@ -101,7 +108,7 @@ def lower_bounds(tables: PaperTables, case: str) -> pd.DataFrame:
     """Columns `feature` and `lower_bound`: those that the study has saved, else those of the comparison."""
     if len(saved := tables.first("lower_bounds", case)):
         return saved[["feature", "lower_bound"]]
-    rows = tables.first("comparison", case)
+    rows = of_prediction(tables.first("comparison", case))
     return rows[(rows["kind"] == "acquisition") & np.isfinite(rows["lower_bound"])][["feature", "lower_bound"]]
 
 
@@ -111,11 +118,17 @@ def acquired(tables: PaperTables, case: str) -> pd.DataFrame:
     `time_error` is predicted over measured time less 1; `level_error` is predicted less measured loss on the
     plateau that follows, over the initial loss.
     """
-    rows = tables.of("comparison", case)
+    rows = of_prediction(tables.of("comparison", case))
     rows = rows[rows["kind"] == "acquisition"]
     initial = float(of_source(tables.first("loss", case), "training")["loss"].iloc[0])
     return rows.assign(time_error=rows["time_ratio"] - 1,
-                       level_error=(rows["level_agf"] - rows["level_training"]) / initial)
+                       level_error=(rows["level_predicted"] - rows["level_training"]) / initial)
+
+
+def predictions_named(tables: PaperTables) -> str:
+    """What the dashed lines of a figure are, over all its cases."""
+    names = {prediction_name(tables.first("loss", case)) for case in tables.cases}
+    return names.pop() if len(names) == 1 else "prediction"
 
 
 def draw_residuals(axes: Axes, rows: pd.DataFrame, context: FigureContext, column: str, label: str) -> None:
@@ -144,10 +157,11 @@ TIME_RESIDUAL = "time: prediction /\nmeasurement $-$ 1 (%)"
 LEVEL_RESIDUAL = "level: prediction $-$\nmeasurement (% of initial)"
 
 
-def add_legend(figure: Figure, seeds: int, further: Sequence[tuple[str, Line2D]] = ()) -> None:
-    """The line styles that all figures share, and further ones."""
+def add_legend(figure: Figure, seeds: int, further: Sequence[tuple[str, Line2D]] = (),
+               prediction: str = NAMES[AGF]) -> None:
+    """The line styles that all figures share, and further ones; `prediction` is what the dashed line is."""
     entries = [("training", Line2D([], [], color="0.35", linewidth=1.8)),
-               ("AGF", AGF_HANDLE), *further]
+               (prediction, AGF_HANDLE), *further]
     if seeds > 1:
         entries.append((f"range over {seeds} seeds", Patch(color="0.35", alpha=BAND_ALPHA, linewidth=0)))  # type: ignore[arg-type]
     figure.legend([handle for _, handle in entries], [name for name, _ in entries], loc="outside upper left",

@@ -18,6 +18,7 @@ from agfrun.labs.staircases.paper.figures.panels import (
     draw_residuals,
     letter,
     lower_bounds,
+    predictions_named,
 )
 from agfrun.report.figures.labels import label_right_margin, nudge_apart
 from agfrun.report.figures.style import TEXT_WIDTH, new_figure, settle, styled
@@ -46,7 +47,7 @@ def plot_single_network(tables: PaperTables) -> Figure:
     further = [("final size", FINAL_HANDLE)]
     if len(lower_bounds(tables, case)):
         further.append(("lower bound", BOUND_HANDLE))
-    add_legend(figure, tables.seeds(case), further)
+    add_legend(figure, tables.seeds(case), further, predictions_named(tables))
     settle(figure)
     for axes, margin in texts:
         nudge_apart(axes, margin)

@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from agfrun.labs.staircases.sources import NAMES, OWN_SIZE, THEORY, main_of
 from agfrun.labs.staircases.wording import Wording
 from agfrun.report.figures.style import NO_FEATURE_GREY, feature_colours
 
@@ -76,14 +77,29 @@ def of_source(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     return frame[frame["source"] == source]
 
 
+def of_prediction(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the main prediction, run by run where there are several; all where they do not say whose they are."""
+    if "source" not in frame or frame["source"].isna().all():
+        return frame
+    if "run" in frame:
+        mains = frame.groupby("run")["source"].agg(lambda words: main_of(words.drop_duplicates()))
+        return frame[frame["source"] == frame["run"].map(mains)]
+    return of_source(frame, main_of(frame["source"].drop_duplicates()))
+
+
+def prediction_name(frame: pd.DataFrame) -> str:
+    """How legends call the main prediction of a table."""
+    return NAMES[main_of(frame["source"].drop_duplicates())]
+
+
 def time_limits(loss: pd.DataFrame, events: pd.DataFrame) -> tuple[float, float]:
     """Time axis from a little before the first drop to the end of training, or to the last event if that is later.
 
     Time zero and the long first plateau, on which nothing happens, would fill a logarithmic axis, and so would
     the time that a prediction spends waiting for one more event.
     """
-    seen = loss[loss["source"] != "theory"]
-    happened = events["time"][events["source"] != "theory"]
+    seen = loss[~loss["source"].isin((THEORY, OWN_SIZE))]
+    happened = events["time"][events["source"] != THEORY]
     trained = _largest(of_source(loss, "training")["time"])
     last = _largest(seen["time"]) if trained is None else max(trained, LAST_EVENT * (_largest(happened) or 0.0))
     if last is None:
@@ -95,7 +111,7 @@ def time_limits(loss: pd.DataFrame, events: pd.DataFrame) -> tuple[float, float]
 
 
 def _first_drop(loss: pd.DataFrame, events: pd.DataFrame) -> float | None:
-    times = events["time"][(events["time"] > 0) & (events["source"] != "theory")]
+    times = events["time"][(events["time"] > 0) & (events["source"] != THEORY)]
     for _, curve in loss.groupby("source"):
         fallen = curve["loss"] < 0.9 * curve["loss"].iloc[0]
         times = pd.concat([times, curve["time"][fallen & (curve["time"] > 0)].head(1)])

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from agfrun.labs.staircases.report.figures.context import TIME_LABEL
+from agfrun.labs.staircases.report.figures.context import TIME_LABEL, of_prediction
 from agfrun.labs.staircases.report.figures.staircases import time_unit
 from agfrun.report.figures.axes import places_of, set_key_axis, word_of
 from agfrun.report.figures.colours import sequential_colours
@@ -70,10 +70,11 @@ def plot_drop_times(saved: SavedSweep, comparison: pd.DataFrame, key: str, degre
 def _drops(saved: SavedSweep, table: pd.DataFrame) -> pd.DataFrame:
     if not len(table) or "kind" not in table:
         return pd.DataFrame()
+    table = of_prediction(table)
     drops = table[(table["kind"] == "acquisition") & table["run"].isin(saved.runs["run"])].copy()
-    drops = drops[np.isfinite(drops["time_agf"]) & (drops["time_agf"] > 0)]
+    drops = drops[np.isfinite(drops["time_predicted"]) & (drops["time_predicted"] > 0)]
     # The number of an event counts activations too: here the drops are counted.
-    drops["event"] = drops.groupby("run")["time_agf"].rank(method="first").astype(int) if len(drops) else []
+    drops["event"] = drops.groupby("run")["time_predicted"].rank(method="first").astype(int) if len(drops) else []
     return drops
 
 
@@ -101,14 +102,14 @@ def _draw(axes: Axes, rows: pd.DataFrame, key: str, colours: list[str], degree: 
             if measured.size().max() > 1:
                 axes.fill_between(middle.index, measured.quantile(_BAND[0] / 100), measured.quantile(_BAND[1] / 100),
                                   color=colour, alpha=0.2, linewidth=0)
-        predicted = own.groupby(key)["time_agf"].median()
+        predicted = own.groupby(key)["time_predicted"].median()
         axes.plot(predicted.index, predicted, color=colour, linewidth=0.9, linestyle=(0, (4, 1.6)), gid=f"agf:{drop}")
     _draw_law(axes, rows, key, len(colours), degree)
 
 
 def _draw_law(axes: Axes, rows: pd.DataFrame, key: str, drops: int, degree: int | None) -> None:
     """The law through the prediction of the last drop at the smallest scale."""
-    last = rows[rows["event"] == drops].groupby(key)["time_agf"].median()
+    last = rows[rows["event"] == drops].groupby(key)["time_predicted"].median()
     if degree is None or len(last) < 2:
         return
     places = places_of(last.index.tolist())

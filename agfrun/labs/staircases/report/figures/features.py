@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from agfrun.labs.staircases.report.figures.context import FigureContext, of_source
+from agfrun.labs.staircases.report.figures.context import FigureContext, of_prediction, of_source, prediction_name
 from agfrun.report.figures.labels import Label, label_right_margin, nudge_apart
 from agfrun.report.figures.style import COLUMN_WIDTH, new_figure, settle, styled
 
@@ -31,7 +31,7 @@ def plot_features(context: FigureContext, features: pd.DataFrame) -> Figure:
     context.set_time_axis(axes)
     axes.set_ylabel(context.wording.value)
     _draw_training(axes, context, of_source(features, "training"))
-    _draw_prediction(axes, of_source(features, "agf"))
+    _draw_prediction(axes, of_prediction(features), prediction_name(features))
     _draw_theory(axes, context, of_source(features, "theory"))
     final = _final_values(features)
     _set_value_axis(axes, features, final)
@@ -57,11 +57,11 @@ def _draw_training(axes: Axes, context: FigureContext, rows: pd.DataFrame) -> No
         )
 
 
-def _draw_prediction(axes: Axes, rows: pd.DataFrame) -> None:
+def _draw_prediction(axes: Axes, rows: pd.DataFrame, name: str) -> None:
     for place, (feature, curve) in enumerate(rows.groupby("feature", sort=False)):
         axes.plot(
             curve["time"], curve["value"], color="black", linewidth=0.8, linestyle=(0, (4, 1.6)),
-            label="AGF" if place == 0 else None, gid=f"agf:{feature}",
+            label=name if place == 0 else None, gid=f"agf:{feature}",
         )
 
 
@@ -79,7 +79,7 @@ def _final_values(features: pd.DataFrame) -> dict[str, float]:
     finite = features[np.isfinite(features["value"])]
     final: dict[str, float] = {}
     for feature, rows in finite.groupby("feature", sort=False):
-        curves = [of_source(rows, source) for source in ("training", "agf", "theory")]
+        curves = [of_source(rows, "training"), of_prediction(rows), of_source(rows, "theory")]
         lasting = max((curve for curve in curves if len(curve)), key=_last_time)
         final[str(feature)] = float(lasting["value"].iloc[-1])
     return final

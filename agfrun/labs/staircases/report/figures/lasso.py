@@ -11,7 +11,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from agfrun.labs.staircases.report.figures.context import FigureContext, of_source, set_log_axis
+from agfrun.labs.staircases.report.figures.context import (
+    FigureContext,
+    of_prediction,
+    of_source,
+    prediction_name,
+    set_log_axis,
+)
 from agfrun.report.figures.labels import Label, label_right_margin, nudge_apart
 from agfrun.report.figures.style import COLUMN_WIDTH, NO_FEATURE_GREY, new_figure, settle, styled
 
@@ -72,11 +78,12 @@ def _draw_time(axes: Axes, context: FigureContext, features: pd.DataFrame, named
     context.set_time_axis(axes)
     axes.set_ylabel(context.wording.value)
     axes.axhline(0.0, color="0.8", linewidth=0.6, zorder=0.4)
-    for source, legend, style in (
-        ("training", "training", {"linewidth": 1.8}),
-        ("agf", "AGF", {"linewidth": 0.8, "linestyle": _DASHES, "color": "black", "zorder": 2.5}),
+    for source, legend, rows, style in (
+        ("training", "training", of_source(features, "training"), {"linewidth": 1.8}),
+        ("agf", prediction_name(features), of_prediction(features),
+         {"linewidth": 0.8, "linestyle": _DASHES, "color": "black", "zorder": 2.5}),
     ):
-        for place, (feature, curve) in enumerate(of_source(features, source).groupby("feature", sort=False)):
+        for place, (feature, curve) in enumerate(rows.groupby("feature", sort=False)):
             look: dict[str, Any] = {**_look(context, str(feature), named), **style}
             axes.plot(curve["time"], curve["value"], label=legend if place == 0 else None, gid=f"{source}:{feature}",
                       **look)
@@ -122,7 +129,7 @@ def _penalty_limits(
 
 def _first_selections(events: pd.DataFrame) -> dict[str, float]:
     """Time of each coefficient's first activation in AGF, in order."""
-    rows = of_source(events, "agf")
+    rows = of_prediction(events)
     rows = rows[(rows["kind"] == "activation") & (rows["time"] > 0)].sort_values("time", kind="stable")
     return {str(feature): float(time) for feature, time in rows.groupby("feature", sort=False)["time"].min().items()}
 
@@ -159,7 +166,7 @@ def _large(final: dict[str, float], lasso: dict[str, FloatArray]) -> set[str]:
 
 def _set_value_axis(axes: Axes, features: pd.DataFrame, coefficients: FloatArray) -> None:
     # Training's own path is not counted: a diverging one must not flatten the others.
-    predicted = of_source(features, "agf")["value"]
+    predicted = of_prediction(features)["value"]
     shown = np.concatenate([[0.0], coefficients.ravel(), predicted[np.isfinite(predicted)]])
     low, high = float(shown.min()), float(shown.max())
     margin = 0.06 * (high - low)

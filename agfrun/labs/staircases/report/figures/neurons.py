@@ -13,7 +13,13 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from agfrun.labs.staircases.report.figures.context import FigureContext, of_source, set_log_axis
+from agfrun.labs.staircases.report.figures.context import (
+    FigureContext,
+    of_prediction,
+    of_source,
+    prediction_name,
+    set_log_axis,
+)
 from agfrun.report.figures.style import (
     MOST_VECTOR_LINES,
     NO_FEATURE_GREY,
@@ -26,12 +32,11 @@ from agfrun.report.figures.style import (
 FloatArray = npt.NDArray[np.float64]
 
 SMALLEST_DRAWN = -300
-_SOURCES = (("training", "training"), ("agf", "AGF"))
 
 
 @styled()
 def plot_neurons(context: FigureContext, neurons: pd.DataFrame, threshold: float = 1.0) -> Figure:
-    """Draw norm (above) and accumulated utility (below) of each neuron, training left, AGF right.
+    """Draw norm (above) and accumulated utility (below) of each neuron, training left, the prediction right.
 
     A line has the colour of the feature that the neuron points at, at each moment. Where the
     model's homogeneity degree is known the utility is divided by the amount c_i at which the
@@ -47,8 +52,8 @@ def plot_neurons(context: FigureContext, neurons: pd.DataFrame, threshold: float
     # Norms below the smallest float are drawn by their logarithm.
     shown = bool((neurons["log10_norm"].min() > SMALLEST_DRAWN) or neurons["log10_norm"].empty)
     utility = utility_to_threshold(neurons, context.homogeneity_degree, threshold)
-    for column, (source, title) in enumerate(_SOURCES):
-        rows = of_source(neurons, source)
+    sides = (("training", of_source(neurons, "training")), (prediction_name(neurons), of_prediction(neurons)))
+    for column, (title, rows) in enumerate(sides):
         top, bottom = panels[0, column], panels[1, column]
         top.set_title(title)
         _draw_race(top, context, rows, rows["norm"] if shown else rows["log10_norm"])

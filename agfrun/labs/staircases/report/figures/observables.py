@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from agfrun.labs.staircases.report.figures.context import FigureContext, of_source
+from agfrun.labs.staircases.report.figures.context import FigureContext, of_prediction, of_source, prediction_name
 from agfrun.report.figures.style import COLUMN_WIDTH, feature_colours, new_figure, settle, styled
 
 PANEL_HEIGHT = 1.9
@@ -42,9 +42,9 @@ def _draw_quantity(axes: Axes, rows: pd.DataFrame) -> None:
     for place, (index, curve) in enumerate(of_source(rows, "training").groupby("index")):
         axes.plot(curve["time"], curve["value"], color=colours[str(index)], linewidth=1.8,
                   label="training" if place == 0 else None, gid=f"training:{index}")
-    for place, (index, curve) in enumerate(of_source(rows, "agf").groupby("index")):
+    for place, (index, curve) in enumerate(of_prediction(rows).groupby("index")):
         axes.plot(curve["time"], curve["value"], color="black", linewidth=0.8, linestyle=(0, (4, 1.6)),
-                  label="AGF" if place == 0 else None, gid=f"agf:{index}")
+                  label=prediction_name(rows) if place == 0 else None, gid=f"agf:{index}")
     finite = rows["value"][np.isfinite(rows["value"])]
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
     margin = 0.06 * (high - low) or 0.1

@@ -10,7 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from agfrun.labs.staircases.report.figures.context import TIME_LABEL, of_source, set_log_axis
+from agfrun.labs.staircases.report.figures.context import (
+    TIME_LABEL,
+    of_prediction,
+    of_source,
+    prediction_name,
+    set_log_axis,
+)
 from agfrun.report.figures.colours import sequential_colours
 from agfrun.report.figures.style import OKABE_ITO, TEXT_WIDTH, new_figure, settle, styled
 
@@ -21,7 +27,7 @@ _BAND = (10, 90)
 _SMALLEST_LOSS = 1e-4
 _MOST_LINES = 100
 _ROW_HEIGHT = 1.55
-_SOURCES = (("training", "training"), ("agf", "AGF"))
+_SIDES = ("training", "prediction")
 
 
 @styled()
@@ -46,22 +52,23 @@ def plot_staircases(runs: pd.DataFrame, loss: pd.DataFrame, homogeneity_degree: 
     colours = sequential_colours(len(logs)) if len(logs) > 1 else OKABE_ITO[: len(logs)]
     for row, log, colour in zip(panels, logs, colours, strict=True):
         own = shares[shares["log10_init_scale"] == log]
-        curves = {source: on_grid(of_source(own, source), grid) for source, _ in _SOURCES}
-        for axes, (source, _) in zip(row, _SOURCES, strict=True):
-            _draw(axes, grid, curves[source], colour if source == "training" else "black", source)
+        curves = {side: on_grid(rows, grid) for side, rows in zip(
+            _SIDES, (of_source(own, "training"), of_prediction(own)), strict=True)}
+        for axes, side in zip(row, _SIDES, strict=True):
+            _draw(axes, grid, curves[side], colour if side == "training" else "black", side)
             set_log_axis(axes, "x", horizontal)
             set_log_axis(axes, "y", vertical)
-        if len(curves["agf"]):
-            row[0].plot(grid, np.median(curves["agf"], axis=0), color="black", linewidth=0.9, linestyle=(0, (4, 1.6)),
-                        gid="agf:median")
+        if len(curves["prediction"]):
+            row[0].plot(grid, np.median(curves["prediction"], axis=0), color="black", linewidth=0.9,
+                        linestyle=(0, (4, 1.6)), gid="prediction:median")
         row[0].set_ylabel("loss / initial loss")
         row[1].text(0.98, 0.95, _scale_label(log, own["run"].nunique()), transform=row[1].transAxes, ha="right",
                     va="top")
-    for axes, (_, name) in zip(panels[0], _SOURCES, strict=True):
+    for axes, name in zip(panels[0], ("training", prediction_name(loss)), strict=True):
         axes.set_title(name)
     for axes in panels[-1]:
         axes.set_xlabel(_time_label(homogeneity_degree if len(logs) > 1 else None))
-    _add_legend(figure)
+    _add_legend(figure, prediction_name(loss))
     settle(figure)
     return figure
 
@@ -81,8 +88,9 @@ def time_unit(log10_scale: FloatArray, homogeneity_degree: int | None) -> FloatA
 
 
 def _in_units(runs: pd.DataFrame, loss: pd.DataFrame, degree: int | None) -> pd.DataFrame:
-    """The losses of training and AGF as parts of the initial loss, over time in units."""
-    shown = loss[loss["source"] != "theory"].drop(columns="log10_init_scale", errors="ignore")
+    """The losses of training and the prediction as parts of the initial loss, over time in units."""
+    shown = pd.concat([of_source(loss, "training"), of_prediction(loss)])
+    shown = shown.drop(columns="log10_init_scale", errors="ignore")
     shown = shown.merge(runs[["run", "log10_init_scale"]], on="run")
     shown["time"] /= time_unit(shown["log10_init_scale"].to_numpy(dtype=float), degree)
     shown["share"] = shown["loss"] / shown.groupby(["run", "source"])["loss"].transform("first")
@@ -126,9 +134,9 @@ def _time_label(degree: int | None) -> str:
     return f"{TIME_LABEL} x scale" + (f"$^{degree - 2}$" if degree > 3 else "")
 
 
-def _add_legend(figure: Figure) -> None:
+def _add_legend(figure: Figure, name: str) -> None:
     figure.legend(
         [Line2D([], [], color="0.3", linewidth=0.4), Line2D([], [], color="0.3", linewidth=1.4),
          Patch(color="0.3", alpha=0.18, linewidth=0), Line2D([], [], color="black", linewidth=0.9,
                                                              linestyle=(0, (4, 1.6)))],
-        ["runs", "median", f"{_BAND[0]}-{_BAND[1]}%", "median of AGF"], loc="outside upper left", ncols=4)
+        ["runs", "median", f"{_BAND[0]}-{_BAND[1]}%", f"median of {name}"], loc="outside upper left", ncols=4)

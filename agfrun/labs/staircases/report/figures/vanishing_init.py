@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from agfrun.labs.staircases.report.figures.context import of_source, set_log_axis
+from agfrun.labs.staircases.sources import AGF, DECOUPLED, NAMES, THEORY, main_of
 from agfrun.report.figures.colours import sequential_colours
 from agfrun.report.figures.style import COLUMN_WIDTH, OKABE_ITO, new_figure, settle, styled
 
@@ -20,7 +21,7 @@ FloatArray = npt.NDArray[np.float64]
 QUANTITIES = ("loss", "features", "time")
 _MARKERS = {"loss": "o", "features": "s", "time": "^"}
 _COLOURS = dict(zip(QUANTITIES, OKABE_ITO[:3], strict=True))
-_REFERENCE_NAMES = {"agf": "AGF", "theory": "closed form"}
+_REFERENCE_NAMES = {source: NAMES[source] for source in (AGF, DECOUPLED, THEORY)}
 _CLOCK_LABELS = {"t / log(1/scale)": "time / log(1/scale)", "t * scale": "time × scale"}
 _RATE_LABELS = {"t / log(1/scale)": "1 / log(1/scale)", "t * scale": "scale"}
 # A staircase's last level of zero has no place on a logarithmic axis.
@@ -74,7 +75,7 @@ def _draw_losses(axes: Axes, curves: pd.DataFrame) -> None:
 def _reference(curves: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     """The reference to draw and its rows: at the smallest scale, where it is nearest to the limit."""
     smallest = curves[curves["log10_scale"] == curves["log10_scale"].min()]
-    name = "theory" if (smallest["source"] == "theory").any() else "agf"
+    name = THEORY if (smallest["source"] == THEORY).any() else main_of(smallest["source"])
     return name, of_source(smallest, name)
 
 
@@ -98,18 +99,19 @@ def _draw_distances(axes: Axes, distances: pd.DataFrame, rates: pd.DataFrame) ->
     for quantity in QUANTITIES:
         for reference in _REFERENCE_NAMES:
             points = shown[(shown["quantity"] == quantity) & (shown["reference"] == reference)]
-            size, filling = (3.5, _COLOURS[quantity]) if reference == "agf" else (6.0, "none")
+            size, filling = (3.5, _COLOURS[quantity]) if reference != THEORY else (6.0, "none")
             axes.plot(points["clock_rate"], points["distance"], linestyle="", marker=_MARKERS[quantity],
                       markersize=size, color=_COLOURS[quantity], markerfacecolor=filling, markeredgewidth=0.6,
                       gid=f"{reference}:{quantity}")
-        _draw_power(axes, pooled[(pooled["quantity"] == quantity) & (pooled["reference"] == "agf")])
+        _draw_power(axes, pooled[(pooled["quantity"] == quantity) & (pooled["reference"] != THEORY)])
     if len(shown):
         set_log_axis(axes, "x", _padded(shown["clock_rate"]))
         set_log_axis(axes, "y", _padded(shown["distance"]))
     axes.set_ylabel("distance of training")
-    title = f"to AGF, and exponent ({rates['confidence'].iloc[0]:.0%} interval)" if len(pooled) else "to AGF"
+    title = f"to {_REFERENCE_NAMES[main_of(shown['reference'])]}"
+    title += f", and exponent ({rates['confidence'].iloc[0]:.0%} interval)" if len(pooled) else ""
     handles = [_handle(quantity, pooled) for quantity in QUANTITIES if (shown["quantity"] == quantity).any()]
-    if (shown["reference"] == "theory").any():
+    if (shown["reference"] == THEORY).any():
         handles.append(Line2D([], [], linestyle="", marker="o", markersize=6, markerfacecolor="none", color="0.3",
                               markeredgewidth=0.6, label="open: to closed form"))
     axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncol=2, title=title, title_fontsize=6.5,
@@ -124,7 +126,7 @@ def _draw_power(axes: Axes, rates: pd.DataFrame) -> None:
 
 
 def _handle(quantity: str, rates: pd.DataFrame) -> Line2D:
-    fitted = rates[(rates["quantity"] == quantity) & (rates["reference"] == "agf")]
+    fitted = rates[(rates["quantity"] == quantity) & (rates["reference"] != THEORY)]
     said = quantity
     if len(fitted):
         row = fitted.iloc[0]

@@ -10,7 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from agfrun.labs.staircases.report.figures.context import TIME_LABEL, of_source, set_log_axis
+from agfrun.labs.staircases.report.figures.context import (
+    TIME_LABEL,
+    of_prediction,
+    of_source,
+    prediction_name,
+    set_log_axis,
+)
 from agfrun.report.figures.colours import sequential_colours
 from agfrun.report.figures.style import COLUMN_WIDTH, OKABE_ITO, new_figure, settle, styled
 
@@ -83,10 +89,10 @@ def _draw_durations(axes: Axes, runs: pd.DataFrame, trends: pd.DataFrame) -> Non
               gid="training")
     median = trained.groupby("width")[_MEASURE].median()
     axes.plot(median.index, median, color=colour, label="training", gid="median")
-    predicted = of_source(shown, "agf")
+    predicted = of_prediction(shown)
     if len(predicted):
         axes.plot(predicted["width"], predicted[_MEASURE], linestyle="", marker="s", markersize=4,
-                  markerfacecolor="none", color="0.3", markeredgewidth=0.7, label="AGF", gid="agf")
+                  markerfacecolor="none", color="0.3", markeredgewidth=0.7, label=prediction_name(shown), gid="agf")
     _set_axes(axes, shown)
     axes.set_ylabel("duration of drops, ln(end / start)")
     axes.set_xlabel("width")

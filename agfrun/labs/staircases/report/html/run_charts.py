@@ -12,6 +12,7 @@ from agfrun.labs.staircases.report.figures.neurons import utility_to_threshold
 from agfrun.labs.staircases.report.figures.staircase import loss_limits, theory_levels
 from agfrun.labs.staircases.report.html import specs
 from agfrun.labs.staircases.report.saved import SavedRun
+from agfrun.labs.staircases.sources import AGF, DECOUPLED, OWN_SIZE, THEORY, TRAINING
 from agfrun.report.html.chart import Chart, Toggle
 from agfrun.report.html.columns import columns, log_times, thin
 
@@ -25,8 +26,9 @@ FEATURE_VALUES = 9000
 # Beyond this share of the time axis a name stands to the left of its drop.
 _LATE = 0.75
 
-_NAMES = {"training": "training", "agf": "AGF (prediction)", "theory": "theory"}
-_LINES = {"training": "solid", "agf": "dashed", "theory": "thin"}
+_NAMES = {TRAINING: "training", AGF: "AGF (prediction)", DECOUPLED: "decoupled flow", OWN_SIZE: "own-size steps",
+          THEORY: "theory"}
+_LINES = {TRAINING: "solid", AGF: "dashed", DECOUPLED: "dotted", OWN_SIZE: "thin", THEORY: "thin"}
 
 
 def context_of(saved: SavedRun) -> FigureContext:
@@ -61,8 +63,9 @@ def staircase_chart(saved: SavedRun, context: FigureContext) -> Chart:
         "levels": columns(pd.DataFrame({"loss": levels[levels > limits[0]]})),
         "bounds": columns(_bounds(saved, context, limits)),
     }
-    description = ("Loss over gradient-flow time, both logarithmic: training as a grey line, the AGF prediction "
-                   "dashed, theory thin. Markers stand on the drops in the colour of the feature that is learned. The "
+    description = ("Loss over gradient-flow time, both logarithmic: training as a grey line, AGF dashed, the "
+                   "decoupled flow dotted, own-size steps and theory thin. Markers stand on the drops in the colour of "
+                   "the feature that is learned. The "
                    "table of events holds the same numbers.")
     return Chart("staircase", "Staircase of the loss", description,
                  specs.staircase(sources, context.time_limits, limits), tables, toggles(sources), ("time", "loss"))
@@ -102,7 +105,7 @@ def _drops(saved: SavedRun, context: FigureContext, limits: specs.Limits) -> pd.
     # A neuron's activation stands for the drop only where nothing is said of the feature.
     acquired = events.groupby("source")["kind"].transform(lambda kinds: (kinds == "acquisition").any())
     events = events[(events["kind"] == "acquisition") | ~acquired.astype(bool)]
-    named = "training" if (events["source"] == "training").any() else "agf"
+    named = "training" if (events["source"] == "training").any() else saved.main
     first, last = map(math.log, context.time_limits)
     late = first + _LATE * (last - first)
     rows = [{
@@ -117,9 +120,10 @@ def _drops(saved: SavedRun, context: FigureContext, limits: specs.Limits) -> pd.
 
 
 def _bounds(saved: SavedRun, context: FigureContext, limits: specs.Limits) -> pd.DataFrame:
-    rows = saved.comparison[(saved.comparison["kind"] == "acquisition") & np.isfinite(saved.comparison["lower_bound"])]
+    rows = saved.comparison[saved.comparison["source"] == saved.main]
+    rows = rows[(rows["kind"] == "acquisition") & np.isfinite(rows["lower_bound"])]
     return pd.DataFrame([{
-        "time": row["lower_bound"], "loss": _middle(math.nan, row["level_agf"], limits),
+        "time": row["lower_bound"], "loss": _middle(math.nan, row["level_predicted"], limits),
         "colour": context.colour(row["feature"]), "what": feature_name(context, row["feature"]),
     } for row in rows.to_dict("records")], columns=["time", "loss", "colour", "what"])
 

@@ -9,10 +9,11 @@ from typing import Any
 from agfrun.files.folders import PLOTS_FOLDER
 from agfrun.files.saved_run import config_value
 from agfrun.labs.staircases.report.html import run_charts
-from agfrun.labs.staircases.report.html.run_tables import comparison_table
+from agfrun.labs.staircases.report.html.run_tables import comparison_table, ladder_table
 from agfrun.labs.staircases.report.html.verdict import verdict_on_run
 from agfrun.labs.staircases.report.saved import SavedRun
 from agfrun.labs.staircases.run import tables
+from agfrun.labs.staircases.sources import NAMES
 from agfrun.report.html.claims_table import claims_table
 from agfrun.report.html.folder import Picture, configuration_table, is_current, links, picture, provenance_table
 from agfrun.report.html.page import render_page
@@ -28,17 +29,18 @@ def run_page(run: SavedRun) -> str:
     model = str(config_value(run.config, "model", "name", "run"))
     return render_page(
         "run.html", charts, title=f"{model}: {verdict.sentence}", kicker=f"{model} · {run.folder.resolve().name}",
-        verdict=verdict, notes=_endings(run.manifest), staircase=staircase, picture=_picture(run.folder),
+        verdict=verdict, notes=_endings(run.manifest, run.main), staircase=staircase, picture=_picture(run.folder),
         has_bounds=bool(staircase.tables["bounds"]["time"]),
         comparison=comparison_table(run.comparison, run.wording),
+        ladder=ladder_table(run.ladder, run.manifest.get("wall_seconds") or {}, run.main),
         neurons=neurons, neuron_note=neuron_note, features=features, feature_note=feature_note,
         claims=claims_table(run.claims), configuration=configuration_table(run.config),
         provenance=provenance_table(run.manifest), links=links(run.folder, tables.TABLES))
 
 
-def _endings(manifest: Mapping[str, Any]) -> list[str]:
+def _endings(manifest: Mapping[str, Any], main: str) -> list[str]:
     """How training and prediction ended."""
-    parts = [(name, manifest.get(key)) for name, key in (("Training", "training"), ("AGF", "agf"))]
+    parts = [(name, manifest.get(key)) for name, key in (("Training", "training"), (NAMES[main], "agf"))]
     return [f"{name} {part.get('status', 'ended')}: {part['reason']}." for name, part in parts
             if isinstance(part, dict) and part.get("reason")]
 
@@ -48,4 +50,4 @@ def _picture(run_dir: Path) -> Picture | None:
     path = run_dir / PLOTS_FOLDER / "staircase.png"
     if not is_current(path, run_dir / tables.LOSS.file):
         return None
-    return picture(path, "Staircase of the loss over gradient-flow time: training, AGF and theory")
+    return picture(path, "Staircase of the loss over gradient-flow time: training and predictions")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from itertools import cycle
 
 import numpy as np
 import pandas as pd
 
-from agfrun.labs.staircases.report.figures.context import of_source
+from agfrun.labs.staircases.report.figures.context import of_prediction, of_source
 from agfrun.labs.staircases.report.figures.staircase import loss_limits, theory_levels
 from agfrun.labs.staircases.report.figures.staircases import time_unit
 from agfrun.labs.staircases.report.html import specs
@@ -52,9 +53,9 @@ def _staircases(runs: Sequence[NamedRun], colours: Sequence[str]) -> Chart:
     toggles = [Toggle(parameter, name, "solid", colour)
                for parameter, (name, _), colour in zip(parameters, runs, colours, strict=True)] if switched else []
     choices = {"clock": [("as it is", "own"), ("in units of the growth from the initialization scale", "scaled")]}
-    return Chart("staircases", "Staircases: training solid, AGF dashed",
-                 "Loss over gradient-flow time of all runs, both logarithmic; training solid and AGF dashed in the "
-                 "colour of the run.", specs.overlaid(list(dict.fromkeys(parameters)), clock),
+    return Chart("staircases", "Staircases: training solid, prediction dashed",
+                 "Loss over gradient-flow time of all runs, both logarithmic; training solid and the prediction "
+                 "dashed in the colour of the run.", specs.overlaid(list(dict.fromkeys(parameters)), clock),
                  {"curves": columns(curves)}, toggles, ("time", "loss"), choices if clock else {})
 
 
@@ -62,10 +63,10 @@ def _curves(name: str, saved: SavedRun, parameter: str, colour: str, most: int) 
     context = context_of(saved)
     low, _ = loss_limits(saved.loss, theory_levels(saved.loss, saved.events))
     parts = []
-    for source in ("training", "agf"):
-        curve = thinned_curve(of_source(saved.loss, source), of_source(saved.events, source), most)
+    for side, of in (("training", partial(of_source, source="training")), ("prediction", of_prediction)):
+        curve = thinned_curve(of(saved.loss), of(saved.events), most)
         curve = curve[(curve["time"] >= context.time_limits[0]) & (curve["time"] <= context.time_limits[1])]
-        parts.append(pd.DataFrame({"run": name, "source": source, "shown": parameter, "own_time": curve["time"],
+        parts.append(pd.DataFrame({"run": name, "source": side, "shown": parameter, "own_time": curve["time"],
                                    "loss": np.maximum(curve["loss"], low), "colour": colour}))
     return pd.concat(parts, ignore_index=True)
 
@@ -85,12 +86,12 @@ def accelerated_unit(run: SavedRun) -> float:
 def _scatter(runs: Sequence[NamedRun], colours: Sequence[str]) -> Chart | None:
     parts = []
     for (name, run), colour in zip(runs, colours, strict=True):
-        table, context = run.comparison, context_of(run)
-        rows = table[(table["kind"] == "acquisition") & (table["time_agf"] > 0) & (table["time_training"] > 0)]
-        rows = rows[np.isfinite(rows["time_agf"]) & np.isfinite(rows["time_training"])]
+        table, context = of_prediction(run.comparison), context_of(run)
+        rows = table[(table["kind"] == "acquisition") & (table["time_predicted"] > 0) & (table["time_training"] > 0)]
+        rows = rows[np.isfinite(rows["time_predicted"]) & np.isfinite(rows["time_training"])]
         parts.append(pd.DataFrame({
             "run": name, "feature": [feature_name(context, label) for label in rows["feature"]],
-            "predicted": rows["time_agf"], "measured": rows["time_training"], "ratio": rows["time_ratio"],
+            "predicted": rows["time_predicted"], "measured": rows["time_training"], "ratio": rows["time_ratio"],
             "colour": colour}))
     times = pd.concat(parts, ignore_index=True)
     if not len(times):

@@ -9,17 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from agfrun.labs.staircases.sources import AGF, DECOUPLED, OWN_SIZE, THEORY, TRAINING
 from agfrun.report.html.chart import Spec
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 TIME_TITLE = "gradient-flow time"
 
 LINES: dict[str, dict[str, Any]] = {
-    "theory": {"stroke": "var(--theory)", "strokeWidth": 1},
-    "training": {"stroke": "var(--training)", "strokeWidth": 3.5},
-    "agf": {"stroke": "var(--agf)", "strokeWidth": 1.6, "strokeDash": [6, 3]},
+    THEORY: {"stroke": "var(--theory)", "strokeWidth": 1},
+    TRAINING: {"stroke": "var(--training)", "strokeWidth": 3.5},
+    OWN_SIZE: {"stroke": "var(--own_size)", "strokeWidth": 1.4},
+    AGF: {"stroke": "var(--agf)", "strokeWidth": 1.6, "strokeDash": [6, 3]},
+    DECOUPLED: {"stroke": "var(--decoupled)", "strokeWidth": 2, "strokeDash": [2, 2]},
 }
-SHAPES = {"training": "circle", "agf": "triangle-up", "theory": "diamond"}
+SHAPES = {TRAINING: "circle", AGF: "triangle-up", DECOUPLED: "triangle-down", OWN_SIZE: "square", THEORY: "diamond"}
 
 Limits = tuple[float, float]
 
@@ -183,13 +186,14 @@ def features(sources: Sequence[str], times: Limits, values: Limits, title: str) 
     """Features over time: data `features` (source, time, feature, value, colour)."""
     x, y = log_axis("time", TIME_TITLE, times), linear_axis("value", title, values)
     detail = {"field": "feature", "type": "nominal"}
-    styles: dict[str, Spec] = {"training": {"strokeWidth": 2.4}, "agf": {"strokeWidth": 1.2, "strokeDash": [6, 3]},
-                               "theory": {"strokeWidth": 0.8, "strokeDash": [2, 2]}}
+    predicted = [source for source in (AGF, DECOUPLED) if source in sources]
+    styles: dict[str, Spec] = {THEORY: {"strokeWidth": 0.8, "strokeDash": [2, 2]}, TRAINING: {"strokeWidth": 2.4}}
+    styles |= {source: {"strokeWidth": 1.2, "strokeDash": [6, 3]} for source in predicted}
     lines: list[Spec] = [
         {"data": {"name": "features"}, "transform": only(source),
          "mark": {"type": "line", "clip": True, **styles[source]},
-         "encoding": {"x": x, "y": y, "stroke": own_colour() if source != "agf" else {"value": "var(--agf)"},
-                      "detail": detail}} for source in ("theory", "training", "agf") if source in sources]
+         "encoding": {"x": x, "y": y, "stroke": {"value": "var(--agf)"} if source in predicted else own_colour(),
+                      "detail": detail}} for source in styles if source in sources]
     lines[0]["params"] = [pan_and_zoom()]
     tooltip = [told("source", "source", False), told("feature", "feature", False), told("time", "time"),
                told("value", title)]
@@ -212,7 +216,8 @@ def overlaid(names: Sequence[str], clock: bool, title: str = "loss") -> Spec:
         {"data": {"name": "curves"}, "transform": [*transform, {"filter": f"datum.source == '{source}'"}],
          "mark": {"type": "line", "clip": True, **style},
          "encoding": {"x": x, "y": y, "stroke": own_colour(), "detail": {"field": "run", "type": "nominal"}}}
-        for source, style in (("training", {"strokeWidth": 2.2}), ("agf", {"strokeWidth": 1.3, "strokeDash": [6, 3]}))]
+        for source, style in (("training", {"strokeWidth": 2.2}),
+                              ("prediction", {"strokeWidth": 1.3, "strokeDash": [6, 3]}))]
     lines[0]["params"] = [pan_and_zoom()]
     tooltip = [told("run", "run", False), told("source", "source", False), told("time", "time"), told("loss", "level")]
     params: list[Spec] = [{"name": name, "value": True} for name in names]

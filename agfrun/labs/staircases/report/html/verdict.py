@@ -20,7 +20,11 @@ _STOPPED = {"diverged": "training diverged", "stalled": "training stalled",
 
 
 def run_numbers(comparison: pd.DataFrame) -> dict[str, Any]:
-    """The numbers of a run's verdict (see `staircases.run.comparison.verdict`) from its table `comparison.csv`."""
+    """The numbers of a run's verdict (see `staircases.run.comparison.verdict`).
+
+    Args:
+        comparison: the rows of the main prediction in `comparison.csv`.
+    """
     rows = comparison.astype(object).where(comparison.notna(), float("nan")).to_dict("records")
     for row in rows:
         row["order_matches"] = row["order_matches"] is True
@@ -51,8 +55,9 @@ def verdict_on_run(saved: SavedRun) -> Verdict:
     training = saved.manifest.get("training")
     status = training.get("status") if isinstance(training, dict) else saved.done.get("status")
     compared = saved.is_compared and bool((saved.loss["source"] == "training").any())
-    agf = saved.events[(saved.events["source"] == "agf") & (saved.events["kind"] == "acquisition")]
-    return run_verdict(run_numbers(saved.comparison), status, compared, len(agf))
+    predicted = saved.events[(saved.events["source"] == saved.main) & (saved.events["kind"] == "acquisition")]
+    own = saved.comparison[saved.comparison["source"] == saved.main]
+    return run_verdict(run_numbers(own), status, compared, len(predicted))
 
 
 def sweep_verdict(runs: pd.DataFrame) -> Verdict | None:

@@ -15,7 +15,7 @@ from agfrun.labs.staircases.wording import Wording
 def tables(**further: pd.DataFrame) -> PaperTables:
     comparison = pd.DataFrame({
         "case": "a", "seed": [0, 0, 1], "kind": ["acquisition", "activation", "acquisition"], "feature": [1, 1, 1],
-        "time_ratio": [1.1, 5.0, 0.8], "level_agf": [2.0, 0.0, 2.0], "level_training": [1.0, 0.0, 2.5],
+        "time_ratio": [1.1, 5.0, 0.8], "level_predicted": [2.0, 0.0, 2.0], "level_training": [1.0, 0.0, 2.5],
         "lower_bound": [3.0, np.nan, 4.0]})
     loss = pd.DataFrame({"case": "a", "seed": [0, 0, 1], "source": "training", "time": [0.0, 1.0, 0.0],
                          "loss": [10.0, 1.0, 10.0]})

@@ -30,9 +30,9 @@ def sweep(degree: int | None = 2, keys: tuple[str, ...] = ("init.scale", "model.
                 for event, factor in enumerate((1, 3), start=1):
                     time = -factor * np.log(scale)
                     comparison.append(swept | {
-                        "event": event + 7, "kind": "acquisition", "feature": f"{event}", "time_agf": time,
+                        "event": event + 7, "kind": "acquisition", "feature": f"{event}", "time_predicted": time,
                         "time_training": time * (1 + 0.01 * seed)})
-                comparison.append(swept | {"event": 1, "kind": "activation", "feature": "1", "time_agf": 0.1,
+                comparison.append(swept | {"event": 1, "kind": "activation", "feature": "1", "time_predicted": 0.1,
                                            "time_training": 0.1})
                 loss += [swept | {"source": source, "time": -time * np.log(scale), "loss": value}
                          for source in ("training", "agf") for time, value in ((0, 8.0), (1, 8.0), (2, 1.0))]
