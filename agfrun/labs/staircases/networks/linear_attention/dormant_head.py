@@ -62,6 +62,18 @@ class DormantHead:
         norm = threshold / self.scale if threshold < LARGEST_NORM * self.scale else LARGEST_NORM
         return _Path(self, drives).time_to_norm(norm) / self.scale
 
+    def first_output(self, drives: FloatArray, sizes: FloatArray) -> tuple[float, int]:
+        """When v K_i . Q_i first reaches the i-th of `sizes` (D,), all positive, and for which driven mode i.
+
+        Infinite, and mode -1, if it never does.
+        """
+        # Of sizes far above the norm no more is asked than that the head has blown up.
+        if self.norm == 0:
+            return math.inf, -1
+        logs = np.minimum(np.log(sizes) - 3 * math.log(self.scale), math.log(LARGEST_NORM))
+        time, mode = _Path(self, drives).time_to_output(logs)
+        return time / self.scale, mode
+
     def after(self, time: float, drives: FloatArray) -> DormantHead:
         """The head a time later.
 
@@ -140,6 +152,39 @@ class _Path:
             return math.inf
         target = sign * _root(lambda s: self.norm_squared(sign * s) - norm**2, 0.0, end)
         return self.time(target, returned=sign < 0)
+
+    def time_to_output(self, log_sizes: FloatArray) -> tuple[float, int]:
+        """Time at which v K_i . Q_i first reaches a size on a driven mode i, and i; (infinity, -1) if it never does."""
+        returned = math.isfinite(self.turning)
+        if self.resting or not (returned or math.isfinite(self.slowest)):
+            return math.inf, -1
+        clocks = {int(mode): self._clock_of_output(int(mode), float(log_sizes[mode]), returned)
+                  for mode in np.flatnonzero(self.drives > 0)}
+        mode = min(clocks, key=lambda mode: clocks[mode])
+        if not math.isfinite(clocks[mode]):
+            return math.inf, -1
+        return self.time(-clocks[mode] if returned else clocks[mode], returned), mode
+
+    def _clock_of_output(self, mode: int, log_size: float, returned: bool) -> float:
+        """Distance from clock 0 at which v K_i . Q_i reaches a size; infinite if it never does.
+
+        From the clock on at which v^2 is least, or on the way back, the output only grows.
+        """
+        sign, begin = (-1.0, 0.0) if returned else (1.0, self.slowest)
+
+        def excess(s: float) -> float:
+            # (K + Q) / 2 has grown and (K - Q) / 2 shrunk; on the way back they change roles, as v its sign.
+            growth = math.exp(self.drives[mode] * sign * s)
+            aligned = sign * float(self.rising[mode] * growth**2 - self.falling[mode] / growth**2)
+            squared = self.speed_squared(sign * s)
+            if squared <= 0 or aligned <= 0:
+                return -LARGEST_EXPONENT
+            return max(0.5 * math.log(squared) + math.log(aligned) - log_size, -LARGEST_EXPONENT)
+
+        if excess(begin) >= 0:
+            return begin
+        end = self._first(lambda s: s > begin and excess(s) >= 0)
+        return _root(excess, begin, end) if math.isfinite(end) else math.inf
 
     def time(self, s: float, returned: bool) -> float:
         """Time at which the clock shows s, on the way up or (`returned`) on the way back."""

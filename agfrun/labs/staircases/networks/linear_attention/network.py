@@ -17,6 +17,7 @@ decreasing order, of M's symmetric part on their common eigenspace.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -29,8 +30,10 @@ from agfrun.labs.staircases.networks.linear_attention.data import InContextRegre
 from agfrun.labs.staircases.networks.linear_attention.dormant_head import DormantHead
 from agfrun.labs.staircases.networks.linear_attention.heads import HeadLayout, output_of_products
 from agfrun.labs.staircases.networks.linear_attention.moments import AttentionLoss, FullLoss, RestrictedLoss
+from agfrun.labs.staircases.networks.linear_attention.own_size import attention_own_size
 from agfrun.labs.staircases.networks.linear_attention.theory import linear_attention_theory, loss_levels
 from agfrun.labs.staircases.networks.linear_attention.utility import AttentionUtility
+from agfrun.labs.staircases.networks.own_size import OwnSizePrediction
 from agfrun.labs.staircases.networks.theory import Theory
 from agfrun.labs.staircases.wording import Wording
 from agfrun.study.checks import one_of, require
@@ -136,11 +139,16 @@ class LinearAttention(Architecture):
         self, initial: Tensor, log_init_scale: float, threshold: float, log_factor: float = 0.0
     ) -> Theory:
         """Order, levels, bounds; for restricted heads also times."""
-        heads = None
-        if self.parameterization == "restricted":
-            parts = [part.cpu().double().numpy() for part in self.parts(initial)]
-            heads = [DormantHead.of(float(v[0]), keys, queries) for v, keys, queries in zip(*parts, strict=True)]
+        heads = self._dormant_heads(initial) if self.parameterization == "restricted" else None
         return linear_attention_theory(self.data, initial, heads, self.head_dim, threshold)
+
+    def own_size(self, initial: Tensor, log_factor: float = 0.0) -> OwnSizePrediction:
+        """Own-size steps of restricted heads of any rank, any number of them."""
+        if self.parameterization != "restricted":
+            return OwnSizePrediction(
+                "own-size steps", (), void="the full parameterization reads input times label in two ways that share "
+                "the queries: its dormant heads have no closed form, and own-size steps none")
+        return attention_own_size(self.data, self._dormant_heads(initial * math.exp(log_factor)))
 
     def data_arrays(self) -> dict[str, Tensor]:
         """Eigenvalues (D,), eigenvectors in columns (D, D) and the optimal coefficients (D,)."""
@@ -239,6 +247,11 @@ class LinearAttention(Architecture):
             drive += (moments.T @ (errors[:, None] * queries / batch_size)).view_as(drive)
         # The gradient does not ask for the loss.
         return -self.utility_gradient(neurons, AttentionResidual(drive.new_zeros(()), drive))
+
+    def _dormant_heads(self, neurons: Tensor) -> list[DormantHead]:
+        """Restricted heads along the eigenvectors."""
+        parts = [part.cpu().double().numpy() for part in self.parts(neurons)]
+        return [DormantHead.of(float(v[0]), keys, queries) for v, keys, queries in zip(*parts, strict=True)]
 
     def _utility_gradient(self, values: Tensor, keys: Tensor, queries: Tensor, products: Tensor,
                           drive: Tensor) -> Tensor:

@@ -169,7 +169,7 @@ def idealized_steps(data: InContextRegression, heads: Sequence[DormantHead], thr
             break
         time += times[first]
         moved = {index: head.after(times[first], drives) for index, head in dormant.items()}
-        dormant = _aligned(data, moved, first, drives)
+        dormant = aligned(data, moved, first, drives)
         modes = _learned_modes(dormant.pop(first), drives)
         drives = np.where(np.isin(np.arange(drives.size), modes), 0.0, drives)
         steps.append(Step(time, first, modes, max((head.norm for head in dormant.values()), default=0.0)))
@@ -184,7 +184,7 @@ def _learned_modes(head: DormantHead, drives: FloatArray) -> tuple[int, ...]:
     return (strongest, *others[: head.keys.shape[0] - 1])
 
 
-def _aligned(data: InContextRegression, heads: dict[int, DormantHead], first: int,
+def aligned(data: InContextRegression, heads: dict[int, DormantHead], first: int,
              drives: FloatArray) -> dict[int, DormantHead]:
     """The heads in eigenvectors that suit one of them where eigenvalues coincide.
 

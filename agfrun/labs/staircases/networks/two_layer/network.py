@@ -13,12 +13,14 @@ import torch
 from torch import Tensor
 
 from agfrun.labs.staircases.config import ModelConfig
+from agfrun.labs.staircases.networks.own_size import OwnSizePrediction
 from agfrun.labs.staircases.networks.theory import Theory
 from agfrun.labs.staircases.networks.two_layer.activation import Activation, leaky_relu, monomial, relu
 from agfrun.labs.staircases.networks.two_layer.hidden_layer import HiddenLayer, HiddenUnits
+from agfrun.labs.staircases.networks.two_layer.own_size import orthogonal_inputs_own_size
 from agfrun.labs.staircases.networks.two_layer.sample_network import SampleNetwork
 from agfrun.labs.staircases.networks.two_layer.samples import Samples
-from agfrun.labs.staircases.networks.two_layer.theory import Neuron, orthogonal_inputs_theory
+from agfrun.labs.staircases.networks.two_layer.theory import Array, Neuron, orthogonal_inputs_theory
 from agfrun.study.checks import require
 from agfrun.study.registry import register
 
@@ -193,15 +195,38 @@ class TwoLayer(SampleNetwork):
         self, initial: Tensor, log_init_scale: float, threshold: float, log_factor: float = 0.0
     ) -> Theory | None:
         """AGF in closed form for (leaky) ReLU on the unit vectors with scalar targets; otherwise None."""
-        data, slope = self.data, -self.activation.negative
-        identity = torch.eye(len(data.inputs)).to(data.inputs)
-        known = not log_factor and self.activation.degree == 1 and self.activation.positive == 1.0 and slope >= 0
-        if not known or self.output_dimension != 1 or data.group_of is None or not torch.equal(data.inputs, identity):
+        if log_factor or not self._on_unit_vectors():
             return None
+        targets, slope, names, groups = self._problem()
+        return orthogonal_inputs_theory(self._neurons(initial, 0.0), targets, slope, threshold, names, groups)
+
+    def own_size(self, initial: Tensor, log_factor: float = 0.0) -> OwnSizePrediction | None:
+        """Own-size steps for ReLU on the unit vectors with scalar targets, at any scale; otherwise None.
+
+        With a slope on the left, samples on the two sides of a neuron are learned at rates of their own.
+        """
+        if not self._on_unit_vectors() or self.activation.negative != 0:
+            return None
+        targets, _, names, groups = self._problem()
+        return orthogonal_inputs_own_size(self._neurons(initial, log_factor), targets, names, groups)
+
+    def _on_unit_vectors(self) -> bool:
+        """Whether samples act on a neuron one by one."""
+        known = self.activation.degree == 1 and self.activation.positive == 1.0 and self.activation.negative <= 0
+        if not known or self.output_dimension != 1 or self.data.group_of is None:
+            return False
+        return torch.equal(self.data.inputs, torch.eye(len(self.data.inputs)).to(self.data.inputs))
+
+    def _neurons(self, initial: Tensor, log_factor: float) -> list[Neuron]:
         rows = initial.cpu().double().numpy()
-        neurons = [Neuron.of(row[:-1], float(row[-1])) for row in rows]
-        targets = data.targets[:, 0].cpu().double().numpy()
-        return orthogonal_inputs_theory(neurons, targets, slope, threshold, data.group_names, data.group_of.tolist())
+        return [Neuron.of(row[:-1], float(row[-1]), log_factor) for row in rows]
+
+    def _problem(self) -> tuple[Array, float, tuple[str, ...], list[int]]:
+        """Targets, the slope to the left, and names and members of the groups."""
+        data = self.data
+        assert data.group_of is not None
+        return (data.targets[:, 0].cpu().double().numpy(), -self.activation.negative, data.group_names,
+                data.group_of.tolist())
 
     def utility_bound(self, residual: Tensor) -> float:
         """An upper bound on the utility of a unit neuron against a residual (n, c), from second moments.

@@ -198,14 +198,14 @@ def alternation(neurons: Sequence[Neuron], targets: Array, slope: float, thresho
             break
         time += waits[first]
         dormant = {index: advanced(neuron, drives, slope, waits[first]) for index, neuron in dormant.items()}
-        learned = np.flatnonzero(open_samples & _fitted(dormant.pop(first), targets, slope))
+        learned = np.flatnonzero(open_samples & fitted_samples(dormant.pop(first), targets, slope))
         open_samples[learned] = False
         loss = 0.5 * float(np.square(targets[open_samples]).sum()) / len(targets)
         rounds.append(Activation(time, first, tuple(learned.tolist()), loss))
     return rounds
 
 
-def _fitted(neuron: Neuron, targets: Array, slope: float) -> Mask:
+def fitted_samples(neuron: Neuron, targets: Array, slope: float) -> Mask:
     """Samples on which a sigma(p_j) can be brought to the target without p_j passing zero."""
     side = np.where(neuron.positive, 1.0, -1.0 if slope > 0 else 0.0)
     return np.asarray(side * math.copysign(1.0, neuron.a) * targets > 0)
@@ -225,13 +225,14 @@ def orthogonal_inputs_theory(
         return None
     rounds = alternation(neurons, targets, slope, threshold)
     initial_loss = 0.5 * float(np.square(targets).mean())
-    shares = _shares(rounds, targets, np.asarray(group_of), len(group_names))
+    shares = feature_shares([stage.learned for stage in rounds], targets, np.asarray(group_of),
+                            len(group_names))
     owners = [int(share.argmax()) for share in shares]
     ends = [*(stage.time for stage in rounds[1:]), math.nan]
     losses = [initial_loss, *(stage.loss for stage in rounds)]
     events = tuple(Event("activation", stage.time, group_names[owner], stage.neuron, losses[k], losses[k + 1],
                          stage.time, ends[k]) for k, (stage, owner) in enumerate(zip(rounds, owners, strict=True)))
-    order, together = _order(shares, owners)
+    order, together = feature_order(shares, owners)
     return Theory(
         description="AGF solved exactly sample by sample, for the unrounded activation",
         levels=tuple((group_names[group], rounds[last].loss) for group, last in order),
@@ -239,15 +240,20 @@ def orthogonal_inputs_theory(
         events=events, lower_bounds={}, initial_loss=initial_loss)
 
 
-def _shares(rounds: Sequence[Activation], targets: Array, group_of: npt.NDArray[np.int64], groups: int) -> list[Array]:
-    """For each round, what it adds to each group's output along its target, as a part of what all rounds add."""
-    gains = np.zeros((len(rounds), groups))
-    for gain, stage in zip(gains, rounds, strict=True):
-        np.add.at(gain, group_of[list(stage.learned)], np.square(targets[list(stage.learned)]))
+def feature_shares(learned: Sequence[tuple[int, ...]], targets: Array, group_of: npt.NDArray[np.int64], groups: int
+                   ) -> list[Array]:
+    """For each round, what it adds to each group's output along its target, as a part of what all rounds add.
+
+    Args:
+        learned: the samples that each round fits.
+    """
+    gains = np.zeros((len(learned), groups))
+    for gain, samples in zip(gains, learned, strict=True):
+        np.add.at(gain, group_of[list(samples)], np.square(targets[list(samples)]))
     return list(gains / np.maximum(gains.sum(0), np.finfo(np.float64).tiny))
 
 
-def _order(shares: Sequence[Array], owners: Sequence[int]) -> tuple[list[tuple[int, int]], bool]:
+def feature_order(shares: Sequence[Array], owners: Sequence[int]) -> tuple[list[tuple[int, int]], bool]:
     """Groups in the order in which they are half learned, each with the last of its rounds that follow one another.
 
     The flag says that two groups are half learned in the same round.
