@@ -5,6 +5,8 @@ The features are far apart in time and the scales small, so that the claims hold
 
 from __future__ import annotations
 
+from functools import cache
+
 from agfrun import AgfConfig, GradientFlowConfig, InitConfig, Result, RunConfig, run
 from agfrun.labs.staircases.claims.claim import Evidence
 from agfrun.labs.staircases.networks.diagonal_linear.data import (
@@ -59,6 +61,7 @@ def evidence_of(result: Result) -> Evidence:
         predicted=result.events["agf"], measured=result.events["training"], comparison=result.comparison)
 
 
-def evidence_from(config: RunConfig) -> Evidence:
-    """The evidence of a run that is made now."""
-    return evidence_of(run(config, progress=False))
+@cache
+def run_evidence(name: str) -> Evidence:
+    """The evidence of a run by its name in `RUNS`, made once in a process."""
+    return evidence_of(run(RUNS[name], progress=False))

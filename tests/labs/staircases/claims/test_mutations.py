@@ -12,7 +12,7 @@ import re
 
 import pytest
 import torch
-from claims_runs import RUNS, evidence_from
+from claims_runs import RUNS, run_evidence
 from doctored_evidence import (
     Doctor,
     before_bounds,
@@ -175,11 +175,6 @@ MUTATIONS: dict[str, dict[str, tuple[Doctor, Names]]] = {
 CASES = [(run, mutation) for run, mutations in MUTATIONS.items() for mutation in mutations]
 
 
-@pytest.fixture(scope="module")
-def evidence() -> dict[str, Evidence]:
-    return {name: evidence_from(RUNS[name]) for name in MUTATIONS}
-
-
 def pattern(claim: str, features: tuple[str, ...]) -> str:
     """The name of a claim, its number or feature left open."""
     return re.sub(rf"_(\d+|{'|'.join(map(re.escape, features))})$", "_*", claim)
@@ -190,24 +185,24 @@ def failing(evidence: Evidence) -> Names:
 
 
 @pytest.mark.parametrize("run", MUTATIONS)
-def test_no_claim_fails_on_a_good_run(run: str, evidence: dict[str, Evidence]) -> None:
-    assert failing(evidence[run]) == set()
+def test_no_claim_fails_on_a_good_run(run: str) -> None:
+    assert failing(run_evidence(run)) == set()
 
 
 @pytest.mark.parametrize(("run", "mutation"), CASES, ids=lambda value: value.replace(" ", "_"))
-def test_exactly_the_claims_that_speak_of_it_fail(run: str, mutation: str, evidence: dict[str, Evidence]) -> None:
+def test_exactly_the_claims_that_speak_of_it_fail(run: str, mutation: str) -> None:
     doctor, expected = MUTATIONS[run][mutation]
-    names = evidence[run].architecture.feature_names
-    assert {(pattern(claim, names), source) for claim, source in failing(doctor(evidence[run]))} == expected
+    names = run_evidence(run).architecture.feature_names
+    assert {(pattern(claim, names), source) for claim, source in failing(doctor(run_evidence(run)))} == expected
 
 
 @pytest.mark.parametrize("run", MUTATIONS)
-def test_every_claim_has_a_mutation(run: str, evidence: dict[str, Evidence]) -> None:
+def test_every_claim_has_a_mutation(run: str) -> None:
     """Of every name, and of every number and feature for which the good run decides it."""
-    names, claims = evidence[run].architecture.feature_names, check_claims(evidence[run])
+    names, claims = run_evidence(run).architecture.feature_names, check_claims(run_evidence(run))
     assert {(pattern(claim.claim, names), claim.source) for claim in claims} == set().union(
         *(expected for _, expected in MUTATIONS[run].values()))
-    refuted = set().union(*(failing(doctor(evidence[run])) for doctor, _ in MUTATIONS[run].values()))
+    refuted = set().union(*(failing(doctor(run_evidence(run))) for doctor, _ in MUTATIONS[run].values()))
     assert {(claim.claim, claim.source) for claim in claims if claim.holds} <= refuted
 
 
