@@ -22,6 +22,7 @@ from agfrun.labs.staircases.events.detect import detect_events
 from agfrun.labs.staircases.events.event import Event
 from agfrun.labs.staircases.events.plateaus import find_staircase
 from agfrun.labs.staircases.networks.theory import Theory
+from agfrun.labs.staircases.report.html.verdict import run_verdict
 from agfrun.labs.staircases.report.saved import saved_run
 from agfrun.labs.staircases.report.terminal import comparison_text
 from agfrun.labs.staircases.run import tables
@@ -89,7 +90,10 @@ class Result:
 
     def text(self) -> str:
         """The comparison as a table for the terminal, and how training and the prediction ended."""
-        endings = [f"training {self.training.status}: {self.training.reason}", f"agf ended: {self.prediction.reason}"]
+        failing = [claim.claim for claim in self.claims if claim.holds is False]
+        judged = run_verdict(self.verdict, self.training.status, True, len(self.comparison), failing)
+        endings = [judged.sentence,
+                   f"training {self.training.status}: {self.training.reason}", f"agf ended: {self.prediction.reason}"]
         if self.theory is not None and self.theory.undecided:
             endings.append(self.theory.undecided)
         return "\n".join([comparison_text(rows_table(tables.COMPARISON, self.comparison)), *endings])
