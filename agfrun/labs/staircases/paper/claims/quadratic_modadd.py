@@ -188,8 +188,8 @@ def training_rests_at_the_first_share(laboratory: Laboratory) -> Finding:
         slope = np.gradient(share, path.times)[between]
         shares.append(float(share[between][np.abs(slope).argmin()]))
     return small(largest([abs(share - 8 / 9) for share in shares]), 0.01,
-                 "where the loss falls most slowly between 98% and 60%; the first neuron has not settled when the second "
-                 "comes", laboratory.seeds_text)
+                 "where the loss falls most slowly between 98% and 60%; the first neuron has not settled when the "
+                 "second comes", laboratory.seeds_text)
 
 
 @AGF.claim(NETWORK, "theorem, section 6", "theorem")
