@@ -87,6 +87,8 @@ def claims_line(claims: Sequence[Claim]) -> str:
     failing = [claim.claim for claim in claims if claim.holds is False]
     holding = sum(claim.holds is True for claim in claims)
     undecided = len(claims) - len(failing) - holding
+    if undecided == len(claims):
+        return f"claims: nothing decided, {undecided} undecided"
     text = f"claims: {holding} {'holds' if holding == 1 else 'hold'}"
     text += f", {undecided} undecided" if undecided else ""
     text += f", {len(failing)} {'fails' if len(failing) == 1 else 'fail'}: {', '.join(failing)}" if failing else (

@@ -216,7 +216,8 @@ def test_a_sweep_is_gathered_drawn_and_reported(old: Path) -> None:
     assert list(loss.columns) == ["run", "seed", "source", "time", "step", "loss"]
     assert loss["run"].unique().tolist() == JOBS
     assert verdict_of(old / "sweep" / "report.html") == (
-        "2 of 2 runs learn all features in predicted order; median worst error of a time 12%.")
+        "Times are off by 23%: 2 of 2 runs learn all features in predicted order; worst error of a time: median 12%, "
+        "largest 23%.")
     assert re.findall('class="chart" data-chart="([^"]*)"', (old / "sweep" / "report.html").read_text("utf-8")) == [
         "staircases", "times"]
     assert redraw(old / "sweep", ["png"]) == [old / "sweep" / "plots" / "staircases.png"]

@@ -16,7 +16,7 @@ def test_claims_are_counted_and_failing_ones_named() -> None:
     assert claims_line(_claims(True, True, False, None)) == "claims: 2 hold, 1 undecided, 1 fails: claim_2"
     assert claims_line(_claims(True)) == "claims: 1 holds, none fails"
     assert claims_line([undecided("open", "training", "it may be so", "nobody looked")]) == (
-        "claims: 0 hold, 1 undecided, none fails")
+        "claims: nothing decided, 1 undecided")
 
 
 def test_many_failing_claims_are_wrapped() -> None:

@@ -14,6 +14,8 @@ from agfrun.labs.staircases.events.event import Event
 from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.labs.staircases.networks.theory import Theory
 
+NOTHING_LEARNED = "training acquired nothing, so that nothing was put to the test"
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -51,6 +53,15 @@ class Evidence:
             "training", self.training.status)
         count = len(self.acquisitions(source))
         return f"{path} ended ({status}) after {count} acquisition{'' if count == 1 else 's'}"
+
+    @property
+    def learned(self) -> bool:
+        """Whether training acquired anything: before that its neurons have hardly moved, and show nothing."""
+        return len(self.acquisitions("training")) > 0
+
+    def compared(self, kind: str) -> list[dict[str, Any]]:
+        """Rows of the comparison about events of a kind, as they are predicted."""
+        return [row for row in self.comparison if row["kind"] == kind]
 
     def acquisitions(self, source: str) -> list[Event]:
         """Acquisitions predicted (`agf`) or measured (`training`), in order of time."""

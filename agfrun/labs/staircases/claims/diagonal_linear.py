@@ -9,7 +9,8 @@ from typing import cast
 import numpy as np
 import torch
 
-from agfrun.labs.staircases.claims.claim import Evidence
+from agfrun.labs.staircases.claims.claim import NOTHING_LEARNED, Evidence
+from agfrun.labs.staircases.claims.finite_scale import capped
 from agfrun.labs.staircases.claims.general import EXACT_ORDER
 from agfrun.labs.staircases.claims.origin import OURS, origin_of, paper
 from agfrun.labs.staircases.networks.diagonal_linear.lasso import LassoPath, in_tie_order
@@ -55,31 +56,20 @@ def agf_is_successive_saddles(evidence: Evidence) -> list[Claim]:
 def _finite_scale(evidence: Evidence) -> tuple[float, str]:
     """How far AGF's times may be from those of the vanishing limit, and why.
 
-    The theorem is about a vanishing scale; at depth 2 a finite one enters through 1 / log(1 / scale), at depth 3 and
-    more through what a neuron at the threshold has still to go to its blow-up.
+    The theorem is about a vanishing scale, at which all neurons have 2 log(1/scale) to go. At depth 2 a finite one
+    enters through what each has to go in truth, at depth 3 and more through what a neuron at the threshold has still to
+    go to its blow-up.
     """
-    depth = cast(DiagonalLinear, evidence.architecture).depth
-    vanishing = vanishing_parameter(evidence.log_init_scale, depth)
-    if depth == 2:
-        return vanishing, "1/log(1/scale), through which a finite scale enters"
-    return 3.0 / min(evidence.threshold, 1.0) ** (depth - 2) * vanishing, (
-        "what a neuron at the threshold has still to go to its blow-up")
-
-
-def training_times(evidence: Evidence) -> list[Claim]:
-    """Drop times approach AGF's: cost phases are short beside the dormant neurons' clock (theorem 3.1)."""
-    depth, origin = cast(DiagonalLinear, evidence.architecture).depth, origin_of(evidence.architecture)
-    tolerance = min((2.0 if depth == 2 else 10.0) * vanishing_parameter(evidence.log_init_scale, depth), 1.0)
-    allowed = "2 / log(1/scale)" if depth == 2 else f"10 scale^{depth - 2}"
-    claims = []
-    for row in evidence.comparison:
-        if row["kind"] == "acquisition":
-            statement = Statement(f"drop_time_{row['event']}", "training", f"feature {row['feature']} is acquired at "
-                                  f"AGF's time, up to {allowed}", origin.theory, origin.standing)
-            claims.append(statement.close(row["time_predicted"], row["time_training"], tolerance,
-                                          "cost phases, short beside the dormant neurons' clock")
-                          if math.isfinite(row["time_training"]) else statement.undecided(evidence.end("training")))
-    return claims
+    architecture = cast(DiagonalLinear, evidence.architecture)
+    depth = architecture.depth
+    if depth > 2:
+        left = 3.0 / min(evidence.threshold, 1.0) ** (depth - 2) * vanishing_parameter(evidence.log_init_scale, depth)
+        return capped(left, "what a neuron at the threshold has still to go to its blow-up")
+    ends = np.concatenate(architecture.curves(evidence.initial).ends(evidence.threshold))
+    ratios = np.abs(ends[np.isfinite(ends)]) / (-2 * evidence.log_init_scale)
+    # Those below the floats have no ends; what they have to go differs from the clock by less than can be read.
+    return capped(2 * float(np.max(np.abs(ratios - 1), initial=0.0)), "twice by how much what a neuron has to go "
+                  "differs from 2 log(1/scale)")
 
 
 def vanishing_parameter(log_init_scale: float, depth: int) -> float:
@@ -104,7 +94,10 @@ def conserved_difference(evidence: Evidence) -> list[Claim]:
     drift = float((differences(end) - differences(start)).abs().max())
     statement = Statement("conserved_difference", "training", "differences of the squared layers of every neuron are "
                           "conserved by gradient flow", *_stated(start.shape[1]))
-    return [statement.close(0.0, drift, 1e-6, "integration, relative to the squared norm", size)]
+    if not evidence.learned:
+        return [statement.undecided(NOTHING_LEARNED)]
+    return [statement.close(0.0, drift, 1e-6, "rounding, relative to the squared norm: the flow is integrated along "
+                            "the hyperbolas", size)]
 
 
 def maximal_utility(evidence: Evidence) -> list[Claim]:
@@ -189,4 +182,4 @@ def _equal_thresholds(evidence: Evidence) -> bool:
     return bool(np.all(np.isfinite(distances)) and np.ptp(distances) <= 1e-9 * np.abs(distances).max())
 
 
-CLAIMS = (agf_is_successive_saddles, training_times, conserved_difference, maximal_utility, lasso_selection)
+CLAIMS = (agf_is_successive_saddles, conserved_difference, maximal_utility, lasso_selection)

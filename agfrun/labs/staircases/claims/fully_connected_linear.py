@@ -6,21 +6,20 @@ import math
 from typing import cast
 
 import torch
+from torch import Tensor
 
 from agfrun.labs.staircases.claims.claim import Evidence
-from agfrun.labs.staircases.claims.general import NO_PLATEAU
+from agfrun.labs.staircases.claims.conservation import conserved
+from agfrun.labs.staircases.claims.finite_scale import capped
+from agfrun.labs.staircases.claims.general import NEGLIGIBLE_LEVEL, NO_PLATEAU, STOPPED_THERE
 from agfrun.labs.staircases.claims.origin import paper
 from agfrun.labs.staircases.events.event import Event
 from agfrun.labs.staircases.networks.fully_connected_linear.network import FullyConnectedLinear
 from agfrun.labs.staircases.networks.theory import Theory
 from agfrun.study.claim import Claim, Statement
 
-# In the limit log(1/(sqrt(2) scale)) e-folds of growth go by before a mode is learned. The initial directions, the
-# mode's size and the cost phases are worth a few more or less, the same number at any scale.
-E_FOLDS = 6.0
-# Its square is the excess loss in parts of the initial loss: the 1% that other claims allow a level.
+# Its square is the excess loss in parts of what the mode carries: 1%.
 SADDLE_TOLERANCE = 0.1
-BALANCE_TOLERANCE = 1e-4
 POWER_STEPS = 500
 CONJECTURE = paper("conjecture 4.1")
 
@@ -44,37 +43,53 @@ def maximal_utility(evidence: Evidence) -> list[Claim]:
 
 
 def visited_saddles(evidence: Evidence) -> list[Claim]:
-    """On the plateau after mode k the map A W is P_k beta* (conjecture 4.1), in the norm of the inputs."""
+    """On the plateau after mode k the map A W is P_k beta* (conjecture 4.1), in the norm of the inputs.
+
+    Distances are relative to that to the nearest of the other saddles: relative to beta* every solved network would be
+    at each of the late ones.
+    """
     if evidence.theory is None:
         return []
     acquired, claims = _in_predicted_order(evidence, evidence.theory), []
     left = evidence.end("training") if len(acquired) == len(evidence.acquisitions("training")) else (
         "modes came in another order, whose saddles are others")
-    for number in range(1, len(evidence.theory.levels) + 1):
+    for number, (_, level) in enumerate(evidence.theory.levels, 1):
         statement = Statement(f"saddle_{number}", "training", f"with {number} modes learned A W is P_{number} beta*; "
-                              "distance in the norm of the inputs, relative to beta*", CONJECTURE, "conjecture")
+                              "distance in the norm of the inputs, relative to that of the nearest other saddle",
+                              CONJECTURE, "conjecture")
         if number > len(acquired):
             claims.append(statement.undecided(left))
         elif (moment := _on_plateau(acquired[number - 1], float(evidence.training.trajectory.times[-1]))) is None:
             claims.append(statement.undecided(NO_PLATEAU))
         else:
-            claims.append(statement.close(0.0, _distance(evidence, number, moment), SADDLE_TOLERANCE,
-                                          "its square is 1% of the initial loss", 1.0))
+            distance = _distance(evidence, number, moment)
+            stopped = level <= NEGLIGIBLE_LEVEL * evidence.theory.initial_loss and distance <= SADDLE_TOLERANCE
+            claims.append(statement.undecided(STOPPED_THERE) if stopped else statement.close(
+                0.0, distance, SADDLE_TOLERANCE, "its square is 1% of what the mode carries", 1.0))
     return claims
 
 
 def _distance(evidence: Evidence, number: int, moment: float) -> float:
-    """Distance of training at a moment from the saddle with so many modes, relative to the target."""
+    """Distance of training at a moment from the saddle with so many modes, over that of the nearest other saddle."""
     architecture = cast(FullyConnectedLinear, evidence.architecture)
-    data = architecture.data
+    factor, stages = architecture.data.factor, architecture.stages
     learned = architecture.product(evidence.training.recorder.state_near(moment)[1])
-    saddle = torch.as_tensor(architecture.stages.saddle(number)).to(learned)
-    scale = float(torch.linalg.matrix_norm(data.target_map @ data.factor))
-    return float(torch.linalg.matrix_norm((learned - saddle) @ data.factor)) / scale
+
+    def apart(matrix: Tensor, count: int) -> float:
+        return float(torch.linalg.matrix_norm((matrix - torch.as_tensor(stages.saddle(count)).to(learned)) @ factor))
+
+    here = torch.as_tensor(stages.saddle(number)).to(learned)
+    nearest = min(apart(here, other) for other in (number - 1, number + 1) if 0 <= other <= len(stages))
+    return apart(learned, number) / nearest
 
 
 def mode_times(evidence: Evidence) -> list[Claim]:
-    """Modes are learned at the times of conjecture 4.1, up to a few e-folds of a neuron's growth."""
+    """Modes are learned at the times of conjecture 4.1, up to what the scale is too large for.
+
+    The conjecture counts log(1/(sqrt(2) scale)) e-folds of growth. In truth there are log(size) more up to the mode's
+    own size, half a log(width) less as neurons share it, up to half a log of the dimension more as their directions do
+    not lie along it, and one for the cost phase: the same number at any scale.
+    """
     if evidence.theory is None or not evidence.theory.events:
         return []
     e_folds = -(0.5 * math.log(2) + evidence.log_init_scale)
@@ -83,16 +98,27 @@ def mode_times(evidence: Evidence) -> list[Claim]:
         predicted = {event.feature: event.time for event in evidence.theory.events}
         for event in evidence.acquisitions(source):
             if event.feature in predicted:
-                claims.append(_mode_time(event.feature, source, e_folds).close(
-                    predicted.pop(event.feature), event.time, E_FOLDS / e_folds,
-                    "e-folds for initial directions, the mode's size and cost phases"))
-        claims += [_mode_time(mode, source, e_folds).undecided(evidence.end(source)) for mode in predicted]
+                tolerance, why = capped(_e_folds_off(evidence, event.feature) / e_folds, "own size, direction and "
+                                        "number of the neurons, and an e-fold for the cost phase")
+                claims.append(_mode_time(event.feature, source).close(predicted.pop(event.feature), event.time,
+                                                                      tolerance, why))
+        claims += [_mode_time(mode, source).undecided(evidence.end(source)) for mode in predicted]
     return claims
 
 
-def _mode_time(mode: str, source: str, e_folds: float) -> Statement:
-    return Statement(f"mode_time_{mode}", source, f"mode {mode} is learned at the conjectured time, up to {E_FOLDS:g} "
-                     f"e-folds of {e_folds:.3g}", CONJECTURE, "conjecture")
+def _e_folds_off(evidence: Evidence, mode: str) -> float:
+    """By how many e-folds of growth the conjectured time of a mode may be off, at any scale."""
+    architecture = cast(FullyConnectedLinear, evidence.architecture)
+    sizes = architecture.stages.singular_values()[-1]
+    # Of a mode of singular value s a single neuron has norm sqrt(2 s); the order of modes is that of their energies.
+    own = 0.5 * math.log(2 * float(sizes[min(int(mode), len(sizes)) - 1]))
+    spread = 0.5 * math.log(max(architecture.width, architecture.neuron_dimension))
+    return 1 + max(abs(own), spread)
+
+
+def _mode_time(mode: str, source: str) -> Statement:
+    return Statement(f"mode_time_{mode}", source, f"mode {mode} is learned at the conjectured time", CONJECTURE,
+                     "conjecture")
 
 
 def conserved_balance(evidence: Evidence) -> list[Claim]:
@@ -105,10 +131,10 @@ def conserved_balance(evidence: Evidence) -> list[Claim]:
         inner, outer = architecture.split(neurons)
         differences.append(outer @ outer.T - inner @ inner.T)
     drift = float((differences[1] - differences[0]).abs().max())
+    size = float(evidence.training.final.square().sum())
     statement = Statement("conserved_balance", "training", "A^T A - W W^T is conserved by gradient flow",
                           paper("section 4"), "theorem")
-    return [statement.close(0.0, drift, BALANCE_TOLERANCE, "integration, relative to the squared norm",
-                            float(evidence.training.final.square().sum()))]
+    return [conserved(evidence, statement, drift, size)]
 
 
 def _in_predicted_order(evidence: Evidence, theory: Theory) -> list[Event]:

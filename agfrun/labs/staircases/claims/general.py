@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from agfrun.labs.staircases.claims.claim import Evidence
+from agfrun.labs.staircases.claims.claim import NOTHING_LEARNED, Evidence
+from agfrun.labs.staircases.claims.finite_scale import time_tolerance
 from agfrun.labs.staircases.claims.origin import origin_of, paper
 from agfrun.labs.staircases.events.event import Event
 from agfrun.labs.staircases.networks.theory import Theory
@@ -19,6 +20,7 @@ NEGLIGIBLE_LEVEL = 1e-3
 EXACT_ORDER = "an order is exact"
 EXACT_BOUND = "a bound is exact"
 NO_PLATEAU = "no plateau after it is resolved"
+STOPPED_THERE = "a path is stopped where so little is left, whatever it was heading for"
 
 
 def loss_never_rises(evidence: Evidence) -> list[Claim]:
@@ -29,6 +31,8 @@ def loss_never_rises(evidence: Evidence) -> list[Claim]:
     rise = float(np.max(np.diff(loss), initial=0.0) / (loss[0] or 1.0))
     statement = Statement("loss_never_rises", "training", "gradient flow never raises the loss", paper("section 2"),
                           "theorem")
+    if not evidence.learned and rise <= 1e-9:
+        return [statement.undecided(NOTHING_LEARNED)]
     return [statement.close(0.0, rise, 1e-9, "rounding, relative to the initial loss", 1.0)]
 
 
@@ -45,9 +49,11 @@ def _order_of(evidence: Evidence, theory: Theory, source: str) -> Claim:
                           origin.standing)
     if theory.undecided:
         return statement.undecided(theory.undecided)
+    if why := _built_on_theory(evidence, source):
+        return statement.undecided(why)
     expected = [feature for feature, _ in theory.levels]
     measured = [event.feature for event in evidence.acquisitions(source)]
-    if len(measured) < len(expected):
+    if measured == expected[: len(measured)] and len(measured) < len(expected):
         if not evidence.complete(source):
             return statement.undecided(f"{evidence.end(source)} of {len(expected)}")
         # A path that ends at a small loss does not owe the features that theory finds below it.
@@ -57,29 +63,57 @@ def _order_of(evidence: Evidence, theory: Theory, source: str) -> Claim:
 
 
 def same_order_as_agf(evidence: Evidence) -> list[Claim]:
-    """Training acquires features in the order in which AGF does; those that AGF acquires at one time have none."""
+    """Training acquires features in the order in which AGF does; those that AGF acquires at one time have none.
+
+    What a path that was stopped early has shown by then may contradict the order, but not confirm it.
+    """
     place = origin_of(evidence.architecture).experiment
     statement = Statement("same_order_as_agf", "training", "training acquires features in the order AGF predicts",
                           place, "numerics" if place else "")
     predicted = evidence.acquisitions("agf")
     expected = [event.feature for event in predicted]
     measured = [event.feature for event in evidence.acquisitions("training")]
-    if not evidence.complete("agf"):
-        return [statement.undecided(evidence.end("agf"))]
-    if len(measured) < len(expected) and not evidence.complete("training"):
-        return [statement.undecided(f"{evidence.end('training')} of {len(expected)}")]
-    return [statement.decided(" ".join(expected), " ".join(measured), _in_order(predicted, measured), EXACT_ORDER)]
+    agree = _agreeing(predicted, measured)
+    if agree == min(len(expected), len(measured)):
+        if not evidence.complete("agf"):
+            return [statement.undecided(evidence.end("agf"))]
+        if len(measured) < len(expected) and not evidence.complete("training"):
+            return [statement.undecided(f"{evidence.end('training')} of {len(expected)}")]
+    return [statement.decided(" ".join(expected), " ".join(measured), agree == len(expected) == len(measured),
+                              EXACT_ORDER)]
 
 
-def _in_order(predicted: Sequence[Event], measured: Sequence[str]) -> bool:
-    """Whether the measured features are the predicted ones in their order, but for those predicted at one time."""
+def _agreeing(predicted: Sequence[Event], measured: Sequence[str]) -> int:
+    """How many measured features are the predicted ones in their order, but for those predicted at one time."""
     place = 0
     for _, group in itertools.groupby(predicted, key=lambda event: event.time):
-        names = sorted(event.feature for event in group)
-        if sorted(measured[place : place + len(names)]) != names:
-            return False
-        place += len(names)
-    return place == len(measured)
+        names = [event.feature for event in group]
+        for feature in measured[place : place + len(names)]:
+            if feature not in names:
+                return place
+            names.remove(feature)
+            place += 1
+        if names:
+            break
+    return place
+
+
+def acquisition_times(evidence: Evidence) -> list[Claim]:
+    """Training acquires each feature at AGF's time, up to what the finite scale explains.
+
+    See `finite_scale` for how far that is. A fifth is the most: a prediction that is further off is wrong at this
+    scale, whatever it tends to.
+    """
+    place, claims = origin_of(evidence.architecture).experiment, []
+    for number, row in enumerate(evidence.compared("acquisition"), 1):
+        statement = Statement(f"acquisition_time_{number}", "training", f"feature {row['feature']} is acquired at the "
+                              "time that AGF predicts", place, "numerics" if place else "")
+        if math.isfinite(row["time_training"]):
+            claims.append(statement.close(row["time_predicted"], row["time_training"],
+                                          *time_tolerance(evidence, row["feature"])))
+        else:
+            claims.append(statement.undecided(evidence.end("training")))
+    return claims
 
 
 def loss_levels(evidence: Evidence) -> list[Claim]:
@@ -101,16 +135,32 @@ def _levels_of(evidence: Evidence, theory: Theory, source: str) -> list[Claim]:
     for number, (feature, level) in enumerate(theory.levels, 1):
         statement = Statement(f"loss_level_{number}", source, f"with feature {feature} acquired the loss rests at its "
                               "closed-form level", origin.theory, origin.standing)
-        if not in_order:
+        if open_because := _built_on_theory(evidence, source):
+            claims.append(statement.undecided(open_because))
+        elif not in_order:
             claims.append(statement.undecided("features came in another order, whose levels are others"))
         elif open_because := _level_is_open(evidence, settled, number, source):
             claims.append(statement.undecided(open_because))
         else:
-            # The last level is zero, which a path that is stopped at a finite loss reaches only so far.
-            scale = max(level, 1e-2 * theory.initial_loss)
-            claims.append(statement.close(level, settled[number - 1].loss_after, LEVEL_TOLERANCE,
-                                          "1% of a level, or of 1% of the initial loss", scale))
+            claims.append(level_claim(statement, level, settled[number - 1].loss_after, theory.initial_loss))
     return claims
+
+
+def level_claim(statement: Statement, level: float, measured: float, initial_loss: float) -> Claim:
+    """The claim that the loss rests at a level.
+
+    A path is stopped once next to nothing is left: a level as low as that it reaches whatever it was heading for.
+    """
+    if max(level, measured) <= NEGLIGIBLE_LEVEL * initial_loss:
+        return statement.undecided(STOPPED_THERE)
+    return statement.close(level, measured, LEVEL_TOLERANCE, "1% of a level, or of 1% of the initial loss: what is "
+                           "left of a drop once its plateau is seen", max(level, 1e-2 * initial_loss))
+
+
+def _built_on_theory(evidence: Evidence, source: str) -> str:
+    """Why a prediction cannot put theory to the test; empty if it can."""
+    closed = source == "agf" and evidence.prediction.method == "closed_form"
+    return "AGF in closed form is built on that theory; agf.method=generic puts it to the test" if closed else ""
 
 
 def _level_is_open(evidence: Evidence, settled: Sequence[Event], number: int, source: str) -> str:
@@ -128,9 +178,9 @@ def _level_is_open(evidence: Evidence, settled: Sequence[Event], number: int, so
 
 def lower_bounds(evidence: Evidence) -> list[Claim]:
     """No feature is acquired before its lower bound."""
-    if evidence.theory is None:
+    if evidence.theory is None or (place := origin_of(evidence.architecture).bounds) is None:
         return []
-    place, claims = origin_of(evidence.architecture).bounds, []
+    claims = []
     for source in ("agf", "training"):
         waiting = dict(evidence.theory.lower_bounds)
         for event in evidence.acquisitions(source):
@@ -148,4 +198,4 @@ def _bound(feature: str, source: str, place: str) -> Statement:
                      "largest initial norm", place, "bound")
 
 
-CLAIMS = (loss_never_rises, feature_order, same_order_as_agf, loss_levels, lower_bounds)
+CLAIMS = (loss_never_rises, feature_order, same_order_as_agf, acquisition_times, loss_levels, lower_bounds)

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from agfrun.labs.staircases.claims.claim import Evidence
+from agfrun.labs.staircases.claims.conservation import conserved
+from agfrun.labs.staircases.claims.finite_scale import capped
 from agfrun.labs.staircases.claims.general import EXACT_BOUND, NO_PLATEAU
 from agfrun.labs.staircases.claims.origin import OURS, paper
 from agfrun.labs.staircases.dynamics.trajectory import Trajectory
@@ -48,8 +50,7 @@ def conserved_balance(evidence: Evidence) -> list[Claim]:
     size = float(evidence.training.final.square().sum(-1).max())
     statement = Statement("conserved_balance", "training", "|v|^2 - |K|^2 and |K|^2 - |Q|^2 of every head are "
                           "conserved by gradient flow", SECTION, "theorem")
-    return [statement.close(0.0, float((end - start).abs().max()), 1e-3, "integration, relative to the squared norm",
-                            size)]
+    return [conserved(evidence, statement, float((end - start).abs().max()), size)]
 
 
 def learned_coefficients(evidence: Evidence) -> list[Claim]:
@@ -132,25 +133,27 @@ def _bounds_of(evidence: Evidence, architecture: LinearAttention, source: str, p
 def closed_form_times(evidence: Evidence) -> list[Claim]:
     """Modes are learned at the times of the solved dormant heads, in the limit of vanishing initialization.
 
-    Cost phases, which the solution leaves out, take a time of order log(1 / norm) out of 1 / norm. Judged by
-    the median over modes: a head that happens to come close to v = 0 waits there for a time that depends on
-    everything.
+    Cost phases, which the solution leaves out, take a time of order log(1 / norm) out of 1 / norm. A head that happens
+    to come close to v = 0 waits there for a time that depends on everything: of its mode the claim fails.
     """
     architecture = cast(LinearAttention, evidence.architecture)
     if evidence.theory is None or not evidence.theory.events or not evidence.is_flow or architecture.head_dim > 1:
         return []
-    statement = Statement("closed_form_times", "training", "modes are learned at the times of the solved dormant heads "
-                          "(median relative error, up to 2 n (1 + log(1/n)) for the largest initial norm n)", OURS,
-                          "ours")
-    # A head that is beyond the threshold from the start has nothing to be compared with.
-    expected = {event.feature: event.time for event in evidence.theory.events if event.time > 0}
-    errors = [abs(event.time / expected[event.feature] - 1) for event in evidence.acquisitions("training")
-              if event.feature in expected]
-    if not errors:
-        return [statement.undecided("training learned no mode whose head starts below the threshold")]
     largest = float(torch.linalg.vector_norm(evidence.initial, dim=1).max())
-    return [statement.close(0.0, float(np.median(errors)), 2 * largest * (1 + max(-math.log(largest), 0.0)),
-                            "cost phases, which the solution leaves out", 1.0)]
+    tolerance, why = capped(2 * largest * (1 + max(-math.log(largest), 0.0)), "2 n (1 + log(1/n)) of the largest "
+                            "initial norm n, for the cost phases that the solution leaves out")
+    measured = {event.feature: event.time for event in evidence.acquisitions("training")}
+    claims = []
+    for event in evidence.theory.events:
+        statement = Statement(f"closed_form_time_{event.feature}", "training", f"mode {event.feature} is learned at "
+                              "the time of the solved dormant heads", OURS, "ours")
+        if event.feature not in measured:
+            claims.append(statement.undecided(evidence.end("training")))
+        elif event.time <= 0:
+            claims.append(statement.undecided("its head starts beyond the threshold"))
+        else:
+            claims.append(statement.close(event.time, measured[event.feature], tolerance, why))
+    return claims
 
 
 def _learnable(architecture: LinearAttention) -> tuple[str, ...]:

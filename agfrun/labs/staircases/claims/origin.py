@@ -26,13 +26,14 @@ class Origin:
     Attributes:
         theory, standing: where order and levels are stated, and as what.
         experiment: where the paper compares AGF with training.
-        bounds: where the bounds from the largest initial norm are stated.
+        bounds: where it is stated that no feature is acquired before the bound from the largest initial norm; None
+            where the bounds are about dormant neurons alone, and nothing of the kind is claimed.
     """
 
     theory: str = ""
     standing: str = ""
     experiment: str = ""
-    bounds: str = ""
+    bounds: str | None = ""
 
 
 def origin_of(network: Architecture) -> Origin:
@@ -41,7 +42,7 @@ def origin_of(network: Architecture) -> Origin:
         (DiagonalLinear, Origin(paper("theorem 3.1"), "theorem", paper("section 3"))),
         (FullyConnectedLinear, Origin(paper("conjecture 4.1"), "conjecture", paper("section 4"))),
         (LinearAttention, Origin(paper("section 5"), "theorem", paper("section 5"), OURS)),
-        (QuadraticModadd, Origin(paper("section 6"), "theorem", paper("section 6"), paper("section 6"))),
+        (QuadraticModadd, Origin(paper("section 6"), "theorem", paper("section 6"), None)),
         (TwoLayer, Origin(OURS, "ours", paper("discussion"))),
     ):
         if isinstance(network, kind):

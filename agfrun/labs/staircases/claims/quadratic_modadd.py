@@ -10,11 +10,16 @@ import torch
 from torch import Tensor
 
 from agfrun.labs.staircases.claims.claim import Evidence
-from agfrun.labs.staircases.claims.general import EXACT_BOUND, NO_PLATEAU
-from agfrun.labs.staircases.claims.origin import paper
+from agfrun.labs.staircases.claims.conservation import conserved
+from agfrun.labs.staircases.claims.finite_scale import capped
+from agfrun.labs.staircases.claims.general import EXACT_BOUND, NO_PLATEAU, level_claim
+from agfrun.labs.staircases.claims.origin import OURS, paper
+from agfrun.labs.staircases.dynamics.result import TrainingResult
+from agfrun.labs.staircases.events.detect import detect_events
 from agfrun.labs.staircases.events.event import Event
+from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModadd
-from agfrun.labs.staircases.networks.quadratic_modadd.theory import lower_bounds, maximal_utilities, third_of
+from agfrun.labs.staircases.networks.quadratic_modadd.theory import lower_bounds, maximal_utilities
 from agfrun.labs.staircases.networks.theory import Theory
 from agfrun.study.claim import Claim, Statement
 
@@ -24,6 +29,8 @@ PATHS = {"agf": "AGF", "training": "training"}
 STARTS_PER_FREQUENCY = 32
 FEWEST_STARTS = 64
 ASCENT_STEPS = 400
+ALIGNED = 0.1  # radians
+GROWN = 1.0
 
 
 def utility_maximizer(evidence: Evidence) -> list[Claim]:
@@ -46,28 +53,43 @@ def utility_maximizer(evidence: Evidence) -> list[Claim]:
     return [
         largest.close(expected, best, 1e-6, "what alternating ascent leaves"),
         single.close(1.0, float(strengths.max() / strengths.sum()), 1e-4, "what ascent leaves on other frequencies"),
-        phases.close(0.0, _phase_deviation(architecture, neuron[None]), 1e-3, "radians that ascent leaves", 1.0),
+        phases.close(0.0, _deviation(architecture, neuron, int(strengths.argmax())), 1e-3, "radians that ascent leaves",
+                     1.0),
     ]
 
 
-def phases_at_activation(evidence: Evidence) -> list[Claim]:
-    """A neuron that activates has the maximizer's phases, s_u + s_v = s_w + arg x_hat.
+def first_neurons_aligned(evidence: Evidence) -> list[Claim]:
+    """The first neuron to activate for each frequency has the maximizer's phases on it, s_u + s_v = s_w + arg x_hat.
 
-    Measured on training's state nearest to each neuron's activation, on the frequency it activates for.
-    Phases align while a neuron grows, so that a lower threshold finds them less aligned.
+    Measured on training's state nearest to the activation; of all frequencies that count which is the worst. Later
+    neurons see what the first left, and need not be aligned.
     """
-    architecture = cast(QuadraticModadd, evidence.architecture)
-    rows = []
-    for event in evidence.measured:
-        if event.kind == "activation" and event.neuron is not None:
-            state = evidence.training.recorder.state_near(event.time)[1]
-            rows.append(state[event.neuron])
-    statement = Statement("phases_aligned", "training", "neurons activate with phases s_u + s_v = s_w + arg x_hat on "
-                          "their frequency (median deviation in radians)", SECTION, "theorem")
-    if not rows:
+    statement = Statement("first_phases_aligned", "training", "the first neuron to activate for each frequency has "
+                          "phases s_u + s_v = s_w + arg x_hat on it (worst deviation in radians)", OURS, "ours")
+    deviations = phase_deviations(evidence.architecture, evidence.training, first=True)
+    if not deviations:
         return [statement.undecided("no neuron activated in training")]
-    return [statement.close(0.0, _phase_deviation(architecture, torch.stack(rows)), 0.1 / min(evidence.threshold, 1.0),
-                            "phases align while a neuron grows", 1.0)]
+    return [statement.close(0.0, max(deviations), ALIGNED, "radians: |u||v||w| sin(deviation) is conserved while a "
+                            "neuron sees the target alone, and a learned frequency leaves some of it", 1.0)]
+
+
+def phase_deviations(architecture: Architecture, training: TrainingResult, first: bool) -> list[float]:
+    """Deviations in radians from the maximizer's phases of neurons that activate, each on the frequency it does for.
+
+    A neuron is looked at where its norm is `GROWN`, or half of what it settles at: whatever norm AGF counts as active.
+
+    Args:
+        architecture: of modular addition.
+        training: the path and the states that it kept.
+        first: of each frequency the first neuron alone.
+    """
+    network, seen, deviations = cast(QuadraticModadd, architecture), set[str](), []
+    for event in detect_events(training.trajectory, GROWN):
+        if event.kind == "activation" and event.neuron is not None and not (first and event.feature in seen):
+            seen.add(event.feature)
+            neuron = training.recorder.state_near(event.time)[1][event.neuron]
+            deviations.append(_deviation(network, neuron, network.feature_names.index(event.feature)))
+    return deviations
 
 
 def conserved_balance(evidence: Evidence) -> list[Claim]:
@@ -78,8 +100,7 @@ def conserved_balance(evidence: Evidence) -> list[Claim]:
     size = float(evidence.training.final.square().sum(-1).max())
     statement = Statement("conserved_balance", "training", "|u|^2 + |v|^2 - 2|w|^2 of every neuron is conserved by "
                           "gradient flow", SECTION, "theorem")
-    return [statement.close(0.0, float((end - start).abs().max()), 1e-3, "integration, relative to the squared norm",
-                            size)]
+    return [conserved(evidence, statement, float((end - start).abs().max()), size)]
 
 
 def first_activation(evidence: Evidence) -> list[Claim]:
@@ -92,27 +113,31 @@ def first_activation(evidence: Evidence) -> list[Claim]:
         return []
     statement = Statement("first_activation_time", "training", "the first neuron activates at AGF's time, up to twice "
                           "the initial norm", SECTION, "numerics")
-    first = next((row for row in evidence.comparison if row["kind"] == "activation"), None)
+    first = next(iter(evidence.compared("activation")), None)
     if first is None or not math.isfinite(first["time_training"]):
         return [statement.undecided(f"no neuron activated in {'AGF' if first is None else 'training'}")]
-    tolerance = 2 * float(torch.linalg.vector_norm(evidence.initial, dim=1).max())
-    return [statement.close(first["time_predicted"], first["time_training"], tolerance,
-                            "training's neuron may settle below the norm at which AGF's activates")]
+    tolerance, why = capped(2 * float(torch.linalg.vector_norm(evidence.initial, dim=1).max()), "twice the largest "
+                            "initial norm, for training's neuron may settle below the norm at which AGF's activates,")
+    return [statement.close(first["time_predicted"], first["time_training"], tolerance, why)]
 
 
 def dormant_lower_bounds(evidence: Evidence) -> list[Claim]:
     """No dormant neuron activates for a frequency before its lower bound, from the largest initial norm.
 
     The bound is about neurons that grow from the initialization: active ones may turn to another frequency at
-    any time, and so *acquire* it sooner. It takes the norm that each neuron has at its activation.
+    any time, and so *acquire* it sooner. It takes the norm that each neuron has at its activation. Proved is that
+    of the strongest frequency, for until it is learned the residual is the whole target; what it leaves on the way
+    drives neurons across frequencies, so that the bounds of the others are put to the test.
     """
     data = cast(QuadraticModadd, evidence.architecture).data
     largest = float(torch.linalg.vector_norm(evidence.initial, dim=1).max())
+    strongest = int(maximal_utilities(data).argmax())
     claims = []
     for source, events in (("agf", evidence.predicted), ("training", evidence.measured)):
         for place, feature in enumerate(evidence.architecture.feature_names):
+            standing = "bound" if place == strongest else "conjecture"
             statement = Statement(f"dormant_lower_bound_{feature}", source,
-                                  _bound_statement(feature, third_of(data, place)), SECTION, "bound")
+                                  _bound_statement(feature, place == strongest), SECTION, standing)
             first = next((e for e in events if e.kind == "activation" and e.feature == feature), None)
             if first is None:
                 claims.append(statement.undecided(f"no neuron activated for it in {PATHS[source]}"))
@@ -148,8 +173,7 @@ def _levels_of_another_order(evidence: Evidence, theory: Theory, source: str) ->
         left -= energies[event.feature]
         statement = Statement(f"loss_level_{number}", source, f"with {' '.join(names[:number])} learned the loss is "
                               "that of the other frequencies", SECTION, "theorem")
-        claims.append(statement.close(left, event.loss_after, 0.01, "1% of a level, or of 1% of the initial loss",
-                                      max(left, 1e-2 * initial))
+        claims.append(level_claim(statement, max(left, 0.0), event.loss_after, initial)
                       if math.isfinite(event.loss_after) else statement.undecided(NO_PLATEAU))
     return claims
 
@@ -162,11 +186,9 @@ def _norm_at(evidence: Evidence, source: str, event: Event) -> float:
     return float(np.interp(event.time, path.times, path.neuron_norms[:, event.neuron]))
 
 
-def _bound_statement(feature: str, third: int | None) -> str:
+def _bound_statement(feature: str, proved: bool) -> str:
     statement = f"no dormant neuron activates for frequency {feature} before the bound from the largest initial norm"
-    if third is None:
-        return statement
-    return f"{statement}, although it is three times {third} and half-learned {third} drives neurons towards it"
+    return statement if proved else f"{statement}, as if the frequencies learned before it did not drive it"
 
 
 def _balance(neurons: Tensor) -> Tensor:
@@ -196,15 +218,11 @@ def best_neuron(architecture: QuadraticModadd) -> tuple[float, Tensor]:
     return float(utilities[top]), neurons[top].flatten()
 
 
-def _phase_deviation(architecture: QuadraticModadd, neurons: Tensor) -> float:
-    """Median deviation, in radians, from the maximizer's phases on each neuron's strongest frequency."""
-    spectra = architecture.neuron_spectra(neurons)
-    dominant = architecture.neuron_feature_strengths(neurons).argmax(-1)
-    rows = torch.arange(len(neurons), device=neurons.device)
-    u, v, w = spectra[rows, :, dominant].unbind(-1)
-    x = architecture.data.spectrum[dominant]
-    return float(torch.angle(u.conj() * v.conj() * w * x).abs().median())
+def _deviation(architecture: QuadraticModadd, neuron: Tensor, frequency: int) -> float:
+    """Deviation, in radians, of one neuron (3p,) from the maximizer's phases on a frequency, by its place."""
+    u, v, w = architecture.neuron_spectra(neuron)[:, frequency]
+    return float(torch.angle(u.conj() * v.conj() * w * architecture.data.spectrum[frequency]).abs())
 
 
-CLAIMS = (utility_maximizer, phases_at_activation, conserved_balance, first_activation, dormant_lower_bounds,
+CLAIMS = (utility_maximizer, first_neurons_aligned, conserved_balance, first_activation, dormant_lower_bounds,
           levels_of_any_order)

@@ -19,6 +19,7 @@ from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.dynamics.trajectory import Trajectory
 from agfrun.labs.staircases.events.event import Event
 from agfrun.labs.staircases.networks.theory import Theory
+from agfrun.labs.staircases.report.html.verdict import run_verdict
 from agfrun.labs.staircases.report.saved import saved_run
 from agfrun.labs.staircases.report.terminal import comparison_text, ladder_text
 from agfrun.labs.staircases.run import tables
@@ -113,7 +114,9 @@ class Result:
     def text(self) -> str:
         """The comparison as a table for the terminal, and how training and the prediction ended."""
         main = self.prediction.source
-        endings = [f"training {self.training.status}: {self.training.reason}",
+        failing = [claim.claim for claim in self.claims if claim.holds is False]
+        judged = run_verdict(self.verdict, self.training.status, True, len(self.main_rows), failing)
+        endings = [judged.sentence, f"training {self.training.status}: {self.training.reason}",
                    f"{main} ended: {self.prediction.reason}"]
         if self.theory is not None and self.theory.undecided:
             endings.append(self.theory.undecided)

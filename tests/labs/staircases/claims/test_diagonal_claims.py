@@ -53,7 +53,7 @@ def unsigned() -> Evidence:
 def test_deep_run_confirms_every_claim(deep: Evidence) -> None:
     found = claims_of(deep)
     assert [name for name, claim in found.items() if not claim.holds] == []
-    assert {"successive_saddles_order", "rescaled_time_5", "drop_time_5", "conserved_difference", "maximal_utility",
+    assert {"successive_saddles_order", "rescaled_time_5", "conserved_difference", "maximal_utility",
             "lasso_times"} <= set(found)
     # Thresholds differ between neurons, so that the order need not be the Lasso's.
     assert "lasso_order" not in found
@@ -93,19 +93,13 @@ def late_round(evidence: Evidence) -> Evidence:
     return replace(evidence, prediction=replace(evidence.prediction, rounds=tuple(rounds)))
 
 
-def late_drop(evidence: Evidence) -> Evidence:
-    rows = [dict(row) for row in evidence.comparison]
-    rows[0]["time_training"] *= 1.02
-    return replace(evidence, comparison=rows)
-
-
 def uneven_growth(evidence: Evidence) -> Evidence:
     final = evidence.training.final * torch.tensor([1.0, 1.0, 1.01])
     return replace(evidence, training=replace(evidence.training, final=final))
 
 
 @pytest.mark.parametrize(("claim", "doctor"), [
-    ("rescaled_time_3", late_round), ("drop_time_1", late_drop), ("conserved_difference", uneven_growth),
+    ("rescaled_time_3", late_round), ("conserved_difference", uneven_growth),
     ("maximal_utility", rebuilt(Steeper)), ("lasso_times", rebuilt(Shifted)),
 ])
 def test_deep_claim_fails_on_contradicting_evidence(
@@ -144,7 +138,7 @@ def test_nothing_to_select_decides_nothing_about_the_lasso(unsigned: Evidence) -
 
 def test_what_the_paper_says_of_two_layers_is_ours_of_three(deep: Evidence) -> None:
     found = claims_of(deep)
-    for name in ("successive_saddles_order", "drop_time_1", "maximal_utility", "conserved_difference"):
+    for name in ("successive_saddles_order", "maximal_utility", "conserved_difference"):
         assert (found[name].stated, found[name].standing) == ("agfrun", "ours")
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from agfrun import Claim, InitConfig, RunConfig, run
-from agfrun.labs.staircases.claims.claim import Evidence
+from agfrun.labs.staircases.claims.claim import NOTHING_LEARNED, Evidence
 from agfrun.labs.staircases.claims.two_layer import CLAIMS
 from agfrun.labs.staircases.events.event import Event
 from agfrun.labs.staircases.networks.two_layer.network import MonomialConfig, ReluConfig
@@ -50,7 +50,7 @@ def test_good_runs_confirm_every_claim(name: str, request: pytest.FixtureRequest
     assert [claim for claim in found.values() if not claim.holds] == []
     expected = {("conserved_balance", "training"), ("first_activation_bound", "agf"),
                 ("first_activation_time", "training")}
-    exact = {("exact_time_1", "agf"), ("exact_time_2", "agf")}
+    exact = {("exact_time_1", "agf"), ("exact_time_2", "agf"), ("exact_rounds", "agf")}
     assert set(found) == (expected | exact if name == "relu" else expected)
 
 
@@ -115,8 +115,10 @@ def test_what_a_run_leaves_open_is_undecided(relu: Evidence) -> None:
     stopped = replace(relu, prediction=replace(relu.prediction, rounds=relu.prediction.rounds[:1]))
     assert set(open_claims(stopped)) == {"exact_time_2"}
     assert open_claims(replace(relu, measured=[], predicted=[])) == {
+        "conserved_balance": NOTHING_LEARNED,
         "first_activation_bound": "no neuron activates in AGF", "first_activation_time": "no neuron activates in AGF"}
-    assert open_claims(replace(relu, measured=[])) == {"first_activation_time": "no neuron activates in training"}
+    assert open_claims(replace(relu, measured=[])) == {
+        "conserved_balance": NOTHING_LEARNED, "first_activation_time": "no neuron activates in training"}
     large = open_claims(replace(relu, threshold=1e-9))  # all neurons start above it
     assert set(large) == {"first_activation_bound", "first_activation_time"}
     assert all("starts at the threshold" in why for why in large.values())

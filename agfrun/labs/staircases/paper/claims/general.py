@@ -104,7 +104,8 @@ def _norm_error(architecture: Architecture) -> float:
         def flow(_: float, state: np.ndarray, index: Tensor = index) -> np.ndarray:
             neuron = torch.tensor(state[:-1], dtype=architecture.dtype, device=architecture.device)[None]
             gradient = architecture.utility_gradient(neuron, residual, index)
-            gained = float((neuron * gradient).sum() / neuron.norm() ** degree)
+            # Of the utility, not of the gradient: along its own gradient any norm would follow.
+            gained = float(degree * architecture.utility(neuron, residual, index)[0] / neuron.norm() ** degree)
             return np.append(gradient[0].cpu().numpy(), gained)
 
         state = np.append(start.cpu().numpy(), 0.0)

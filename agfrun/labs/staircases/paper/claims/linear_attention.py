@@ -183,9 +183,8 @@ def _least_ratio(result: Result, utilities: Sequence[float]) -> float:
 @AGF.claim(NETWORK, "agfrun", "ours")
 def solved_heads_give_the_times(laboratory: Laboratory) -> Finding:
     """Modes are learned at the times of the solved dormant heads, t = integral ds/v: times, not only bounds."""
-    return from_claims(claims_of(laboratory.results(experiments.attention(1e-3)), "closed_form_times", "training"),
-                     "2 n (1 + log(1/n)) for the largest initial norm n: the cost phases", laboratory.seeds_text,
-                     scale=1.0)
+    return from_claims(claims_of(laboratory.results(experiments.attention(1e-3)), "closed_form_time", "training"),
+                     "2 n (1 + log(1/n)) for the largest initial norm n: the cost phases", laboratory.seeds_text)
 
 
 @AGF.claim(NETWORK, "section 5, figure", "numerics")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from agfrun.files.tables import is_missing
+from agfrun.labs.staircases.claims.finite_scale import WRONG_TIME
 from agfrun.labs.staircases.report.saved import SavedRun
 from agfrun.labs.staircases.run import comparison as compare
 from agfrun.report.html.numbers import percent
 from agfrun.study.verdict import Verdict
 
+# What a claim allows a time at most, levels are held to as well.
+WRONG = WRONG_TIME
 _STOPPED = {"diverged": "training diverged", "stalled": "training stalled",
             "interrupted": "training was interrupted", "failed": "the run failed"}
 
@@ -31,23 +34,30 @@ def run_numbers(comparison: pd.DataFrame) -> dict[str, Any]:
     return compare.verdict(rows)
 
 
-def run_verdict(numbers: Mapping[str, Any], status: str | None, compared: bool, predicted: int) -> Verdict:
-    """Verdict on a run.
+def run_verdict(numbers: Mapping[str, Any], status: str | None, compared: bool, predicted: int,
+                failing: Sequence[str] = ()) -> Verdict:
+    """Verdict on a run; what is wrong comes first.
 
     Args:
         numbers: of `run_numbers`.
         status: of training; None where it did not come to its end.
         compared: whether there is a comparison.
         predicted: acquisitions that AGF predicts.
+        failing: names of the claims that fail.
     """
     if not compared:
         return Verdict(f"No verdict: training has not come to its end; AGF predicts {_drops(predicted)}.", "open")
     expected, met = int(numbers["predicted_acquisitions"]), int(numbers["measured_acquisitions"])
     stopped = _STOPPED.get(status or "", "")
-    good = not stopped and met == expected == numbers["in_predicted_order"]
-    tone = "bad" if stopped or not good else "good" if expected else "open"
-    sentence = _agreement(expected, met, int(numbers["in_predicted_order"]), numbers)
-    return Verdict(f"{stopped[0].upper()}{stopped[1:]}: {sentence}." if stopped else f"{sentence}.", tone)
+    if expected and not met and not stopped and status != "converged":
+        return Verdict(f"Nothing was measured: training ended ({status}) before any of {_drops(expected)} that AGF "
+                       "predicts.", "open")
+    in_order = int(numbers["in_predicted_order"])
+    wrong = [stopped] if stopped else _wrong(numbers["worst_time_error"], numbers["worst_level_error"])
+    wrong += [f"{len(failing)} {'claim fails' if len(failing) == 1 else 'claims fail'}"] if failing else []
+    good = not wrong and met == expected == in_order
+    return Verdict(f"{_led(wrong, _agreement(expected, met, in_order, numbers))}.",
+                   "bad" if not good else "good" if expected else "open")
 
 
 def verdict_on_run(saved: SavedRun) -> Verdict:
@@ -57,7 +67,8 @@ def verdict_on_run(saved: SavedRun) -> Verdict:
     compared = saved.is_compared and bool((saved.loss["source"] == "training").any())
     predicted = saved.events[(saved.events["source"] == saved.main) & (saved.events["kind"] == "acquisition")]
     own = saved.comparison[saved.comparison["source"] == saved.main]
-    return run_verdict(run_numbers(own), status, compared, len(predicted))
+    failing = [name for name, holds in zip(saved.claims["claim"], saved.claims["holds"], strict=True) if holds is False]
+    return run_verdict(run_numbers(own), status, compared, len(predicted), failing)
 
 
 def sweep_verdict(runs: pd.DataFrame) -> Verdict | None:
@@ -66,10 +77,34 @@ def sweep_verdict(runs: pd.DataFrame) -> Verdict | None:
     known = order[np.isfinite(order)]
     if not len(known):
         return None
-    errors = pd.to_numeric(runs["worst_time_error"]).dropna()
-    middle = f"; median worst error of a time {percent(float(errors.median()))}" if len(errors) else ""
-    return Verdict(f"{int(known.sum())} of {len(known)} runs learn all features in predicted order{middle}",
-                   "good" if known.all() else "bad")
+    times = pd.to_numeric(runs["worst_time_error"]).dropna()
+    wrong = _wrong(float(times.max()) if len(times) else None, None)
+    failing = _runs_with_failing_claims(runs)
+    wrong += [f"claims fail in {failing} of {len(runs)} runs"] if failing else []
+    spread = f"; worst error of a time: median {percent(float(times.median()))}, largest {percent(float(times.max()))}"
+    agreeing = f"{int(known.sum())} of {len(known)} runs learn all features in predicted order"
+    return Verdict(_led(wrong, f"{agreeing}{spread if len(times) else ''}"),
+                   "good" if known.all() and not wrong else "bad")
+
+
+def _wrong(time_error: float | None, level_error: float | None) -> list[str]:
+    """Errors that are too large for an agreement, in words."""
+    return [f"{name} are off by {percent(error)}" for name, error in (("times", time_error), ("levels", level_error))
+            if error is not None and not is_missing(error) and error > WRONG]
+
+
+def _led(wrong: Sequence[str], sentence: str) -> str:
+    """A sentence that begins with what is wrong, and with a capital letter."""
+    text = f"{', '.join(wrong)}: {sentence}" if wrong else sentence
+    return f"{text[0].upper()}{text[1:]}"
+
+
+def _runs_with_failing_claims(runs: pd.DataFrame) -> int:
+    """In how many runs a claim fails; those of old folders do not say how many are undecided."""
+    if not {"claims", "claims_hold", "claims_undecided"} <= set(runs.columns):
+        return 0
+    claims, hold, undecided = (pd.to_numeric(runs[name]) for name in ("claims", "claims_hold", "claims_undecided"))
+    return int((claims - hold - undecided > 0).sum())
 
 
 def orders_agree(runs: pd.DataFrame) -> npt.NDArray[np.float64]:

@@ -42,7 +42,7 @@ def _copy(folder: Path, name: str, **init: float) -> Path:
 def test_page_of_a_run(finished: Path) -> None:
     page = write_report(finished)
     assert page == finished / "report.html"
-    assert _verdict(page) == "3 of 3 drops in predicted order; times within 25%."
+    assert _verdict(page) == "Times are off by 25%: 3 of 3 drops in predicted order; times within 25%."
     text = page.read_text("utf-8")
     assert text.index("it does not") < text.index("it holds")  # failing claims come first
     assert "agfrun seed=1" in text
@@ -95,7 +95,7 @@ def test_several_runs_on_one_page(finished: Path, tmp_path: Path) -> None:
     page = write_comparison([first, second])
     assert page == tmp_path / "report.html"
     text = page.read_text("utf-8")
-    assert _verdict(page) == "2 of 2 runs show what their study expects."
+    assert _verdict(page) == "0 of 2 runs show what their study expects."
     assert 'href="a/report.html"' in text
     assert '<th scope="col">init.scale</th>' in text
     assert '<th scope="col">model.name</th>' not in text

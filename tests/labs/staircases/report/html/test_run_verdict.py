@@ -20,7 +20,14 @@ def _numbers(predicted: int, measured: int, in_order: int, time: float | None, l
     (_numbers(5, 5, 5, 0.0208, 0.0031), "converged", True,
      "5 of 5 drops in predicted order; times within 2.1%; levels within 0.31%.", "good"),
     (_numbers(5, 4, 2, 0.5, None), "horizon", True,
-     "2 of 5 drops in predicted order; 1 not seen in training; times within 50%.", "bad"),
+     "Times are off by 50%: 2 of 5 drops in predicted order; 1 not seen in training; times within 50%.", "bad"),
+    (_numbers(2, 2, 2, 0.36, 0.5), "converged", True,
+     "Times are off by 36%, levels are off by 50%: 2 of 2 drops in predicted order; times within 36%; levels within "
+     "50%.", "bad"),
+    (_numbers(3, 0, 0, None, None), "horizon", True,
+     "Nothing was measured: training ended (horizon) before any of 3 drops that AGF predicts.", "open"),
+    (_numbers(3, 0, 0, None, None), "converged", True,
+     "None of 3 drops that AGF predicts was seen in training.", "bad"),
     (_numbers(3, 1, 1, 0.1, 0.1), "diverged", True,
      "Training diverged: 1 of 3 drops in predicted order; 2 not seen in training; times within 10%; levels within 10%.",
      "bad"),
@@ -34,6 +41,14 @@ def test_verdict_of_a_run(numbers: dict[str, Any], status: str | None, compared:
                           ) -> None:
     verdict = run_verdict(numbers, status, compared, 2)
     assert (verdict.sentence, verdict.tone) == (sentence, tone)
+
+
+def test_a_failing_claim_is_in_the_first_words_and_the_colour() -> None:
+    good = _numbers(5, 5, 5, 0.02, 0.003)
+    for failing, lead in ((["a"], "1 claim fails: "), (["a", "b"], "2 claims fail: ")):
+        verdict = run_verdict(good, "converged", True, 5, failing)
+        assert verdict.sentence.startswith(f"{lead}5 of 5 drops")
+        assert verdict.tone == "bad"
 
 
 def test_numbers_come_from_the_acquisitions() -> None:
@@ -50,17 +65,27 @@ def _runs(*rows: tuple[int, int, float | None]) -> pd.DataFrame:
 
 @pytest.mark.parametrize(("runs", "sentence", "tone"), [
     ([(3, 3, 0.02), (3, 3, 0.04)],
-     "2 of 2 runs learn all features in predicted order; median worst error of a time 3%", "good"),
-    ([(3, 3, 0.02), (3, 1, 0.04), (3, 3, 0.5)],
-     "2 of 3 runs learn all features in predicted order; median worst error of a time 4%", "bad"),
+     "2 of 2 runs learn all features in predicted order; worst error of a time: median 3%, largest 4%", "good"),
+    ([(3, 3, 0.02), (3, 1, 0.04), (3, 3, 0.5)], "Times are off by 50%: 2 of 3 runs learn all features in predicted "
+     "order; worst error of a time: median 4%, largest 50%", "bad"),
+    ([(3, 3, 0.02), (3, 3, 0.36)], "Times are off by 36%: 2 of 2 runs learn all features in predicted order; worst "
+     "error of a time: median 19%, largest 36%", "bad"),
     ([(2, 0, None)], "0 of 1 runs learn all features in predicted order", "bad"),
     # Of a run without a predicted drop nothing can be said.
     ([(3, 3, 0.02), (0, 0, None)],
-     "1 of 1 runs learn all features in predicted order; median worst error of a time 2%", "good")])
+     "1 of 1 runs learn all features in predicted order; worst error of a time: median 2%, largest 2%", "good")])
 def test_verdict_of_a_sweep(runs: list[tuple[int, int, float | None]], sentence: str, tone: str) -> None:
     verdict = sweep_verdict(_runs(*runs))
     assert verdict is not None
     assert (verdict.sentence, verdict.tone) == (sentence, tone)
+
+
+def test_a_sweep_with_failing_claims_says_so_first() -> None:
+    runs = _runs((3, 3, 0.02), (3, 3, 0.04)).assign(claims=[10, 10], claims_hold=[7, 7], claims_undecided=[3, 2])
+    verdict = sweep_verdict(runs)
+    assert verdict is not None
+    assert verdict.sentence.startswith("Claims fail in 1 of 2 runs: 2 of 2 runs learn")
+    assert verdict.tone == "bad"
 
 
 @pytest.mark.parametrize("runs", [_runs((0, 0, None)), pd.DataFrame({"run": ["of", "other studies"]}), _runs()])
