@@ -21,7 +21,7 @@ class Excursion:
         first, last: drops that begin and end it; `last` is None where it stays.
         size: signed, where it settles: on the last of the plateaus.
         gain, loss: drops in which it passes half of that, upwards and downwards.
-        gained, lost: when; `lost` is NaN where it stays.
+        gained, lost: when, and the relative error of that; NaN where it stays.
     """
 
     index: int
@@ -30,8 +30,8 @@ class Excursion:
     size: float
     gain: int
     loss: int | None
-    gained: float
-    lost: float
+    gained: tuple[float, float]
+    lost: tuple[float, float]
 
 
 def coefficient_events(
@@ -50,12 +50,12 @@ def coefficient_events(
     for number, excursion in enumerate(found):
         name, index = names[excursion.index], excursion.index
         drop = drops[excursion.gain]
-        events.append(OwnSizeEvent(name, excursion.gained, drop.step, excursion.size, *levels[number, True],
-                                   drop.relative_error(excursion.gained), index))
+        events.append(OwnSizeEvent(name, excursion.gained[0], drop.step, excursion.size, *levels[number, True],
+                                   excursion.gained[1], index))
         if excursion.loss is not None:
             drop = drops[excursion.loss]
-            events.append(OwnSizeEvent(name, excursion.lost, drop.step, 0.0, *levels[number, False],
-                                       drop.relative_error(excursion.lost), index))
+            events.append(OwnSizeEvent(name, excursion.lost[0], drop.step, 0.0, *levels[number, False],
+                                       excursion.lost[1], index))
     return tuple(sorted(events, key=lambda event: event.time))
 
 
@@ -72,8 +72,8 @@ def _excursions(drops: Sequence[Drop], index: int) -> list[Excursion]:
         gain = next(k for k in range(first - 1, stop - 1) if beyond[k + 1])
         ends = stop < len(sizes)
         found.append(Excursion(index, first - 1, stop - 1 if ends else None, size, gain, stop - 1 if ends else None,
-                               drops[gain].passing(index, size / 2)[0],
-                               drops[stop - 1].passing(index, size / 2)[-1] if ends else math.nan))
+                               drops[gain].passing(index, size / 2),
+                               drops[stop - 1].passing(index, size / 2, last=True) if ends else (math.nan, math.nan)))
     return found
 
 
@@ -84,8 +84,8 @@ def _levels(
 
     Of several in one drop each has the least loss of what is there so far.
     """
-    changes = [(e.first, e.gained, number, True) for number, e in enumerate(excursions)]
-    changes += [(e.last, e.lost, number, False) for number, e in enumerate(excursions) if e.last is not None]
+    changes = [(e.first, e.gained[0], number, True) for number, e in enumerate(excursions)]
+    changes += [(e.last, e.lost[0], number, False) for number, e in enumerate(excursions) if e.last is not None]
     losses, levels = [drops[0].before_loss] + [drop.after_loss for drop in drops] if drops else [], {}
     signs, before = np.zeros(drops[0].before.curves.width if drops else 0), losses[0] if drops else math.nan
     ordered = sorted(changes)

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from agfrun.labs.staircases.networks.diagonal_linear.plateau import Plateau
-from agfrun.labs.staircases.networks.diagonal_linear.resolved_drop import ResolvedDrop
+from agfrun.labs.staircases.networks.diagonal_linear.resolved_drop import ACCUMULATED, TOLERANCE, ResolvedDrop
+
+# Of the quadratures, relative to a time.
+ROUNDING = 1e-7
 
 
 @dataclass(frozen=True)
@@ -32,18 +35,32 @@ class Drop:
     error: float
     resolved: ResolvedDrop | None = None
 
-    def passing(self, index: int, size: float) -> list[float]:
-        """When a coefficient passes a size that it passes in this drop; at several times where the drop was integrated."""
-        if self.resolved is not None:
-            sizes = np.ones(self.before.curves.width)
-            sizes[index] = size
-            return self.resolved.crossings(index, float(self.before.curves.positions_of(sizes)[index]))
-        reached = size
-        if index != self.newcomer:
-            # It gives way to the newcomer: when that has the size at which it does.
-            reached = (self.before.coefficients[index] - size) / self.before.responses[self.newcomer, index]
-        return [self.step + float(self.before.waits(self.newcomer, np.array([reached]))[0])]
+    def passing(self, index: int, size: float, last: bool = False) -> tuple[float, float]:
+        """When a coefficient that passes a size in this drop does so, and the relative error of that.
 
-    def relative_error(self, time: float) -> float:
-        """The error of a time in it, beside that time."""
-        return self.error / time
+        The first time, or the last; only a drop that was integrated may have several.
+        """
+        if self.resolved is not None:
+            return self._passing_in(self.resolved, index, size, last)
+        if index == self.newcomer:
+            time, error = self._wait(size), self.error
+        else:
+            # It gives way to the newcomer: when that has the size at which it does, and a little later.
+            reached = (self.before.coefficients[index] - size) / self.before.responses[self.newcomer, index]
+            delay = self.before.delay(self.newcomer, index, reached)
+            time, error = self._wait(reached) + delay, self.error + abs(delay)
+        return time, error / time + ROUNDING
+
+    def _wait(self, size: float) -> float:
+        return self.step + float(self.before.waits(self.newcomer, np.array([size]))[0])
+
+    def _passing_in(self, flow: ResolvedDrop, index: int, size: float, last: bool) -> tuple[float, float]:
+        sizes = np.ones(self.before.curves.width)
+        sizes[index] = size
+        position = float(self.before.curves.positions_of(sizes)[index])
+        found = flow.crossings(index, position)
+        if not found:  # it lies between a plateau and what is at rest there to `EDGE`: at one of the ends
+            ends = [abs(float(flow.at(time)[index]) - position) for time in (flow.times[0], flow.times[-1])]
+            found = [float(flow.times[0 if ends[0] < ends[1] else -1])]
+        time = found[-1 if last else 0]
+        return time, self.error / time + TOLERANCE * ACCUMULATED / (flow.speed(index, time) * time) + ROUNDING

@@ -3,8 +3,8 @@
 From plateau to plateau: the next newcomer is the dormant coefficient whose free growth reaches its own size first
 (`plateau`). The levels are a state function of time and of the integral of beta, so that no drop leaves more behind
 than that step; how its coefficient rises through half of its size is a quadrature. Drops that overlap or in which a
-coefficient is lost are integrated in d numbers (`resolved_drop`), over those drops alone. Nothing of this depends on the
-depth: it enters through the curves.
+coefficient is lost are integrated in d numbers (`resolved_drop`), over those drops alone. Nothing of this depends on
+the depth: it enters through the curves.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from agfrun.labs.staircases.networks.diagonal_linear.data import Regression
 from agfrun.labs.staircases.networks.diagonal_linear.drop import Drop
 from agfrun.labs.staircases.networks.diagonal_linear.plateau import Moments, Plateau, plateau_at
 from agfrun.labs.staircases.networks.diagonal_linear.resolved_drop import (
+    ACCUMULATED,
     TOLERANCE,
     resolve,
     start_of_resolution,
@@ -40,8 +41,8 @@ LARGEST_ERROR = 1e-3
 # The loss that is left once nothing is to be learned, as a part of the initial one.
 LEARNED = 1e-14
 LARGEST_DROP_COUNT = 1000
-# Errors of the steps of an integration add up to at most so many of its tolerances.
-ACCUMULATED = 6
+# By how much terms of first order are multiplied to stand for those beyond.
+CAUTION = 1.5
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class OwnSizeSteps:
     def timeline(self) -> Timeline:
         """All drops from the start."""
         nothing = np.zeros(self.curves.width)
-        plateau = plateau_at(self.curves, self.moments, nothing, 0.0, nothing, nothing)
+        plateau = plateau_at(self.curves, self.moments, nothing, 0.0, nothing, nothing, nothing)
         learned, drops = LEARNED * self.loss(nothing), list[Drop]()
         while self.loss(plateau.coefficients) > learned and len(drops) < LARGEST_DROP_COUNT:
             steps = plateau.steps()
@@ -116,19 +117,22 @@ class OwnSizeSteps:
         coefficients[newcomer] = size
         if np.any(coefficients * plateau.coefficients < 0):
             return None
-        step = free_step + plateau.crowding(newcomer, free_step)
-        levels = plateau.levels_at(step) - np.where(plateau.active, 0.0, plateau.couplings @ self._others(plateau, newcomer, step))
-        levels[newcomer] = self.curves.levels(self.curves.positions_of(np.where(coefficients == 0, np.nan, coefficients)))[newcomer]
-        deviation = plateau.coefficients - coefficients
-        after = plateau_at(self.curves, self.moments, coefficients, step, levels, deviation)
-        lag = float(plateau.lags(newcomer, np.array([size / 2]))[1][0])
-        error = abs(plateau.unfinished(newcomer, step)) + abs(plateau.crowding(newcomer, free_step)) + abs(lag)
-        return Drop(plateau, after, self.loss(plateau.coefficients), self.loss(after.coefficients), newcomer, step, error)
-
-    def _others(self, plateau: Plateau, newcomer: int, time: float) -> FloatArray:
-        impulses = plateau.impulses(time)
+        crowding = plateau.crowding(newcomer, free_step)
+        step = free_step + crowding
+        impulses = plateau.impulses(step)
         impulses[newcomer] = 0.0
-        return impulses
+        levels = plateau.levels_at(step) - np.where(plateau.active, 0.0, plateau.couplings @ impulses)
+        learned = np.where(coefficients == 0, np.nan, coefficients)
+        levels[newcomer] = self.curves.levels(self.curves.positions_of(learned))[newcomer]
+        after = plateau_at(self.curves, self.moments, coefficients, step, levels, plateau.coefficients - coefficients,
+                           plateau.uncertainty)
+        lag = float(plateau.lags(newcomer, np.array([size / 2]))[1][0])
+        error = CAUTION * (abs(plateau.unfinished(newcomer, step)) + abs(crowding) + abs(lag))
+        error += plateau.inaccuracy(newcomer)
+        return Drop(plateau, after, *self._losses(plateau, after), newcomer, step, error)
+
+    def _losses(self, before: Plateau, after: Plateau) -> tuple[float, float]:
+        return self.loss(before.coefficients), self.loss(after.coefficients)
 
     def _overlapping(self, drop: Drop) -> bool:
         """Whether the closed form would miss its time, or that of the drop after it."""
@@ -144,11 +148,12 @@ class OwnSizeSteps:
         start = start_of_resolution(plateau, newcomer)
         positions = state_on(plateau, start) if start > 0 else np.zeros(self.curves.width)
         flow = resolve(self.coordinates, self.curves, self.moments, positions, start, step)
-        after = plateau_at(self.curves, self.moments, flow.coefficients, float(flow.times[-1]),
-                           self.curves.levels(flow.positions), flow.deviation)
-        rate = abs(plateau.drives[newcomer])
-        error = abs(plateau.unfinished(newcomer, start)) + ACCUMULATED * TOLERANCE / rate
-        return Drop(plateau, after, self.loss(plateau.coefficients), self.loss(after.coefficients), newcomer, step, error, flow)
+        levels = self.curves.levels(flow.positions)
+        moved = self.curves.levels(flow.positions + ACCUMULATED * TOLERANCE) - levels
+        after = plateau_at(self.curves, self.moments, flow.coefficients, float(flow.times[-1]), levels,
+                           flow.deviation, plateau.uncertainty + np.abs(moved))
+        error = CAUTION * abs(plateau.unfinished(newcomer, step)) + plateau.inaccuracy(newcomer)
+        return Drop(plateau, after, *self._losses(plateau, after), newcomer, step, error, flow)
 
 
 def diagonal_own_size(

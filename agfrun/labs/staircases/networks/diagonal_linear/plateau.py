@@ -59,6 +59,7 @@ class Plateau:
         drives: g, (d,), zero for active ones.
         couplings: h, (d, d).
         deviation: of the active coefficients from rest at that moment, (d,).
+        uncertainty: of the levels, from integrations before, (d,).
     """
 
     curves: NeuronCurves
@@ -70,6 +71,7 @@ class Plateau:
     drives: FloatArray
     couplings: FloatArray = field(repr=False)
     deviation: FloatArray
+    uncertainty: FloatArray
 
     @property
     def active(self) -> BoolArray:
@@ -142,11 +144,15 @@ class Plateau:
         yielding = np.stack([self._stiffness_of(int(k), self.coefficients[k] - w * reached)
                              for k, w in zip(active, responses, strict=True)], axis=-1)
         first = (np.square(responses) * yielding).sum(axis=-1)
-        solved = np.linalg.pinv(self.moments.covariance[np.ix_(active, active)], rcond=SINGULAR, hermitian=True)
         forces = responses * yielding
-        behind = ((forces @ solved) * forces).sum(axis=-1) / (self._stiffness_of(newcomer, reached) + first)
+        slowness = self._stiffness_of(newcomer, reached) + first
+        behind = ((forces @ self._inverse(active)) * forces).sum(axis=-1) / slowness
         second = (measure * stiffness * behind[:, :-1]).sum(axis=1) - behind[:, -1]
         return np.asarray((measure * first[:, :-1]).sum(axis=1)), np.asarray(second)
+
+    def _inverse(self, active: npt.NDArray[np.int_]) -> FloatArray:
+        block = self.moments.covariance[np.ix_(active, active)]
+        return np.asarray(np.linalg.pinv(block, rcond=SINGULAR, hermitian=True))
 
     def _nodes(self, newcomer: int, sizes: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Sizes on the way to each of `sizes` (R,), (R, nodes), and the weights of dbeta / (g - h beta) there."""
@@ -169,6 +175,19 @@ class Plateau:
         rates = self.moments.covariance[np.ix_(active, active)] / stiffness[:, None]
         left = expm(-rates * max(time - self.time, 0.0)) @ deviation
         return -float(self.responses[newcomer, active] @ (stiffness * left)) / float(self.drives[newcomer])
+
+    def inaccuracy(self, newcomer: int) -> float:
+        """Uncertainty of a newcomer's step from integrations before, in units of time."""
+        uncertain = self.uncertainty[newcomer] + np.abs(self.responses[newcomer]) @ self.uncertainty
+        return float(uncertain / abs(self.drives[newcomer]))
+
+    def delay(self, newcomer: int, index: int, size: float) -> float:
+        """How long an active coefficient is behind the place at rest with a newcomer of a size; see `lags`."""
+        active = np.flatnonzero(self.active)
+        forces = np.array([w * self._stiffness_of(int(k), np.array([self.coefficients[k] - w * size]))[0]
+                           for k, w in zip(active, self.responses[newcomer, active], strict=True)])
+        behind = self._inverse(active) @ forces
+        return float(behind[active == index][0] / self.responses[newcomer, index])
 
     def crowding(self, newcomer: int, time: float) -> float:
         """How much later the other dormant coefficients make a newcomer by their own growth, to first order."""
@@ -193,9 +212,9 @@ def _padded(values: FloatArray, index: int, width: int) -> FloatArray:
 
 def plateau_at(
     curves: NeuronCurves, moments: Moments, coefficients: FloatArray, time: float, levels: FloatArray,
-    deviation: FloatArray,
+    deviation: FloatArray, uncertainty: FloatArray,
 ) -> Plateau:
-    """The plateau of `coefficients`, with the levels and the deviation (d,) that there are at a moment near it."""
+    """The plateau of `coefficients`, with levels, deviation and uncertainty, (d,) each, at a moment near it."""
     active, covariance = coefficients != 0, moments.covariance
     responses, couplings = np.zeros_like(covariance), covariance.copy()
     if active.any():
@@ -212,5 +231,6 @@ def plateau_at(
     if active.any():
         at_rest[active] = curves.levels(curves.positions_of(np.where(active, coefficients, np.nan)))[active]
         at_rest += responses[:, active] @ (at_rest - levels)[active]
-    bare = Plateau(curves, moments, coefficients, time, at_rest, responses, drives, couplings, deviation)
+    bare = Plateau(curves, moments, coefficients, time, at_rest, responses, drives, couplings, deviation,
+                   uncertainty)
     return dataclasses.replace(bare, levels=at_rest + np.where(active, 0.0, couplings @ bare.impulses(time)))

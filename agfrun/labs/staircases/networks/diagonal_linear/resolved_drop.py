@@ -22,6 +22,8 @@ EDGE = 0.02
 NEGLIGIBLE = 1e-3
 # Absolute, of logarithms of sizes.
 TOLERANCE = 5e-4
+# What the errors of all steps come to, in tolerances.
+ACCUMULATED = 4
 MOST_STEPS = 3000
 # In units of the time between the start of the resolution and the first newcomer's step.
 LONGEST = 1e6
@@ -49,11 +51,27 @@ class ResolvedDrop:
     evaluations: int
     settled: bool
 
+    def at(self, time: float) -> FloatArray:
+        """Positions at a moment, (d,)."""
+        return np.asarray(self._piece(time)(time))
+
+    def speed(self, index: int, time: float) -> float:
+        """|dy/dt| of a coefficient at a moment."""
+        step = self._step(time)
+        width = 1e-3 * (self.times[step + 1] - self.times[step])
+        before, after = (self.pieces[step](time + sign * width)[index] for sign in (-1, 1))
+        return float(abs(after - before) / (2 * width))
+
+    def _step(self, time: float) -> int:
+        return int(np.clip(np.searchsorted(self.times, time) - 1, 0, len(self.pieces) - 1))
+
+    def _piece(self, time: float) -> DenseOutput:
+        return self.pieces[self._step(time)]
+
     def crossings(self, index: int, position: float) -> list[float]:
         """When a coefficient passes a position on its curve, in either direction."""
         found = []
-        values = np.array([piece(start)[index] for piece, start in zip(self.pieces, self.times, strict=False)]
-                          + [self.positions[index]]) - position
+        values = np.array([self.at(time)[index] for time in self.times]) - position
         for step in np.flatnonzero(np.sign(values[1:]) != np.sign(values[:-1])).tolist():
             piece, ends = self.pieces[step], (self.times[step], self.times[step + 1])
             inside = [float(piece(end)[index]) - position for end in ends]
