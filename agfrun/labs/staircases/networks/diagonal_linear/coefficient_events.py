@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agfrun.labs.staircases.events.acquisitions import NEGLIGIBLE
 from agfrun.labs.staircases.networks.diagonal_linear.drop import Drop
 from agfrun.labs.staircases.networks.own_size import OwnSizeEvent
 
@@ -37,7 +38,7 @@ class Excursion:
 def coefficient_events(
     drops: Sequence[Drop], names: Sequence[str], loss_of_signs: Callable[[np.ndarray], float]
 ) -> tuple[OwnSizeEvent, ...]:
-    """All events in order of time.
+    """All events in order of time. A coefficient that stays below `NEGLIGIBLE` of the largest has none, as in training.
 
     Args:
         drops: in order, each to a plateau.
@@ -46,8 +47,11 @@ def coefficient_events(
     """
     found = [excursion for index in range(len(names)) for excursion in _excursions(drops, index)]
     levels = _levels(drops, found, loss_of_signs)
+    largest = max((float(np.abs(drop.after.coefficients).max()) for drop in drops), default=0.0)
     events = []
     for number, excursion in enumerate(found):
+        if abs(excursion.size) < NEGLIGIBLE * largest:
+            continue
         name, index = names[excursion.index], excursion.index
         drop = drops[excursion.gain]
         events.append(OwnSizeEvent(name, excursion.gained[0], drop.step, excursion.size, *levels[number, True],

@@ -244,7 +244,7 @@ class ProductCurves(NeuronCurves):
         # w + |r| cancels nothing: it is r + w where r > 0, and -(r - w) where r < 0.
         with np.errstate(divide="ignore", invalid="ignore"):
             reach = np.log(second + np.abs(smallest)) - self.log_factor
-            return np.where(coefficients < 0, np.log(-self.differences) - reach, reach - np.log(self.sums))
+            return np.asarray(np.where(coefficients < 0, np.log(-self.differences) - reach, reach - np.log(self.sums)))
 
     def impulses(self, positions: FloatArray) -> FloatArray:
         """See `NeuronCurves.impulses`."""

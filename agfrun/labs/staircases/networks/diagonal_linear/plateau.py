@@ -82,7 +82,7 @@ class Plateau:
     def own_sizes(self) -> FloatArray:
         """G / h, the size that each dormant coefficient would take next, (d,); zero for those without a drive."""
         stiffness = np.diag(self.couplings)
-        return np.divide(self.drives, stiffness, out=np.zeros_like(stiffness), where=self.drives != 0)
+        return np.asarray(np.divide(self.drives, stiffness, out=np.zeros_like(stiffness), where=self.drives != 0))
 
     def levels_at(self, time: float) -> FloatArray:
         """Levels of free growth, (d,): the active ones' are their coefficients'."""
@@ -104,14 +104,15 @@ class Plateau:
         free = (self.drives != 0) & (self.shares(time) <= LARGEST_SHARE)
         with np.errstate(over="ignore"):
             sizes = self.curves.impulses(positions)
-        return np.divide(sizes, self.drives, out=np.zeros_like(self.drives), where=free)
+        return np.asarray(np.divide(sizes, self.drives, out=np.zeros_like(self.drives), where=free))
 
     def shares(self, time: float) -> FloatArray:
         """Free growth at a moment over the own size, in magnitude, (d,); zero for those without a drive."""
         positions = self.curves.positions(self.levels_at(time)[None])[0]
         coefficients = np.where(self.drives == 0, 0.0, self.curves.coefficients(positions))
-        return np.divide(np.abs(coefficients) * np.diag(self.couplings), np.abs(self.drives),
-                         out=np.zeros_like(self.drives), where=self.drives != 0)
+        weights = np.abs(coefficients) * np.diag(self.couplings)
+        shares = np.divide(weights, np.abs(self.drives), out=np.zeros_like(weights), where=self.drives != 0)
+        return np.asarray(shares)
 
     def waits(self, newcomer: int, sizes: FloatArray) -> FloatArray:
         """Times from a newcomer's step until its coefficient passes given sizes (R,) of its own sign.

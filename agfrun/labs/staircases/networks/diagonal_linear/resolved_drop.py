@@ -123,7 +123,7 @@ def resolve(
     width = max(earliest - start, TOLERANCE)
     solver = LSODA(velocity, start, positions, start + LONGEST * width, first_step=width / 10, rtol=1e-12,
                    atol=TOLERANCE, jac=jacobian)
-    times, pieces = [start], []
+    times, pieces = [start], list[DenseOutput]()
     rest: Rest | None = None
     while rest is None and len(pieces) < MOST_STEPS and solver.status == "running":
         solver.step()

@@ -27,7 +27,7 @@ ROUNDING = 1e-9
 LARGEST_ERROR = 1e-3
 INTEGRATED = 3e-4
 # By how much overlap is multiplied to stand for what it may do.
-CAUTION = 3
+CAUTION = 5
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def linear_own_size(
     learned = learned_modes(modes, neurons, log_factor)
     times = [mode.vectors.passing(0.5) for mode in learned]
     interplay = _interplay(modes, learned, neurons)
-    errors = interplay.sum(axis=1) / times + ROUNDING
+    errors = (interplay.sum(axis=1) + _left_out(modes, learned, neurons, log_factor)) / times + ROUNDING
     evaluations, warning = 0, ""
     for group in _groups(interplay / np.array(times)[:, None], modes, learned):
         found = _together([learned[number] for number in group], modes, neurons, log_factor)
@@ -135,6 +135,20 @@ def _interplay(modes: TargetModes, learned: list[LearnedMode], neurons: FloatArr
             overlap = CAUTION * share * (math.exp(-2 * slower * wait) + math.exp(-2 * behind * wait))
             moved[place, before] = overlap / (2 * later.vectors.rate)
             moved[before, place] = overlap / (2 * earlier.vectors.rate)
+    return moved
+
+
+def _left_out(modes: TargetModes, learned: list[LearnedMode], neurons: FloatArray, log_factor: float) -> FloatArray:
+    """What modes for which there is no neuron may do to the times, in units of time, (n,)."""
+    moved, present = np.zeros(len(learned)), {mode.mode for mode in learned}
+    for index in set(range(len(modes))) - present:
+        vector, rate = _growing(modes, index, neurons), float(np.linalg.norm(modes.drives[index]))
+        size = float(np.linalg.norm(modes.least_squares[index]))
+        for place, mode in enumerate(learned):
+            along = abs(float(mode.vectors.direction @ vector))
+            log_grown = math.log(max(along, 1e-300)) + log_factor + rate * mode.vectors.step
+            share = math.exp(min(2 * log_grown - math.log(4 * size), 0.0))
+            moved[place] += CAUTION * share / (2 * mode.vectors.rate)
     return moved
 
 
