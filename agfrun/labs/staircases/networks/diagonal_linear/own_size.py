@@ -37,7 +37,9 @@ from agfrun.labs.staircases.networks.diagonal_linear.theory import design_of
 from agfrun.labs.staircases.networks.own_size import OwnSizePrediction
 
 # A drop whose time the closed form would miss by more than this, relative to it, is integrated.
-LARGEST_ERROR = 1e-3
+LARGEST_ERROR = 3e-3
+# The same of a drop in which another coefficient has grown to this part of its own size, if the two are coupled.
+LARGEST_RIVAL = 0.05
 # The loss that is left once nothing is to be learned, as a part of the initial one.
 LEARNED = 1e-14
 LARGEST_DROP_COUNT = 1000
@@ -111,7 +113,7 @@ class OwnSizeSteps:
         return Timeline(tuple(drops))
 
     def _closed(self, plateau: Plateau, newcomer: int, free_step: float) -> Drop | None:
-        """The drop of one newcomer alone; None if an active coefficient is lost in it."""
+        """The drop of one newcomer alone; None if it is not alone, or an active coefficient is lost in it."""
         size = plateau.own_sizes[newcomer]
         coefficients = plateau.coefficients - plateau.responses[newcomer] * size
         coefficients[newcomer] = size
@@ -124,11 +126,18 @@ class OwnSizeSteps:
         levels = plateau.levels_at(step) - np.where(plateau.active, 0.0, plateau.couplings @ impulses)
         learned = np.where(coefficients == 0, np.nan, coefficients)
         levels[newcomer] = self.curves.levels(self.curves.positions_of(learned))[newcomer]
+        grown = plateau.shares(step)
+        rivalry = plateau.rivalry(newcomer)
+        # That the drive of the others changes over the drop and not at its step counts by how far they are.
+        uncertainty = plateau.uncertainty + 0.5 * rivalry * np.abs(np.diag(plateau.couplings) * impulses)
         after = plateau_at(self.curves, self.moments, coefficients, step, levels, plateau.coefficients - coefficients,
-                           plateau.uncertainty)
+                           uncertainty)
+        rival = float((np.maximum(grown, after.shares(step)) * rivalry).max())
+        if rival > LARGEST_RIVAL:
+            return None
         lag = float(plateau.lags(newcomer, np.array([size / 2]))[1][0])
         error = CAUTION * (abs(plateau.unfinished(newcomer, step)) + abs(crowding) + abs(lag))
-        error += plateau.inaccuracy(newcomer)
+        error += plateau.inaccuracy(newcomer) + rival / (4 * abs(float(plateau.drives[newcomer])))
         return Drop(plateau, after, *self._losses(plateau, after), newcomer, step, error)
 
     def _losses(self, before: Plateau, after: Plateau) -> tuple[float, float]:

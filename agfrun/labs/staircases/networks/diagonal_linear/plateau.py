@@ -95,13 +95,14 @@ class Plateau:
         waits = np.divide(wanted - self.levels, self.drives, out=np.full_like(sizes, np.inf), where=self.drives != 0)
         return np.asarray(self.time + np.where(np.isfinite(waits), waits, np.inf))
 
-    def impulses(self, time: float) -> FloatArray:
+    def impulses(self, time: float, largest_share: float = LARGEST_SHARE) -> FloatArray:
         """Integrals of beta over the time before a moment, of dormant coefficients that grow freely, (d,).
 
-        Of those that shrink it is minus the integral over the time to come.
+        Of those that shrink it is minus the integral over the time to come. Zero for those beyond a share of their
+        own size: they do not grow freely.
         """
         positions = self.curves.positions(self.levels_at(time)[None])[0]
-        free = (self.drives != 0) & (self.shares(time) <= LARGEST_SHARE)
+        free = (self.drives != 0) & (self.shares(time) <= largest_share)
         with np.errstate(over="ignore"):
             sizes = self.curves.impulses(positions)
         return np.asarray(np.divide(sizes, self.drives, out=np.zeros_like(self.drives), where=free))
@@ -190,10 +191,23 @@ class Plateau:
         behind = self._inverse(active) @ forces
         return float(behind[active == index][0] / self.responses[newcomer, index])
 
+    def rivalry(self, newcomer: int) -> FloatArray:
+        """How far a newcomer and each other dormant coefficient, learned, change one another's drive, (d,), up to 1."""
+        sizes, drives = self.own_sizes, self.drives
+        to_newcomer = np.abs(self.couplings[newcomer] * sizes / drives[newcomer])
+        by_newcomer = np.divide(np.abs(self.couplings[:, newcomer] * sizes[newcomer]), np.abs(drives),
+                                out=np.zeros_like(drives), where=drives != 0)
+        rivalry = np.minimum(np.maximum(to_newcomer, by_newcomer), 1.0)
+        rivalry[newcomer] = 0.0
+        return rivalry
+
     def crowding(self, newcomer: int, time: float) -> float:
-        """How much later the other dormant coefficients make a newcomer by their own growth, to first order."""
+        """How much later the other dormant coefficients make a newcomer by their own growth, to first order.
+
+        A coefficient that is nearly as far as the newcomer counts in full: then this is no more than a warning.
+        """
         others = np.arange(len(self.levels)) != newcomer
-        acted = self.couplings[newcomer, others] @ self.impulses(time)[others]
+        acted = self.couplings[newcomer, others] @ self.impulses(time, largest_share=1.0)[others]
         return float(acted) / float(self.drives[newcomer])
 
     def _stiffness_of(self, index: int, values: FloatArray) -> FloatArray:

@@ -17,11 +17,11 @@ from agfrun.labs.staircases.networks.diagonal_linear.curves import FloatArray, N
 from agfrun.labs.staircases.networks.diagonal_linear.plateau import BoolArray, Moments, Plateau
 
 # Coefficients are resolved from this part of their own size on, and until they are as near to rest.
-EDGE = 0.02
+EDGE = 0.03
 # Of a coefficient below this part of the largest, nearness to rest is judged beside the largest.
 NEGLIGIBLE = 1e-3
 # Absolute, of logarithms of sizes.
-TOLERANCE = 5e-4
+TOLERANCE = 2e-3
 # What the errors of all steps come to, in tolerances.
 ACCUMULATED = 4
 MOST_STEPS = 3000

@@ -9,15 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.integrate import LSODA
+from scipy.integrate import RK45
 from scipy.optimize import brentq
 
 from agfrun.labs.staircases.dynamics.trajectory import FloatArray
 
 # The modes are followed from this part of their sizes on.
-EDGE = 1e-2
-RELATIVE_TOLERANCE = 1e-4
-ABSOLUTE_TOLERANCE = 1e-7
+EDGE = 3e-2
+RELATIVE_TOLERANCE = 1e-3
+ABSOLUTE_TOLERANCE = 1e-4
 MOST_STEPS = 5000
 # Horizon in units of the last mode's growth time.
 LONGEST = 1e4
@@ -54,7 +54,7 @@ def passings_of_half(
         residual = np.diag(rates) - (outer.T @ inner) * variances
         return np.concatenate([inner @ residual.T, outer @ residual]).ravel()
 
-    solver = LSODA(velocity, start, np.concatenate([grown, grown]).ravel() / 2, start + LONGEST / rates.min(),
+    solver = RK45(velocity, start, np.concatenate([grown, grown]).ravel() / 2, start + LONGEST / rates.min(),
                    rtol=RELATIVE_TOLERANCE, atol=ABSOLUTE_TOLERANCE * np.sqrt(sizes.min()))
     times, before = np.full(count, np.nan), _excess(solver.y, sizes)
     for _ in range(MOST_STEPS):

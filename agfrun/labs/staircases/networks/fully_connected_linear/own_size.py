@@ -21,11 +21,11 @@ from agfrun.labs.staircases.networks.fully_connected_linear.overlapping_modes im
 from agfrun.labs.staircases.networks.fully_connected_linear.theory import TargetModes
 from agfrun.labs.staircases.networks.own_size import OwnSizeEvent, OwnSizePrediction
 
-# Of the closed form, relative to a time.
-ROUNDING = 1e-9
+# What no estimate covers, relative to a time.
+ROUNDING = 1e-6
 # Modes whose overlap may move a time by more than this part of it are integrated together, to this error.
-LARGEST_ERROR = 1e-3
-INTEGRATED = 3e-4
+LARGEST_ERROR = 3e-3
+INTEGRATED = 1e-3
 # By how much overlap is multiplied to stand for what it may do.
 CAUTION = 5
 
