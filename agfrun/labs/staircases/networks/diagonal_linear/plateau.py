@@ -197,7 +197,7 @@ class Plateau:
         to_newcomer = np.abs(self.couplings[newcomer] * sizes / drives[newcomer])
         by_newcomer = np.divide(np.abs(self.couplings[:, newcomer] * sizes[newcomer]), np.abs(drives),
                                 out=np.zeros_like(drives), where=drives != 0)
-        rivalry = np.minimum(np.maximum(to_newcomer, by_newcomer), 1.0)
+        rivalry = np.asarray(np.minimum(np.maximum(to_newcomer, by_newcomer), 1.0))
         rivalry[newcomer] = 0.0
         return rivalry
 
