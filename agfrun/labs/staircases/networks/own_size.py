@@ -19,10 +19,10 @@ class OwnSizeEvent:
 
     Attributes:
         feature: its label.
-        time: when its size passes half of `size` (half of the size that it had, where it is lost); NaN where it
-            never does within this drop.
+        time: when its size passes half of `size` (half of the size that it had, where it is lost).
         step: when the residual steps: the newcomer's free growth reaches its own final size.
-        size: signed size of the feature on the plateau after the drop.
+        size: signed size at which the feature settles: on the last plateau before it is lost, or at the end. Where
+            later features move it, it is not yet that on the plateau after its own drop.
         loss_before, loss_after: the plateaus before and after.
         error: estimated relative error of `time`, known before training; NaN where there is no estimate.
         neuron: which neuron takes the feature, where it is one neuron's.

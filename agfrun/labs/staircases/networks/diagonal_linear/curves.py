@@ -75,11 +75,34 @@ class NeuronCurves(ABC):
 
     @abstractmethod
     def with_coefficients(self, coefficients: FloatArray) -> FloatArray:
-        """Neurons (d, D) with given coefficients (d,); NaN where the curve has no such point."""
+        """Neurons (..., d, D) with given coefficients (..., d); NaN where the curve has no such point."""
+
+    @abstractmethod
+    def positions_of(self, coefficients: FloatArray) -> FloatArray:
+        """Positions at which neurons have given coefficients, (..., d); NaN where the curve has no such point."""
+
+    @abstractmethod
+    def impulses(self, positions: FloatArray) -> FloatArray:
+        """Integrals of the coefficient over the level from where it vanishes to positions (d,), all >= 0.
+
+        All u_l^2 change at the rate 2 beta with the level, hence r^2 / 2; and u^2 / (2 L) for powers.
+        """
 
     @abstractmethod
     def slopes(self, neurons: FloatArray) -> FloatArray:
-        """Derivatives of a neuron's coefficient by its parameters, (d, D) to (d, D)."""
+        """Derivatives of a neuron's coefficient by its parameters, (..., d, D) to (..., d, D)."""
+
+    def coefficients(self, positions: FloatArray) -> FloatArray:
+        """Coefficients at finite positions (..., d); one below the smallest float is zero."""
+        neurons, scales = self.at(positions)
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            products = neurons.prod(axis=-1) * np.exp(self.depth * scales) if neurons.shape[-1] > 1 else \
+                neurons[..., 0] ** self.depth * np.exp(self.depth * scales)
+        return np.asarray(np.where(neurons.prod(axis=-1) == 0, 0.0, products))
+
+    def stiffness(self, coefficients: FloatArray) -> FloatArray:
+        """dq/dbeta (..., d) at coefficients (..., d): the drive that a unit of change in a unit of time takes."""
+        return np.asarray(1 / np.square(self.slopes(self.with_coefficients(coefficients))).sum(axis=-1))
 
     def ends(self, threshold: float) -> tuple[FloatArray, FloatArray]:
         """Levels (lower, upper), each (d,), at which a neuron's norm reaches a threshold."""
@@ -139,7 +162,16 @@ class PowerCurves(NeuronCurves):
     def with_coefficients(self, coefficients: FloatArray) -> FloatArray:
         """See `NeuronCurves.with_coefficients`."""
         with np.errstate(invalid="ignore"):
-            return np.asarray(coefficients ** (1 / self.depth))[:, None]
+            return np.asarray(coefficients ** (1 / self.depth))[..., None]
+
+    def positions_of(self, coefficients: FloatArray) -> FloatArray:
+        """See `NeuronCurves.positions_of`."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(np.log(coefficients) / self.depth - self.log_start)
+
+    def impulses(self, positions: FloatArray) -> FloatArray:
+        """See `NeuronCurves.impulses`."""
+        return np.asarray(np.exp(2 * (self.log_start + positions)) / (2 * self.depth))
 
     def slopes(self, neurons: FloatArray) -> FloatArray:
         """See `NeuronCurves.slopes`."""
@@ -202,20 +234,37 @@ class ProductCurves(NeuronCurves):
 
     def with_coefficients(self, coefficients: FloatArray) -> FloatArray:
         """See `NeuronCurves.with_coefficients`."""
+        smallest, excess = self._smallest_with(coefficients)
+        return self._neurons(smallest, np.sqrt(np.square(smallest)[..., None] + excess))
+
+    def positions_of(self, coefficients: FloatArray) -> FloatArray:
+        """See `NeuronCurves.positions_of`."""
+        smallest, excess = self._smallest_with(coefficients)
+        second = np.sqrt(np.square(smallest) + excess[:, 0])
+        # w + |r| cancels nothing: it is r + w where r > 0, and -(r - w) where r < 0.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            reach = np.log(second + np.abs(smallest)) - self.log_factor
+            return np.asarray(np.where(coefficients < 0, np.log(-self.differences) - reach, reach - np.log(self.sums)))
+
+    def impulses(self, positions: FloatArray) -> FloatArray:
+        """See `NeuronCurves.impulses`."""
+        return np.asarray(0.5 * np.square(self.smallest(positions, -self.log_factor)))
+
+    def _smallest_with(self, coefficients: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The layer r (..., d) of neurons with given coefficients, and the constants c_l (d, L - 1)."""
         excess = self.excess * math.exp(2 * self.log_factor)
         constants, wanted = np.concatenate([np.zeros((self.width, 1)), excess], axis=1), np.square(coefficients)
         # The product of s + c_l is convex in s and beyond beta^2 at the start: Newton falls to its root.
         square = np.asarray(wanted ** (1 / self.depth))
         for _ in range(100):
-            layers = square[:, None] + constants
-            slope = _without_one(layers).sum(axis=1)
-            step = np.divide(layers.prod(axis=1) - wanted, slope, out=np.zeros(self.width), where=slope > 0)
+            layers = square[..., None] + constants
+            slope = _without_one(layers).sum(axis=-1)
+            step = np.divide(layers.prod(axis=-1) - wanted, slope, out=np.zeros_like(square), where=slope > 0)
             square = np.maximum(square - step, 0.0)
             if np.all(np.abs(step) <= 1e-15 * square):
                 break
         reachable = np.where(coefficients > 0, self.sums > 0, self.differences < 0)
-        smallest = np.where(reachable, np.sign(coefficients) * np.sqrt(square), np.nan)
-        return self._neurons(smallest, np.sqrt(square[:, None] + excess))
+        return np.where(reachable, np.sign(coefficients) * np.sqrt(square), np.nan), excess
 
     def slopes(self, neurons: FloatArray) -> FloatArray:
         """See `NeuronCurves.slopes`."""

@@ -27,7 +27,9 @@ from agfrun.labs.staircases.networks.diagonal_linear.coordinates import (
 from agfrun.labs.staircases.networks.diagonal_linear.curves import NeuronCurves, neuron_curves
 from agfrun.labs.staircases.networks.diagonal_linear.data import Regression, RegressionResidual
 from agfrun.labs.staircases.networks.diagonal_linear.lasso import lasso_path
+from agfrun.labs.staircases.networks.diagonal_linear.own_size import diagonal_own_size
 from agfrun.labs.staircases.networks.diagonal_linear.theory import design_of, diagonal_linear_theory
+from agfrun.labs.staircases.networks.own_size import OwnSizePrediction
 from agfrun.labs.staircases.networks.streams import draw_signs
 from agfrun.labs.staircases.networks.theory import Theory
 from agfrun.labs.staircases.wording import Wording
@@ -111,6 +113,13 @@ class DiagonalLinear(Architecture):
     ) -> Theory | None:
         """The vanishing limit of this initialization."""
         return diagonal_linear_theory(self.data, self.curves(initial, log_factor), log_init_scale)
+
+    def own_size(self, initial: Tensor, log_factor: float = 0.0) -> OwnSizePrediction:
+        """Own-size steps, at any depth."""
+        neurons = initial.cpu().double()
+        data = Regression(self.data.inputs.cpu().double(), self.data.targets.cpu().double())
+        coordinates = DiagonalLinear(data, self.depth, self.signed).flow_coordinates(neurons, None, log_factor)
+        return diagonal_own_size(data, self.curves(neurons, log_factor), coordinates, self.feature_names)
 
     def curves(self, neurons: Tensor, log_factor: float = 0.0) -> NeuronCurves:
         """The curves on which `neurons * exp(log_factor)`, (d, D), move."""

@@ -24,12 +24,14 @@ from agfrun.labs.staircases.networks.fully_connected_linear.coordinates import (
     initial_mixing,
 )
 from agfrun.labs.staircases.networks.fully_connected_linear.data import LinearMap
+from agfrun.labs.staircases.networks.fully_connected_linear.own_size import linear_own_size
 from agfrun.labs.staircases.networks.fully_connected_linear.theory import (
     Stages,
     fully_connected_linear_theory,
     predicted_stages,
     target_modes,
 )
+from agfrun.labs.staircases.networks.own_size import OwnSizePrediction
 from agfrun.labs.staircases.networks.streams import draw_normal, draw_shared
 from agfrun.labs.staircases.networks.theory import Theory
 from agfrun.labs.staircases.wording import Wording
@@ -147,6 +149,10 @@ class FullyConnectedLinear(Architecture):
     ) -> Theory:
         """Conjecture 4.1."""
         return fully_connected_linear_theory(self.stages, log_init_scale)
+
+    def own_size(self, initial: Tensor, log_factor: float = 0.0) -> OwnSizePrediction:
+        """Own-size steps."""
+        return linear_own_size(self.stages.modes, initial.cpu().double().numpy(), log_factor, self.noise_loss)
 
     def data_arrays(self) -> dict[str, Tensor]:
         """The predicted staircase: times over log(1/(sqrt(2) scale)), singular values of A W, and levels."""
