@@ -54,7 +54,8 @@ def test_members_are_the_separate_runs(network: str) -> None:
         alone = trained_alone(member)
         assert result.status == alone.status
         assert_same_staircase(alone, result)
-        assert result.statistics.drop_time_error == pytest.approx(alone.statistics.drop_time_error, rel=0.1)
+        # An estimate, from steps that are not the same: over seeds it differs by up to 15%, a wrong one by a factor.
+        assert result.statistics.drop_time_error == pytest.approx(alone.statistics.drop_time_error, rel=0.3)
         room = 1e-4 * float(alone.final.abs().max())
         torch.testing.assert_close(result.final, alone.final, rtol=0, atol=room)
 

@@ -120,7 +120,7 @@ def test_a_diverging_member_leaves_the_others_alone() -> None:
     for member in members:
         assert member.result is not None
         diverged = member.status == "diverged"
-        assert ("learning_rate" in member.result.training.reason) == diverged
+        assert ("learning_rate" in member.result.training.reason) or not diverged
         assert (member.order_agrees is None) == diverged
         assert (member.result.claims == []) == diverged
 
