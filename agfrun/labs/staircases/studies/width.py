@@ -86,8 +86,8 @@ class WidthConfig(Study):
     """
 
     name: str = "width"
-    widths: list[int] = field(default_factory=lambda: [6, 9, 12, 18])
-    seeds: int = 2
+    widths: list[int] = field(default_factory=lambda: [4, 8, 16, 32])
+    seeds: int = 3
     predict: bool = True
 
     settings: ClassVar[type] = RunConfig
