@@ -95,9 +95,12 @@ def doctored(result: Result, doctor: Doctor) -> Result:
     """The result of a run whose evidence was other than it is, its claims decided anew."""
     evidence: Evidence = doctor(evidence_of(result))
     problem = dataclasses.replace(result.problem, architecture=evidence.architecture)
+    main, others = evidence.prediction, {**result.predictions.alternations}
+    others[main.source] = main
+    predictions = dataclasses.replace(result.predictions, alternations=others, theory=evidence.theory)
     return dataclasses.replace(
-        result, problem=problem, prediction=evidence.prediction, training=evidence.training, theory=evidence.theory,
-        events={**result.events, "agf": list(evidence.predicted), "training": list(evidence.measured)},
+        result, problem=problem, predictions=predictions, training=evidence.training,
+        events={**result.events, main.source: list(evidence.predicted), "training": list(evidence.measured)},
         comparison=list(evidence.comparison), claims=check_claims(evidence))
 
 
