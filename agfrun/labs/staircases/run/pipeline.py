@@ -24,7 +24,7 @@ from agfrun.labs.staircases.events.detect import detect_events
 from agfrun.labs.staircases.events.event import Event
 from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.labs.staircases.networks.theory import Theory
-from agfrun.labs.staircases.run.advice import with_advice
+from agfrun.labs.staircases.run.advice import with_advice, with_delay
 from agfrun.labs.staircases.run.comparison import COMPARED_KINDS, compare, verdict
 from agfrun.labs.staircases.run.problem import Problem, build_architecture, draw_initialization
 from agfrun.labs.staircases.run.result import (
@@ -145,6 +145,7 @@ def _judge(config: RunConfig, problem: Problem, prediction: Prediction, training
     training.trajectory = mark_active(training.trajectory, measured)
     learned = any(event.kind == "acquisition" for event in measured)
     training.reason = with_advice(config, problem.architecture, prediction, training, learned)
+    training.reason = with_delay(config, problem.architecture, training, measured)
     predicted = predicted_events(prediction, threshold)
     theory_events = list(theory.events) if theory is not None else []
     initial_loss = float(problem.architecture.loss(problem.architecture.empty_residual()))
