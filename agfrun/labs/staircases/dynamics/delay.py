@@ -9,8 +9,9 @@ of the time until a drop, that part is added. A network of homogeneity degree ka
 the rate (kappa - 1) d log|theta|/dt, with which the formula is integrated along the path of a neuron that grows by
 itself, |theta|^(2 - kappa) falling linearly. At the start the velocity is zero: that costs m / (1 - m) steps more.
 
-Of all drops the one at the fastest growth has the largest relative delay; a neuron that fell back to the origin while
-others grew as fast has further to come back, and is late by the same part (docs/agreement.md has both measured).
+Of all drops the one at the fastest growth has the largest relative delay; a neuron that shrank to
+the origin while others grew as fast has further to come back, and is late by the same part (docs/agreement.md measures
+both).
 """
 
 from __future__ import annotations
