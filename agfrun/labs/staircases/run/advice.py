@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from agfrun.labs.staircases.agf.prediction import Prediction
 from agfrun.labs.staircases.config import GradientDescentConfig, RunConfig, TrainConfig
 from agfrun.labs.staircases.dynamics.clock import loss_factor
+from agfrun.labs.staircases.dynamics.delay import relative_delay
 from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.dynamics.stability import largest_stable_rate
+from agfrun.labs.staircases.events.event import Event
 from agfrun.labs.staircases.networks.base import Architecture
+
+# Of the flow's time; a longer delay is said.
+LARGEST_DELAY = 0.05
 
 
 def with_advice(config: RunConfig, architecture: Architecture, prediction: Prediction,
@@ -31,6 +37,27 @@ def with_advice(config: RunConfig, architecture: Architecture, prediction: Predi
         first = f"the first feature is predicted at time {prediction.rounds[0].time:.4g}"
         return f"{training.reason}; nothing was learned by then: {first}{_longer(config)}"
     return training.reason
+
+
+def with_delay(config: RunConfig, architecture: Architecture, training: TrainingResult,
+               measured: Sequence[Event]) -> str:
+    """The reason why training ended, and how late gradient descent comes where that is more than a little.
+
+    Args:
+        measured: events of this training.
+    """
+    if not isinstance(config.train, GradientDescentConfig) or training.status == "diverged":
+        return training.reason
+    activated = [(event.time, event.neuron) for event in measured
+                 if event.kind == "activation" and event.neuron is not None]
+    path = training.trajectory
+    delay = relative_delay(path.times, path.log_norms[:, [neuron for _, neuron in activated]],
+                           [time for time, _ in activated], architecture.homogeneity_degree,
+                           float(training.clock["flow_time_per_step"]), config.train.momentum)
+    if not delay > LARGEST_DELAY:
+        return training.reason
+    return (f"{training.reason}; by its own estimate its steps delay drops by up to {delay:.0%} of the flow's times, "
+            "try a smaller train.learning_rate or train.momentum")
 
 
 def _smaller_rate(settings: GradientDescentConfig, architecture: Architecture, prediction: Prediction,

@@ -22,7 +22,7 @@ from agfrun.labs.staircases.dynamics.trajectory import Trajectory
 from agfrun.labs.staircases.events.detect import detect_events
 from agfrun.labs.staircases.events.event import Event
 from agfrun.labs.staircases.networks.base import Architecture
-from agfrun.labs.staircases.run.advice import with_advice
+from agfrun.labs.staircases.run.advice import with_advice, with_delay
 from agfrun.labs.staircases.run.comparison import COMPARED_KINDS, compare, of_features, verdict
 from agfrun.labs.staircases.run.ladder import Predictions, Rung, ladder_rows, rungs_of
 from agfrun.labs.staircases.run.problem import Problem, build_architecture, draw_initialization
@@ -155,6 +155,7 @@ def judge(plan: Plan, training: TrainingResult) -> Result:
     training.trajectory = mark_active(training.trajectory, measured)
     learned = any(event.kind == "acquisition" for event in measured)
     training.reason = with_advice(config, problem.architecture, prediction, training, learned)
+    training.reason = with_delay(config, problem.architecture, training, measured)
     rungs = rungs_of(predictions, problem.initial_loss, end)
     rows = [row for rung in rungs for row in _compared(rung, problem, training, {threshold: measured}, predictions)]
     predicted, own = list(rungs[0].events), [row for row in rows if row["source"] == rungs[0].source]

@@ -35,7 +35,7 @@ def test_every_run_is_measured_for_training_and_agf(folder: Path) -> None:
     by_source = runs.set_index("source")
     assert (by_source.loc["agf", "drop_duration"] == 0).all()
     assert (by_source.loc["training", "drop_duration"] > 0).all()
-    assert by_source["steepest_fall"].between(0, 1 + 1e-12).all()  # a jump from the first level to the last is 1 but for rounding
+    assert by_source["steepest_fall"].between(0, 1 + 1e-12).all()  # a jump over all of the fall is 1 but for rounding
     assert runs["drops"].min() >= 1
 
 
