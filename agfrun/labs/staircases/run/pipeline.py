@@ -17,6 +17,7 @@ from agfrun.labs.staircases.agf.prediction import Prediction
 from agfrun.labs.staircases.claims.check import check_claims
 from agfrun.labs.staircases.claims.claim import Evidence
 from agfrun.labs.staircases.config import DEFAULT_STUDY, GradientFlowConfig, RunConfig
+from agfrun.labs.staircases.dynamics.integrate import IntegrationStatistics
 from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.dynamics.statuses import GAVE_UP
 from agfrun.labs.staircases.dynamics.trajectory import Trajectory
@@ -35,7 +36,9 @@ from agfrun.labs.staircases.run.result import (
     parameters,
     predicted_events,
     prediction_tables,
+    sizes_in_solution,
     tables_of,
+    theory_events,
     words_of,
 )
 from agfrun.labs.staircases.run.training import Watch, check_length, choose_threads, train
@@ -139,16 +142,19 @@ def _judge(config: RunConfig, problem: Problem, prediction: Prediction, training
            theory: Theory | None, horizon: float) -> Result:
     """Detect the events of training, compare them with the predicted ones and check the claims."""
     threshold = config.agf.threshold
-    measured = detect_events(training.trajectory, threshold)
+    final_sizes = sizes_in_solution(problem)
+    measured = detect_events(training.trajectory, threshold, final_sizes)
     training.trajectory = mark_active(training.trajectory, measured)
+    training.statistics = with_reading_error(training.statistics, measured)
     learned = any(event.kind == "acquisition" for event in measured)
     training.reason = with_advice(config, problem.architecture, prediction, training, learned)
-    predicted = predicted_events(prediction, threshold)
-    theory_events = list(theory.events) if theory is not None else []
+    predicted = predicted_events(prediction, threshold, final_sizes)
+    of_theory = theory_events(problem, theory, max(float(training.trajectory.times[-1]),
+                                                   float(prediction.trajectory.times[-1])))
     initial_loss = float(problem.architecture.loss(problem.architecture.empty_residual()))
     # Where neurons may be mixed, those of the prediction are not those of training.
     kinds = ("acquisition",) if problem.architecture.interchangeable_neurons else COMPARED_KINDS
-    rows = compare(predicted, measured, theory, theory_events, initial_loss, kinds)
+    rows = compare(predicted, measured, theory, of_theory, initial_loss, kinds)
     evidence = Evidence(
         architecture=problem.architecture, initial=problem.initial * math.exp(problem.log_factor),
         log_init_scale=config.init.log_scale, threshold=threshold, prediction=prediction, training=training,
@@ -157,9 +163,17 @@ def _judge(config: RunConfig, problem: Problem, prediction: Prediction, training
     claims = check_claims(evidence) if training.status not in GAVE_UP else []
     return Result(
         config=config, problem=problem, prediction=prediction, training=training, theory=theory,
-        events={"training": measured, "agf": predicted, "theory": theory_events}, comparison=rows, claims=claims,
+        events={"training": measured, "agf": predicted, "theory": of_theory}, comparison=rows, claims=claims,
         verdict=verdict(rows),
         horizon=horizon)
+
+
+def with_reading_error(statistics: IntegrationStatistics, events: Sequence[Event]) -> IntegrationStatistics:
+    """The statistics with the error of drop times enlarged by that of reading them off the record."""
+    if statistics.drop_time_error is None:
+        return statistics
+    reading = max((event.time_error for event in events if not math.isnan(event.time_error)), default=0.0)
+    return dataclasses.replace(statistics, drop_time_error=statistics.drop_time_error + reading)
 
 
 def mark_active(trajectory: Trajectory, events: Sequence[Event]) -> Trajectory:
@@ -194,7 +208,7 @@ def _default_horizon(problem: Problem, prediction: Prediction, threshold: float)
 def save_prediction(plan: Plan, bench: Bench) -> None:
     """Save what is known before training."""
     paths = collect_trajectories(plan.problem, None, plan.prediction, plan.theory)
-    events = {"agf": predicted_events(plan.prediction, plan.config.agf.threshold)}
+    events = {"agf": predicted_events(plan.prediction, plan.config.agf.threshold, sizes_in_solution(plan.problem))}
     bench.save(prediction_tables(paths, events), words_of(plan.problem))
 
 

@@ -16,9 +16,10 @@ from agfrun.files.tables import rows_table
 from agfrun.labs.staircases.agf.prediction import Prediction
 from agfrun.labs.staircases.config import RunConfig
 from agfrun.labs.staircases.dynamics.result import TrainingResult
-from agfrun.labs.staircases.dynamics.trajectory import Trajectory
+from agfrun.labs.staircases.dynamics.trajectory import FloatArray, Trajectory
 from agfrun.labs.staircases.events.context import place_on_plateaus
 from agfrun.labs.staircases.events.detect import detect_events
+from agfrun.labs.staircases.events.drops import with_drops
 from agfrun.labs.staircases.events.event import Event
 from agfrun.labs.staircases.events.plateaus import find_staircase
 from agfrun.labs.staircases.networks.theory import Theory
@@ -162,16 +163,31 @@ def prediction_tables(paths: Sequence[Trajectory], events: Mapping[str, Sequence
     return _Made(path_tables(paths, events))
 
 
-def predicted_events(prediction: Prediction, threshold: float) -> list[Event]:
-    """Activations and collapses from the alternation itself, acquisitions from its path.
+def sizes_in_solution(problem: Problem) -> FloatArray | None:
+    """Sizes of the features where training is to end, (F,), NaN where they are not known; None: nowhere."""
+    sizes = problem.architecture.solution_features(problem.initial)
+    return None if sizes is None else sizes.detach().double().cpu().numpy()
+
+
+def predicted_events(prediction: Prediction, threshold: float, final_sizes: FloatArray | None) -> list[Event]:
+    """Activations and collapses from the alternation itself, acquisitions and drops of the loss from its path.
 
     With timed cost phases the plateaus are those of the path, as for training.
     """
     path, own = prediction.trajectory, list(prediction.events)
     if prediction.cost_phase == "timed":
         own = place_on_plateaus(own, find_staircase(path.times, path.loss))
-    acquired = [event for event in detect_events(path, threshold) if event.kind == "acquisition"]
-    return sorted([*own, *acquired], key=lambda event: event.time)
+    acquired = [event for event in detect_events(path, threshold, final_sizes) if event.kind == "acquisition"]
+    return with_drops(sorted([*own, *acquired], key=lambda event: event.time), path)
+
+
+def theory_events(problem: Problem, theory: Theory | None, end: float) -> list[Event]:
+    """Those of theory, and the drops of its staircase up to `end`."""
+    if theory is None:
+        return []
+    path = theory.trajectory(problem.architecture.feature_names, end)
+    # A drop that never comes, of a feature that nothing drives, has no place on a staircase.
+    return list(theory.events) if path is None or not np.isfinite(path.times).all() else with_drops(theory.events, path)
 
 
 def collect_trajectories(problem: Problem, training: Trajectory | None, prediction: Prediction,

@@ -36,7 +36,7 @@ def test_columns_are_those_of_the_specification() -> None:
         "observables.csv": "source,time,quantity,index,value",
         "neurons.csv": "source,time,neuron,norm,log10_norm,accumulated_utility,direction_feature,active",
         "events.csv": "source,event,kind,time,feature,neuron,loss_before,loss_after,"
-        "plateau_start,plateau_end",
+        "plateau_start,plateau_end,size,time_error,neurons",
         "endings.csv": "source,status,reason,time,loss",
         "comparison.csv": "event,feature,time_agf,time_training,time_ratio,level_agf,level_training,"
         "level_error,order_matches,lower_bound,lower_bound_holds",
