@@ -73,7 +73,8 @@ def feature_acquisitions(
 
     Args:
         times: shape (T,), not decreasing.
-        features: signed sizes, shape (T, F); NaN where there are none. Below `NEGLIGIBLE` of the largest a feature is absent.
+        features: signed sizes, shape (T, F); NaN where there are none. Below `NEGLIGIBLE` of the largest a feature
+            is absent.
         feature_names: F labels.
         staircase: of the loss, from `find_staircase`.
         final_sizes: signed sizes in a solution, (F,), NaN where they are not known; None: nowhere.
