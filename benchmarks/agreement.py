@@ -49,12 +49,13 @@ def agreement(overrides: list[str], seed: int, scale: float, variants: list[str]
     training = train_by_gradient_flow(architecture, initial, horizon)
     seconds = time.perf_counter() - start
     initial_loss = float(architecture.loss(architecture.empty_residual()))
+    final_sizes = problem.final_sizes
     rows = []
     for name, (prediction, prediction_seconds) in predictions.items():
         threshold = VARIANTS[name].get("threshold", 1.0)
         theory = architecture.theory(initial, config.init.log_scale, threshold)
-        predicted = predicted_events(prediction.extended_to(horizon), threshold)
-        measured = detect_events(training.trajectory, threshold)
+        predicted = predicted_events(prediction.extended_to(horizon), threshold, final_sizes)
+        measured = detect_events(training.trajectory, threshold, final_sizes)
         for row in compare(predicted, measured, theory, list(theory.events), initial_loss):
             rows.append({"scale": scale, "seed": seed, "variant": name, **row,
                          "training_seconds": seconds, "prediction_seconds": prediction_seconds,

@@ -28,7 +28,8 @@ class IntegrationStatistics:
     """What an integration cost, and how far it may be off; grows while it runs.
 
     Attributes:
-        drop_time_error: estimated relative error of the times of drops (`staircases.dynamics.global_error`);
+        drop_time_error: estimated relative error of the times of drops (`staircases.dynamics.global_error`), in the
+            statistics of a run with that of reading them off the record;
             None where no estimate was asked for, the method gives none, or there was no drop.
     """
 

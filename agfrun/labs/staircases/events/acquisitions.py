@@ -2,7 +2,8 @@
 
 What counts is where a feature stands on the plateaus of the loss: between them it may overshoot. A run of
 plateaus on which a feature stands on one side of zero is one excursion, and one acquisition; an excursion
-that is followed by a plateau with the feature gone (or of the other sign) ends in a collapse.
+that is followed by a plateau with the feature gone (or of the other sign) ends in a collapse. An excursion that
+is small beside what the feature comes to otherwise is a readjustment to the others, and no event.
 """
 
 from __future__ import annotations
@@ -13,14 +14,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agfrun.labs.staircases.dynamics.trajectory import FloatArray, IntArray
-from agfrun.labs.staircases.events.activations import crossing_time
+from agfrun.labs.staircases.dynamics.trajectory import BoolArray, FloatArray, IntArray
+from agfrun.labs.staircases.events.activations import crossing_doubt, crossing_time
 from agfrun.labs.staircases.events.event import Event
+from agfrun.labs.staircases.events.final_size import FinalSize, final_size
 from agfrun.labs.staircases.events.plateaus import Staircase
 
 # A feature smaller than this part of the largest feature on any plateau is absent.
 NEGLIGIBLE = 0.01
 SMALLEST = float(np.finfo(np.float64).tiny)
+# So is an excursion to less than this part of the feature's largest size on any plateau or in the solution. (Those by
+# which modes of a linear network readjust are of 1 to 2%; the coefficient that a diagonal network learns with one
+# sign, loses, and learns with the other, gets to 40%.)
+TRANSIENT = 0.1
 # A drop is put to the account of the feature that gains most in it, if that is this part of its final size.
 REQUIRED_GAIN = 0.05
 # Acquisitions nearer together than this, relative to their time, are simultaneous but for rounding.
@@ -36,7 +42,9 @@ class FeatureExcursion:
         first, last: first and last station of the run.
         sign: +1 or -1.
         settled: size at the last station of the run, positive.
-        time: when the size first reached half of that; NaN where it never was below.
+        size: size whose half dates it, positive: `settled`, or beyond the end of the record (`final_size`).
+        time: when the size first reached half of `size`; NaN where it never was below.
+        time_error: estimated relative error of that, for the uncertainty of `size` and the distance between rows.
     """
 
     feature: int
@@ -44,16 +52,20 @@ class FeatureExcursion:
     last: int
     sign: float
     settled: float
+    size: float
     time: float
+    time_error: float
 
 
 def feature_acquisitions(
-    times: FloatArray, features: FloatArray, feature_names: Sequence[str], staircase: Staircase
+    times: FloatArray, features: FloatArray, feature_names: Sequence[str], staircase: Staircase,
+    final_sizes: FloatArray | None = None,
 ) -> list[Event]:
     """Acquisitions and collapses of all features, in order of time.
 
     An acquisition is dated where the feature first reaches half the size at which it settles before it
-    collapses or the record ends. All drops that are chiefly this feature's, as far as they follow one
+    collapses, or in the end: that of the solution where it is known, else the one that the end of the record
+    leads to. All drops that are chiefly this feature's, as far as they follow one
     another without another feature's between, are one acquisition: `loss_before` is the plateau before
     the first of them; `loss_after`, `plateau_start` and `plateau_end` are the plateau after the last. A
     collapse is dated where half the size is lost for the last time. Without a drop of the loss there is
@@ -61,17 +73,23 @@ def feature_acquisitions(
 
     Args:
         times: shape (T,), not decreasing.
-        features: signed sizes, shape (T, F). Below `NEGLIGIBLE` of the largest a feature is absent.
+        features: signed sizes, shape (T, F); NaN where there are none. Below `NEGLIGIBLE` of the largest a feature
+            is absent.
         feature_names: F labels.
         staircase: of the loss, from `find_staircase`.
+        final_sizes: signed sizes in a solution, (F,), NaN where they are not known; None: nowhere.
     """
     if not staircase.drops:
         return []  # whatever moved, the loss has not noticed
     rows = _station_rows(times, staircase)
     stations = features[rows]
     present = np.abs(stations) >= max(NEGLIGIBLE * float(np.abs(stations).max(initial=0.0)), SMALLEST)
+    known = np.full(features.shape[1], np.nan) if final_sizes is None else final_sizes
+    signs = np.nan_to_num(np.sign(stations)) * (present & _lasting(stations, known))  # a size that is NaN is absent
+    settling = _first_settling_row(times, staircase)
     excursions = [excursion for feature in range(features.shape[1])
-                  for excursion in _excursions(times, features, feature, np.sign(stations) * present, rows)]
+                  for excursion in _excursions(times, features[:, feature], feature, signs[:, feature], rows,
+                                               settling, known[feature])]
     owners = _owners(excursions, stations)
     events = []
     spans = {index: _drops_of(index, staircase.drop_index(excursion.time), owners)
@@ -84,10 +102,12 @@ def feature_acquisitions(
             shared = any(spans[other][1] == last
                          and excursions[other].time > excursion.time * (1 + SIMULTANEOUS) for other in spans)
             context = staircase.context(first, None if shared else last)
-            events.append(Event("acquisition", excursion.time, name, None, **context))
+            events.append(Event("acquisition", excursion.time, name, None, **context,
+                                size=excursion.sign * excursion.size, time_error=excursion.time_error))
         if excursion.last + 1 < rows.size:
             events.append(Event("collapse", _collapse_time(times, features, excursion, rows), name, None,
-                                **staircase.context(excursion.last, excursion.last)))
+                                **staircase.context(excursion.last, excursion.last),
+                                size=excursion.sign * excursion.settled))
     return sorted(events, key=lambda event: event.time)
 
 
@@ -102,30 +122,72 @@ def _station_rows(times: FloatArray, staircase: Staircase) -> IntArray:
     return rows.astype(np.int64)
 
 
+def _lasting(stations: FloatArray, known: FloatArray) -> BoolArray:
+    """Whether a feature's sizes are part of an excursion that is not `TRANSIENT`, (S, F) for stations (S, F)."""
+    lasting = np.ones_like(stations, dtype=bool)
+    largest = np.fmax(np.abs(stations).max(axis=0), np.abs(known))
+    for feature, sizes in enumerate(stations.T):
+        bounds = np.flatnonzero(np.diff(np.sign(sizes), prepend=np.nan, append=np.nan) != 0)
+        for first, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+            lasting[first:stop, feature] = np.abs(sizes[first:stop]).max() >= TRANSIENT * largest[feature]
+    return lasting
+
+
+def _first_settling_row(times: FloatArray, staircase: Staircase) -> int:
+    """First row of the plateau on which the record ends; the last row where it ends within a drop."""
+    if len(staircase.plateaus) == len(staircase.drops):
+        return times.size - 1
+    return min(int(np.searchsorted(times, staircase.plateaus[-1].start)), times.size - 1)
+
+
 def _excursions(
-    times: FloatArray, features: FloatArray, feature: int, signs: FloatArray, rows: IntArray
+    times: FloatArray, feature_sizes: FloatArray, feature: int, signs: FloatArray, rows: IntArray, settling: int,
+    known: float,
 ) -> list[FeatureExcursion]:
-    """Runs of stations on which a feature has one sign; `signs` (S, F) is 0 where a feature is absent."""
+    """Runs of stations on which a feature has one sign.
+
+    Args:
+        times, feature_sizes: shape (T,).
+        feature: its index.
+        signs: of the feature on each station, 0 where it is absent, (S,).
+        rows: of the stations, (S,).
+        settling: first row of the plateau on which the record ends.
+        known: the feature's signed size in a solution, or NaN.
+    """
     found = []
-    bounds = np.flatnonzero(np.diff(signs[:, feature], prepend=np.nan, append=np.nan) != 0)
+    bounds = np.flatnonzero(np.diff(signs, prepend=np.nan, append=np.nan) != 0)
     for first, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-        sign = float(signs[first, feature])
+        sign = float(signs[first])
         if sign == 0:
             continue
-        sizes = sign * features[:, feature]
-        settled = float(sizes[rows[stop - 1]])
-        time = _first_reached(times, sizes, settled / 2, rows[max(first - 1, 0)], rows[stop - 1])
-        found.append(FeatureExcursion(feature, first, stop - 1, sign, settled, time))
+        sizes, row = sign * feature_sizes, int(rows[stop - 1])
+        if stop == rows.size:
+            size = final_size(times, sizes, settling, float(sign * known))
+        else:
+            size = FinalSize(float(sizes[row]), float(np.abs(np.diff(sizes[max(row - 1, 0) : row + 2])).max()))
+        time, error = _half_reached(times, sizes, size, (int(rows[max(first - 1, 0)]), row))
+        found.append(FeatureExcursion(feature, first, stop - 1, sign, float(sizes[row]), size.size, time, error))
     return found
 
 
-def _first_reached(times: FloatArray, sizes: FloatArray, level: float, start: int, stop: int) -> float:
-    """When `sizes` first rises through `level` between two rows, else last before them, else NaN."""
+def _half_reached(times: FloatArray, sizes: FloatArray, size: FinalSize, rows: tuple[int, int]) -> tuple[float, float]:
+    """When a feature first reaches half a size, and the relative error of that; NaN where it never was below."""
+    crossings = [_first_risen(sizes, bound / 2, *rows) for bound in (size.size, *size.bounds)]
+    moments = [crossing_time(times, sizes, row, bound / 2) if row else math.nan
+               for row, bound in zip(crossings, (size.size, *size.bounds), strict=True)]
+    if not moments[0] > 0:
+        return moments[0], math.nan
+    doubt = 0.5 * (moments[2] - moments[1]) + crossing_doubt(times, sizes, crossings[0], size.size / 2)
+    return moments[0], abs(doubt) / moments[0]
+
+
+def _first_risen(sizes: FloatArray, level: float, start: int, stop: int) -> int:
+    """Row at which `sizes` has first risen through `level` between two rows, else last before them, else 0."""
     rises = 1 + np.flatnonzero((sizes[1 : stop + 1] >= level) & (sizes[:stop] < level))
     if rises.size == 0:
-        return math.nan
+        return 0
     later = rises[rises > start]
-    return crossing_time(times, sizes, int(later[0] if later.size else rises[-1]), level)
+    return int(later[0] if later.size else rises[-1])
 
 
 def _collapse_time(

@@ -163,6 +163,23 @@ def crossing_time(times: FloatArray, values: FloatArray, row: int, level: float)
     return start + share * lapse
 
 
+def crossing_doubt(times: FloatArray, values: FloatArray, row: int, level: float) -> float:
+    """By how much `crossing_time` moves if every second row is left out: about ten times its own error.
+
+    Half of the time between the rows where there are too few to leave out any; 0 in a jump.
+    """
+    lapse = float(times[row] - times[row - 1])
+    if lapse == 0:
+        return 0.0
+    here, doubts = crossing_time(times, values, row, level), []
+    for before in (row - 1, row - 2):
+        kept = np.arange(before % 2, times.size, 2)[max(before // 2 - 1, 0) : before // 2 + 3]
+        place = int(np.searchsorted(kept, before)) + 1
+        if before >= 0 and place < kept.size and values[kept[place - 1]] < level <= values[kept[place]]:
+            doubts.append(abs(crossing_time(times[kept], values[kept], place, level) - here))
+    return max(doubts) if doubts else 0.5 * lapse
+
+
 def _slope(times: FloatArray, values: FloatArray, row: int, lapse: float, secant: float) -> float:
     """Slope at a row, per `lapse`: that of the parabola through three rows; `secant` where these do not show one.
 

@@ -15,10 +15,10 @@ class Event:
 
     Attributes:
         kind: `activation` - a neuron becomes active; `acquisition` - the network's output gains a
-            feature (its neurons' drops grouped); `collapse` - a neuron returns to the origin;
-            `drop` - the loss falls from one plateau to the next.
-        time: gradient-flow time.
-        feature: label of the feature concerned.
+            feature (its neurons' drops grouped); `collapse` - a neuron returns to the origin; `drop` - the loss falls
+            from one plateau to the next, whatever the features are.
+        time: gradient-flow time; of a drop when half of the fall is done.
+        feature: label of the feature concerned; empty for a drop.
         neuron: index of the neuron, or None where the event is not one neuron's.
         loss_before: level of the plateau that the event ends.
         loss_after: level of the plateau that follows, NaN where none is resolved.
@@ -26,6 +26,10 @@ class Event:
         plateau_end: when it ends, NaN where none is resolved or it lasts to the end.
         size: signed size at which the feature settles after an acquisition, or which it had before a collapse; NaN
             where it is not known.
+        time_error: estimated relative error of an acquisition's `time` beside that of the integration: for the distance
+            between the rows of the record, and for the size at which the feature settles where that is not known; NaN
+            where nothing is estimated, as for a feature that is growing as the record ends.
+        neurons: of a drop, those that activate in it, in that order.
     """
 
     kind: EventKind
@@ -37,6 +41,8 @@ class Event:
     plateau_start: float = math.nan
     plateau_end: float = math.nan
     size: float = math.nan
+    time_error: float = math.nan
+    neurons: tuple[int, ...] = ()
 
     @property
     def sign(self) -> int:

@@ -2,11 +2,15 @@
 
 A staircase is read off in three steps (the last two in `segmentation`).
 
-1. The curve is replaced by the nearest one that never rises; what that takes away measures the noise.
+1. The curve is replaced by the nearest one that never rises, after a late rise for good is cut off.
 2. Every stretch that is locally flattest, on the linear or on the logarithmic clock, is a candidate
    plateau, and what lies between two of them a candidate drop.
 3. Candidates are struck off, weakest first: drops too small to count, then plateaus that are not long
    compared with the drops beside them, on the clock that shows them better.
+
+Where rows scatter about the curve (`noise`) single rows say little: the same is done with means of 2, 4, 8, ... rows,
+and of these the finest that show the most drops are taken. A drop counts if it is several standard deviations of such
+a mean, and more like a step than like a piece of a straight fall. A curve that never rises has no noise.
 
 All criteria are ratios, so that the result does not depend on the units of time and loss, and all
 durations are times between crossings of levels, so that it does not depend on where the rows lie. There
@@ -25,7 +29,15 @@ import numpy as np
 
 from agfrun.labs.staircases.dynamics.trajectory import FloatArray
 from agfrun.labs.staircases.events.monotone import falling_curve, falling_fit
-from agfrun.labs.staircases.events.segmentation import DEFAULT_CRITERIA, Segmentation, StaircaseCriteria
+from agfrun.labs.staircases.events.noise import binned, end_of_fall, row_noise, without_outliers
+from agfrun.labs.staircases.events.segmentation import DEFAULT_CRITERIA, Rows, Segmentation, StaircaseCriteria
+
+# Means are taken over no more rows than leave so many of them.
+FEWEST_MEANS = 12
+# Noise is estimated from at least so many means.
+FEWEST_JUDGED = 48
+# Rises by so many standard deviations are noise: the lowest of many rows lies below the curve, and the row above it.
+EXPLAINED = 7.0
 
 
 @dataclass(frozen=True)
@@ -81,10 +93,16 @@ class Staircase:
 
     Drop k lies between plateaus k and k + 1. There is one plateau more than there are drops, or as many
     where the record ends within a drop (the loss has not settled).
+
+    Attributes:
+        noise: median standard deviation of a row about the curve.
+        note: what noise or a loss that runs away has hidden, in one sentence; empty if nothing.
     """
 
     plateaus: list[Plateau]
     drops: list[Drop]
+    noise: float = 0.0
+    note: str = ""
 
     def drop_index(self, time: float) -> int:
         """Index of the drop that something at `time` belongs to; the number of drops if it comes later.
@@ -125,10 +143,54 @@ def find_staircase(
     """
     times, loss = np.asarray(times, dtype=np.float64), np.asarray(loss, dtype=np.float64)
     _check(times, loss)
-    rises = loss - np.minimum.accumulate(loss)
-    segmentation = Segmentation(falling_curve(times, falling_fit(times, loss)), times, rises, criteria)
+    noise = row_noise(times, loss)
+    kept = end_of_fall(loss, noise)
+    segmentation = _best_segmentation(times[:kept], loss[:kept], noise[:kept], criteria)
     drops, plateaus = _drops(segmentation), _plateaus(segmentation)
-    return Staircase(plateaus if segmentation.settled() else plateaus[:-1], drops)
+    deviation = float(np.median(noise[:kept]))
+    return Staircase(plateaus if segmentation.settled() else plateaus[:-1], drops, deviation,
+                     _note(times, loss, kept, deviation, bool(drops)))
+
+
+def _best_segmentation(times: FloatArray, loss: FloatArray, noise: FloatArray, criteria: StaircaseCriteria
+                       ) -> Segmentation:
+    """That of the rows themselves, or of means over as few of them as show the most drops through the noise."""
+    if float(noise.max()) <= criteria.loss_floor * abs(float(loss[0])):
+        return _segmentation(times, loss, np.zeros_like(noise), criteria)
+    scales = [(times, without_outliers(loss, noise), noise)]
+    while times.size >= FEWEST_MEANS << len(scales):
+        of_times, of_loss = (binned(values, 1 << len(scales)) for values in scales[0][:2])
+        # No mean of two is surer than white noise leaves it. Among few means drops are not told from noise.
+        deviations = np.interp(of_times, scales[-1][0], scales[-1][2]) / math.sqrt(2)
+        if of_times.size >= FEWEST_JUDGED:
+            deviations = np.maximum(deviations, row_noise(of_times, of_loss))
+        scales.append((of_times, of_loss, deviations))
+    best: Segmentation | None = None
+    for place, (of_times, of_loss, of_means) in enumerate(scales):
+        # Noise that is correlated from row to row is what means over more of them still show.
+        shown = [np.interp(of_times, coarser, deviations) for coarser, _, deviations in scales[place + 1 : place + 4]]
+        found = _segmentation(of_times, of_loss, np.maximum.reduce([of_means, *shown]), criteria)
+        # More drops of coarser means are believed only if the noise of finer ones explains that these do not show them.
+        if best is None or (found.levels.size > best.levels.size and found.hidden_in(best.rows)):
+            best = found
+    assert best is not None
+    return best
+
+
+def _segmentation(times: FloatArray, loss: FloatArray, noise: FloatArray, criteria: StaircaseCriteria) -> Segmentation:
+    rises = loss - np.minimum.accumulate(loss)
+    rows = Rows(times, loss, noise, np.maximum(rises - EXPLAINED * noise, 0.0))
+    return Segmentation(falling_curve(times, falling_fit(times, loss)), rows, criteria)
+
+
+def _note(times: FloatArray, loss: FloatArray, kept: int, noise: float, found: bool) -> str:
+    """What noise or a loss that runs away has hidden, in one sentence."""
+    notes = []
+    if kept < times.size:
+        notes.append(f"from time {times[kept - 1]:.4g} on the loss rises: what comes later is left out")
+    if not found and noise > 0:
+        notes.append(f"no drop can be told from noise of standard deviation {noise:.2g}")
+    return "; ".join(notes)
 
 
 def find_plateaus(
@@ -155,8 +217,8 @@ def _check(times: FloatArray, loss: FloatArray) -> None:
 
 
 def _drops(segmentation: Segmentation) -> list[Drop]:
-    edge = segmentation.criteria.edge
-    starts, middles, ends = (segmentation.drop_times(done).tolist() for done in (edge, 0.5, 1 - edge))
+    edges = segmentation.edges()
+    starts, middles, ends = (segmentation.drop_times(done).tolist() for done in (edges, 0.5, 1 - edges))
     levels = segmentation.levels.tolist()
     return [Drop(*values) for values in zip(starts, middles, ends, levels[:-1], levels[1:], strict=True)]
 

@@ -142,6 +142,16 @@ class Architecture(ABC):
         """Own-size steps from neurons `initial * exp(log_factor)`, (H, D); None where the network has none."""
         return None
 
+    def solution_features(self, initial: Tensor) -> Tensor | None:
+        """Size of each feature where the loss is least, (F,): where training from small neurons ends.
+
+        NaN where that is not unique, cannot be reached or is not known; None: nowhere is it known.
+
+        Args:
+            initial: neurons over a common factor, (H, D); what they keep for ever may rule a solution out.
+        """
+        return None
+
     def observables(self, neurons: Tensor) -> dict[str, Tensor]:
         """Quantities of the whole network to record beside the features, (..., H, D) to (..., m) each."""
         return {}

@@ -11,7 +11,9 @@ from agfrun.labs.staircases.dynamics.clock import loss_factor
 from agfrun.labs.staircases.dynamics.delay import relative_delay
 from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.dynamics.stability import largest_stable_rate
+from agfrun.labs.staircases.dynamics.statuses import GAVE_UP
 from agfrun.labs.staircases.events.event import Event
+from agfrun.labs.staircases.events.plateaus import Staircase, find_staircase
 from agfrun.labs.staircases.networks.base import Architecture
 
 # Of the flow's time; a longer delay is said.
@@ -25,17 +27,35 @@ def with_advice(config: RunConfig, architecture: Architecture, prediction: Predi
     Args:
         learned: whether training has learned any feature.
     """
+    staircase = find_staircase(training.trajectory.times, training.trajectory.loss)
+    advice = _advice(config, architecture, prediction, training, "" if learned else _unlearned(staircase))
+    # What noise hides is said where nothing was learned; that the loss ran away is said of a divergence anyway.
+    told = not staircase.note or training.status in GAVE_UP or staircase.note in advice
+    return advice if told else f"{advice}; {staircase.note}"
+
+
+def _unlearned(staircase: Staircase) -> str:
+    """What to call it where training has acquired no feature."""
+    if staircase.drops:
+        count = len(staircase.drops)
+        return f"the loss fell in {count} drop{'s' * (count > 1)}, but no feature was acquired"
+    return staircase.note or "nothing was learned"
+
+
+def _advice(config: RunConfig, architecture: Architecture, prediction: Prediction, training: TrainingResult,
+            unlearned: str) -> str:
+    """The reason and the advice; `unlearned` says that nothing was learned, and is empty where something was."""
     settings = config.train
     if training.status == "diverged" and isinstance(settings, GradientDescentConfig):
         return f"{training.reason}; {_smaller_rate(settings, architecture, prediction, training)}"
     if training.status == "stalled":
         return f"{training.reason}; try a larger train.tolerance or another train.method"
-    if training.status == "horizon" and not learned and prediction.rounds:
+    if training.status == "horizon" and unlearned and prediction.rounds:
         if float(training.trajectory.times[-1]) > prediction.rounds[0].time:
-            return f"{training.reason}; nothing was learned, though the first feature was predicted at time " \
+            return f"{training.reason}; {unlearned}, though the first feature was predicted at time " \
                    f"{prediction.rounds[0].time:.4g}{_not_so_fast(settings)}"
         first = f"the first feature is predicted at time {prediction.rounds[0].time:.4g}"
-        return f"{training.reason}; nothing was learned by then: {first}{_longer(config)}"
+        return f"{training.reason}; {unlearned} by then: {first}{_longer(config)}"
     return training.reason
 
 

@@ -8,11 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from agfrun.labs.staircases.agf.prediction import Prediction
 from agfrun.labs.staircases.dynamics.result import TrainingResult
-from agfrun.labs.staircases.dynamics.trajectory import Trajectory, loss_path, stairs
+from agfrun.labs.staircases.dynamics.trajectory import FloatArray, Trajectory, loss_path, stairs
 from agfrun.labs.staircases.events.context import place_on_plateaus
 from agfrun.labs.staircases.events.detect import detect_events
+from agfrun.labs.staircases.events.drops import with_drops
 from agfrun.labs.staircases.events.event import Event
 from agfrun.labs.staircases.events.plateaus import find_staircase
 from agfrun.labs.staircases.networks.own_size import OwnSizeEvent, OwnSizePrediction
@@ -81,27 +84,29 @@ class Rung:
     warning: str = ""
 
 
-def rungs_of(predictions: Predictions, initial_loss: float, end: float) -> list[Rung]:
+def rungs_of(predictions: Predictions, initial_loss: float, end: float, final_sizes: FloatArray | None = None
+             ) -> list[Rung]:
     """The rungs of a run, the main prediction first, then from the cheapest on.
 
     Args:
         initial_loss: of the empty network.
         end: time up to which a staircase goes on that has ended before.
+        final_sizes: of the features in a solution, see `detect_events`.
     """
-    made = [_of_alternation(prediction, predictions.thresholds[source])
+    made = [_of_alternation(prediction, predictions.thresholds[source], final_sizes)
             for source, prediction in predictions.alternations.items()]
     main, names = made[0], predictions.main.trajectory.feature_names
     closed = []
     if predictions.theory is not None:
         theory = predictions.theory
-        closed.append(Rung(THEORY, list(theory.events), theory.trajectory(names, end), main.threshold, 0,
-                           warning=theory.undecided))
+        path = theory.trajectory(names, end)
+        closed.append(Rung(THEORY, _and_drops(theory.events, path), path, main.threshold, 0, warning=theory.undecided))
     if predictions.own_size is not None:
         closed.append(_of_own_size(predictions.own_size, names, initial_loss, end, main.threshold))
     return [main, *closed, *(_with_loss_alone(rung) for rung in made[1:])]
 
 
-def predicted_events(prediction: Prediction, threshold: float) -> list[Event]:
+def predicted_events(prediction: Prediction, threshold: float, final_sizes: FloatArray | None = None) -> list[Event]:
     """Activations and collapses from the alternation itself, the others from its path.
 
     In the decoupled flow the plateaus are those of the path, as for training.
@@ -109,23 +114,30 @@ def predicted_events(prediction: Prediction, threshold: float) -> list[Event]:
     path, own = prediction.trajectory, list(prediction.events)
     if prediction.cost_phase == "decoupled":
         own = place_on_plateaus(own, find_staircase(path.times, path.loss))
-    seen = [event for event in detect_events(path, threshold) if event.kind in ("acquisition", "drop")]
-    return sorted([*own, *seen], key=lambda event: event.time)
+    acquired = [event for event in detect_events(path, threshold, final_sizes) if event.kind == "acquisition"]
+    return with_drops(sorted([*own, *acquired], key=lambda event: event.time), path)
 
 
-def _of_alternation(prediction: Prediction, threshold: float) -> Rung:
-    return Rung(prediction.source, predicted_events(prediction, threshold), prediction.trajectory, threshold,
+def _and_drops(events: Sequence[Event], path: Trajectory | None) -> list[Event]:
+    """Events and the drops of their staircase; one that never comes has no place on a staircase."""
+    return list(events) if path is None or not np.isfinite(path.times).all() else with_drops(events, path)
+
+
+def _of_alternation(prediction: Prediction, threshold: float, final_sizes: FloatArray | None) -> Rung:
+    events = predicted_events(prediction, threshold, final_sizes)
+    return Rung(prediction.source, events, prediction.trajectory, threshold,
                 prediction.statistics.gradient_evaluations, void="" if prediction.complete else prediction.reason)
 
 
 def _of_own_size(prediction: OwnSizePrediction, names: tuple[str, ...], initial_loss: float, end: float,
                  threshold: float) -> Rung:
-    events = [_event(event) for event in prediction.events]
+    errors = {_event(event): event.error for event in prediction.events}
     drops = sorted((event.step if math.isnan(event.time) else event.time, event.loss_after)
                    for event in prediction.events)
-    return Rung(OWN_SIZE, events, stairs(OWN_SIZE, drops, initial_loss, names, end) if drops else None, threshold,
-                prediction.evaluations, [event.error for event in prediction.events], prediction.void,
-                prediction.warning)
+    path = stairs(OWN_SIZE, drops, initial_loss, names, end) if drops else None
+    events = _and_drops(list(errors), path)
+    return Rung(OWN_SIZE, events, path, threshold, prediction.evaluations,
+                [errors.get(event, math.nan) for event in events], prediction.void, prediction.warning)
 
 
 def _event(event: OwnSizeEvent) -> Event:

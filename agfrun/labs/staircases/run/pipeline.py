@@ -16,6 +16,7 @@ from agfrun.labs.staircases.agf.predict import predict
 from agfrun.labs.staircases.claims.check import check_claims
 from agfrun.labs.staircases.claims.claim import Evidence
 from agfrun.labs.staircases.config import DEFAULT_STUDY, AgfConfig, GradientFlowConfig, RunConfig
+from agfrun.labs.staircases.dynamics.integrate import IntegrationStatistics
 from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.dynamics.statuses import GAVE_UP
 from agfrun.labs.staircases.dynamics.trajectory import Trajectory
@@ -151,12 +152,13 @@ def judge(plan: Plan, training: TrainingResult) -> Result:
     predictions = plan.predictions.extended_to(end)
     config, problem, prediction, theory = plan.config, plan.problem, predictions.main, predictions.theory
     threshold = config.agf.threshold
-    measured = detect_events(training.trajectory, threshold)
+    measured = detect_events(training.trajectory, threshold, problem.final_sizes)
     training.trajectory = mark_active(training.trajectory, measured)
+    training.statistics = with_reading_error(training.statistics, measured)
     learned = any(event.kind == "acquisition" for event in measured)
     training.reason = with_advice(config, problem.architecture, prediction, training, learned)
     training.reason = with_delay(config, problem.architecture, training, measured)
-    rungs = rungs_of(predictions, problem.initial_loss, end)
+    rungs = rungs_of(predictions, problem.initial_loss, end, problem.final_sizes)
     rows = [row for rung in rungs for row in _compared(rung, problem, training, {threshold: measured}, predictions)]
     predicted, own = list(rungs[0].events), [row for row in rows if row["source"] == rungs[0].source]
     evidence = Evidence(
@@ -178,7 +180,7 @@ def _compared(rung: Rung, problem: Problem, training: TrainingResult, measured: 
     mixed = problem.architecture.interchangeable_neurons
     kinds = [kind for kind in COMPARED_KINDS if kind != "activation" or not mixed]
     if rung.threshold not in measured:
-        measured[rung.threshold] = detect_events(training.trajectory, rung.threshold)
+        measured[rung.threshold] = detect_events(training.trajectory, rung.threshold, problem.final_sizes)
     theory, events = predictions.theory, rung.events
     if rung.source == THEORY:  # it is not held against itself
         theory, events = None, [*(event for event in events if event.neuron is not None), *of_features(events)]
@@ -190,6 +192,14 @@ def _events(measured: list[Event], rungs: Sequence[Rung]) -> dict[str, list[Even
     """Events by source: training, the main prediction, theory, the others."""
     return {TRAINING: measured, rungs[0].source: list(rungs[0].events), THEORY: [],
             **{rung.source: list(rung.events) for rung in rungs}}
+
+
+def with_reading_error(statistics: IntegrationStatistics, events: Sequence[Event]) -> IntegrationStatistics:
+    """The statistics with the error of drop times enlarged by that of reading them off the record."""
+    if statistics.drop_time_error is None:
+        return statistics
+    reading = max((event.time_error for event in events if not math.isnan(event.time_error)), default=0.0)
+    return dataclasses.replace(statistics, drop_time_error=statistics.drop_time_error + reading)
 
 
 def mark_active(trajectory: Trajectory, events: Sequence[Event]) -> Trajectory:
@@ -224,7 +234,7 @@ def _default_horizon(problem: Problem, predictions: Predictions, threshold: floa
 def save_prediction(plan: Plan, bench: Bench) -> None:
     """Save what is known before training."""
     end = float(plan.prediction.trajectory.times[-1])
-    rungs = rungs_of(plan.predictions, plan.problem.initial_loss, end)
+    rungs = rungs_of(plan.predictions, plan.problem.initial_loss, end, plan.problem.final_sizes)
     events = {rung.source: rung.events for rung in rungs if rung.source != THEORY}
     bench.save(prediction_tables(collect_trajectories(None, rungs), events), words_of(plan.problem))
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from agfrun.labs.staircases.config import GradientDescentConfig, RunConfig
+from agfrun.labs.staircases.dynamics.trajectory import FloatArray
 from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.labs.staircases.networks.homogeneity import check_homogeneity
 from agfrun.labs.staircases.networks.streams import NeuronStreams
@@ -38,6 +39,12 @@ class Problem:
     def initial_loss(self) -> float:
         """Loss of the network without neurons."""
         return float(self.architecture.loss(self.architecture.empty_residual()))
+
+    @property
+    def final_sizes(self) -> FloatArray | None:
+        """Sizes of the features where training is to end, (F,), NaN where they are not known; None: nowhere."""
+        sizes = self.architecture.solution_features(self.initial)
+        return None if sizes is None else sizes.detach().double().cpu().numpy()
 
 
 def build_problem(config: RunConfig) -> Problem:

@@ -62,7 +62,10 @@ EVENTS = Schema("events.csv", (
     Column("loss_after", "number", "level of the plateau that follows"),
     Column("plateau_start", "number", "when the plateau that follows begins"),
     Column("plateau_end", "number", "when the plateau that follows ends; empty if it lasts"),
-), "activations, acquisitions, collapses and drops")
+    Column("size", "number", "signed size at which the feature settles (acquisition), or which it had (collapse)"),
+    Column("time_error", "number", "estimated relative error of reading an acquisition's time off the record"),
+    Column("neurons", "text", "of a drop: the neurons that activate in it, in that order, with blanks between"),
+), "activations, acquisitions, collapses and drops", optional=("size", "time_error", "neurons"))
 
 COMPARISON = Schema("comparison.csv", (
     Column("source", "text", "who predicts: agf, decoupled, own_size or theory; the main prediction comes first"),
@@ -166,6 +169,7 @@ def events_table(events: Mapping[str, Sequence[Event]]) -> pd.DataFrame:
     """Table `events.csv` from the events of each source, in the order given."""
     return rows_table(EVENTS, [
         {"source": source, "event": number} | {name: getattr(event, name) for name in EVENTS.names[2:]}
+        | {"feature": event.feature or None, "neurons": " ".join(map(str, event.neurons)) or None}
         for source, of_source in events.items()
         for number, event in enumerate(of_source, start=1)
     ])

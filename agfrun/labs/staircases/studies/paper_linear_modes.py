@@ -59,7 +59,7 @@ class PaperLinearModesConfig(PaperFigureConfig):
     def further_tables(self, result: Result) -> Mapping[str, pd.DataFrame]:
         """Times and singular values of the saddles of conjecture 4.1."""
         architecture = cast("FullyConnectedLinear", result.problem.architecture)
-        times = [0.0, *(event.time for event in result.events["theory"])]
+        times = [0.0, *(event.time for event in result.events["theory"] if event.kind == "activation")]
         rows = [{"stage": stage, "time": time, "index": index + 1, "value": value}
                 for stage, (time, spectrum) in enumerate(zip(times, architecture.stages.singular_values(), strict=True))
                 for index, value in enumerate(spectrum.tolist())]

@@ -29,9 +29,10 @@ def loss_steps(*points: tuple[float, float]) -> np.ndarray:
     return 1 + smooth([(when, value - 1) for when, value in points])
 
 
-def events_of(loss: np.ndarray, *features: np.ndarray) -> list[Event]:
+def events_of(loss: np.ndarray, *features: np.ndarray, final: list[float] | None = None) -> list[Event]:
     names = tuple("abcdef"[: len(features)])
-    return feature_acquisitions(TIMES, np.stack(features, axis=1), names, find_staircase(TIMES, loss))
+    sizes = None if final is None else np.array(final)
+    return feature_acquisitions(TIMES, np.stack(features, axis=1), names, find_staircase(TIMES, loss), sizes)
 
 
 def summary(found: list[Event]) -> list[tuple[str, str]]:
@@ -189,3 +190,71 @@ def test_growth_that_the_loss_does_not_notice_is_no_acquisition() -> None:
     features = 1e-6 * np.exp(times / 2)[:, None]
     loss = 1.0 - 1e-4 * features[:, 0]
     assert feature_acquisitions(times, features, ("1",), find_staircase(times, loss)) == []
+
+
+def test_a_readjustment_is_no_acquisition_and_no_collapse() -> None:
+    """The second feature is pushed to 2% of its final size, with the other sign, on the first plateau."""
+    loss, first = loss_steps((10, 0.5), (20, 0.1)), smooth([(10, 4.0)])
+    found = events_of(loss, first, smooth([(10, -0.048), (20, 2.47)]))
+    assert summary(found) == [("acquisition", "a"), ("acquisition", "b")]
+    assert (found[1].time, found[1].sign) == (pytest.approx(20, abs=0.01), 1)
+    # What it comes to in the end is known, though the record ends before.
+    early = TIMES < 15
+    known = feature_acquisitions(
+        TIMES[early], np.stack([first, smooth([(10, -0.048)])], axis=1)[early], ("a", "b"),
+        find_staircase(TIMES[early], loss[early]), np.array([4.0, 2.47]))
+    assert summary(known) == [("acquisition", "a")]
+
+
+def test_size_and_sign_of_what_is_gained_and_lost() -> None:
+    found = events_of(loss_steps((5, 0.6), (15, 0.1)), smooth([(5, 1.0), (15, -2.0)]))
+    assert [(event.kind, event.sign) for event in found] == [
+        ("acquisition", 1), ("collapse", 1), ("acquisition", -1)]
+    assert [event.size for event in found] == pytest.approx([1.0, 1.0, -2.0], abs=1e-4)
+
+
+# The fall takes what a feature lacks of 3.0 from 1.5 on to zero with rate 0.4, and the loss with the square of it.
+RATE = 0.4
+LACK = np.where(TIMES < 10, 3.0, 3.0 * np.exp(-RATE * (TIMES - 10)))
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("end", [18.0, 22.0, 30.0, 40.0])
+def test_time_does_not_depend_on_where_the_record_ends(known: bool, end: float) -> None:
+    """3 (1 - e^(-rate t)) is at half of 3 after log 2 / rate, at half of what the record ends with before that."""
+    kept = np.less_equal(TIMES, end)
+    found = feature_acquisitions(
+        TIMES[kept], (3.0 - LACK)[kept, None], ("a",), find_staircase(TIMES[kept], np.square(LACK)[kept]),
+        np.array([3.0]) if known else None)
+    (event,) = found
+    expected = 10 + math.log(2) / RATE
+    assert event.time == pytest.approx(expected, rel=1e-6)
+    assert abs(event.time / expected - 1) <= event.time_error < 1e-2
+    assert event.size == pytest.approx(3.0, rel=1e-5)
+    # Half of what the record ends with would be off by more than that where it ends early.
+    assert end > 25 or 10 - math.log(1 - 0.5 * (1 - math.exp(-RATE * (end - 10)))) / RATE < expected * (1 - 1e-4)
+
+
+def test_a_known_size_counts_only_if_half_of_it_is_reached_or_still_to_come() -> None:
+    loss, feature = loss_steps((10, 0.5), (20, 0.1)), smooth([(10, 1.0), (20, 1.02)])
+    assert events_of(loss, feature, final=[1.5])[0].size == 1.5
+    for elsewhere in (5.0, -1.0, math.nan):  # it has settled at another size than the solution's
+        (event,) = events_of(loss, feature, final=[elsewhere])
+        assert event.size == pytest.approx(1.02, rel=1e-3)
+    # Half-grown at the end of the record, in the midst of a drop: not acquired yet.
+    cut = TIMES <= 9.9
+    staircase = find_staircase(TIMES[cut], loss[cut])
+    assert len(staircase.drops) == len(staircase.plateaus)
+    sizes = feature[cut, None]
+    assert feature_acquisitions(TIMES[cut], sizes, ("a",), staircase, np.array([1.0])) == []
+    (unknown,) = feature_acquisitions(TIMES[cut], sizes, ("a",), staircase)
+    assert math.isnan(unknown.time_error)
+
+
+@pytest.mark.parametrize("spacing", [1, 4, 16])
+def test_time_error_covers_the_distance_between_rows(spacing: int) -> None:
+    rows = slice(spacing // 2, None, spacing)
+    times, feature = TIMES[rows], (2 / (1 + np.exp(-np.clip((TIMES - 10.037) / 0.31, -500, 500))))[rows]
+    staircase = find_staircase(times, 1 - 0.4 * feature)
+    (event,) = feature_acquisitions(times, feature[:, None], ("a",), staircase, np.array([2.0]))
+    assert abs(event.time / 10.037 - 1) <= event.time_error < 5e-3

@@ -121,6 +121,10 @@ def test_instantaneous_jumps_without_neurons() -> None:
     times = np.array([0.0, *np.repeat(TIMES, 2), 5.0])
     features = np.repeat(np.array(SADDLES), 2, axis=0)
     found = detect_events(trajectory(times, np.repeat(LEVELS, 2), features, np.zeros((8, 0))), 1.0)
+    drops = of_kind(found, "drop")
+    assert [(event.time, event.loss_before, event.loss_after) for event in drops] == [
+        (time, before, after) for time, before, after in zip(TIMES, LEVELS[:-1], LEVELS[1:], strict=True)]
+    found = [event for event in found if event.kind != "drop"]
     assert [(event.kind, event.feature, event.time, event.neuron) for event in found] == [
         ("acquisition", "0", TIMES[0], None), ("acquisition", "1", TIMES[1], None),
         ("collapse", "0", TIMES[1], None), ("acquisition", "0", TIMES[2], None)]
@@ -143,6 +147,30 @@ def test_two_rows() -> None:
     assert detect_events(trajectory(times, np.array([1.0, 1.0]), zeros, zeros + 0.1), 1.0) == []
     found = detect_events(trajectory(times, np.array([1.0, 0.0]), np.array([[0.0], [2.0]]),
                                      np.array([[0.01], [100.0]])), 1.0)
-    assert [event.kind for event in found] == ["activation", "acquisition"]
-    assert [event.time for event in found] == pytest.approx([0.5, 0.5])
+    assert [event.kind for event in found] == ["activation", "acquisition", "drop"]
+    assert [event.time for event in found] == pytest.approx([0.5, 0.5, 0.5])
     assert all(event.loss_before == 1.0 and math.isnan(event.loss_after) for event in found)
+
+
+def test_drops_of_the_loss_and_the_neurons_that_take_part(diagonal: Trajectory, diagonal_events: list[Event]) -> None:
+    staircase = find_staircase(diagonal.times, diagonal.loss)
+    drops = of_kind(diagonal_events, "drop")
+    assert [(event.feature, event.neuron, event.neurons) for event in drops] == [
+        ("", None, (0,)), ("", None, (1,)), ("", None, (0,))]
+    for event, drop in zip(drops, staircase.drops, strict=True):
+        assert (event.time, event.loss_before) == (drop.time, drop.loss_before)
+        half = 0.5 * (drop.loss_before + drop.loss_after)
+        assert np.interp(-half, -diagonal.loss, diagonal.times) == pytest.approx(event.time, rel=1e-3)
+    assert [event.loss_after for event in drops] == pytest.approx(LEVELS[1:], abs=2e-5)
+    assert [event.plateau_end for event in drops[:-1]] == [drop.start for drop in staircase.drops[1:]]
+
+
+def test_drops_without_known_features_or_neurons() -> None:
+    """Two drops; both neurons that activate in the first take part in it, one twice; a third never activates."""
+    times = np.linspace(0, 10, 2001)
+    loss = np.interp(times, [0, 2, 2.1, 6, 6.1, 10], [1, 1, 0.5, 0.5, 0.1, 0.1])
+    growing = [np.interp(times, [0, start, start + 0.05, 10], [1e-3, 1e-3, 2, 2]) for start in (2.05, 2.0)]
+    norms = np.stack([*growing, np.full(times.size, 1e-3)], axis=1)
+    found = detect_events(trajectory(times, loss, np.full((times.size, 3), np.nan), norms), 1.0)
+    assert [(event.time, event.neurons) for event in of_kind(found, "drop")] == [
+        (pytest.approx(2.05), (1, 0)), (pytest.approx(6.05), ())]

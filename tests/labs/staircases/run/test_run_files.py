@@ -105,7 +105,7 @@ def test_parameters_hold_start_end_and_plateaus(result: Result, model: str) -> N
 def test_events_of_all_sources_are_listed_by_time(result: Result) -> None:
     table = pd.read_csv(folder_of(result) / "events.csv")
     assert set(table["source"]) == {"training", "agf", "theory"}
-    assert set(table["kind"]) <= {"activation", "acquisition", "collapse"}
+    assert set(table["kind"]) <= {"activation", "acquisition", "collapse", "drop"}
     for source, rows in table.groupby("source"):
         assert rows["time"].is_monotonic_increasing
         assert rows["event"].tolist() == list(range(1, len(rows) + 1))

@@ -36,7 +36,7 @@ def test_columns_are_those_of_the_specification() -> None:
         "observables.csv": "source,time,quantity,index,value",
         "neurons.csv": "source,time,neuron,norm,log10_norm,accumulated_utility,direction_feature,active",
         "events.csv": "source,event,kind,time,feature,neuron,loss_before,loss_after,"
-        "plateau_start,plateau_end",
+        "plateau_start,plateau_end,size,time_error,neurons",
         "ladder.csv": "source,evaluations,predicted,measured,in_order,worst_time_error,worst_level_error",
         "endings.csv": "source,status,reason,time,loss",
         "comparison.csv": "source,event,feature,time_predicted,time_training,time_ratio,level_predicted,level_training,"

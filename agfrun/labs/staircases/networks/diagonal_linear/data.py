@@ -6,12 +6,18 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from agfrun.labs.staircases.config import DataConfig
 from agfrun.study.checks import LARGEST_DATUM, ORDINARY, ordinary, require
 from agfrun.study.registry import register
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+# Singular values below this part of the largest are zero.
+RANK_TOLERANCE = 1e-10
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,14 @@ def random_regression(
     covariance = np.diag(1.0 / np.arange(1, dimension + 1))
     inputs = generator.multivariate_normal(np.zeros(dimension), covariance, size=samples)
     return _regression(inputs, 10 * generator.randn(dimension), dtype, device)
+
+
+def least_squares(inputs: FloatArray, targets: FloatArray) -> tuple[FloatArray, BoolArray]:
+    """The solution of least norm, (d,), and which of its coefficients all solutions share, (d,)."""
+    values, right = np.linalg.svd(inputs, full_matrices=True)[1:]
+    rank = int((values > RANK_TOLERANCE * values[0]).sum())
+    unique = np.linalg.norm(right[rank:], axis=0) < RANK_TOLERANCE
+    return np.asarray(np.linalg.lstsq(inputs, targets, rcond=RANK_TOLERANCE)[0], np.float64), np.asarray(unique)
 
 
 def sparse_regression(

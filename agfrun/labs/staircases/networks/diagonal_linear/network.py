@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,7 +26,7 @@ from agfrun.labs.staircases.networks.diagonal_linear.coordinates import (
     products_without_two,
 )
 from agfrun.labs.staircases.networks.diagonal_linear.curves import NeuronCurves, neuron_curves
-from agfrun.labs.staircases.networks.diagonal_linear.data import Regression, RegressionResidual
+from agfrun.labs.staircases.networks.diagonal_linear.data import Regression, RegressionResidual, least_squares
 from agfrun.labs.staircases.networks.diagonal_linear.lasso import lasso_path
 from agfrun.labs.staircases.networks.diagonal_linear.own_size import diagonal_own_size
 from agfrun.labs.staircases.networks.diagonal_linear.theory import design_of, diagonal_linear_theory
@@ -37,6 +38,8 @@ from agfrun.study.checks import require
 from agfrun.study.registry import register
 
 LARGEST_DEPTH = 20
+# Layers whose sizes differ by less than this part of the largest are equal.
+ROUNDING = 1e-6
 
 
 @register("model")
@@ -173,6 +176,22 @@ class DiagonalLinear(Architecture):
     def features(self, neurons: Tensor) -> Tensor:
         """Coefficients, (..., d, D) to (..., d)."""
         return self.coefficients_of(neurons)
+
+    def solution_features(self, initial: Tensor) -> Tensor | None:
+        """Least squares where they are unique; None if they need a sign that a coefficient cannot get.
+
+        Differences of squares of layers are kept, so that a coefficient passes zero only if its smallest layer
+        differs in size from all others.
+        """
+        solution, unique = least_squares(*design_of(self.data))
+        fixed_signs = torch.ones(self.width, dtype=torch.bool)
+        if self.signed:
+            smallest = initial.abs().cpu().sort(dim=1).values
+            fixed_signs = smallest[:, 1] - smallest[:, 0] <= ROUNDING * smallest[:, -1]
+        wrong = self.coefficients_of(initial).cpu().sign() * torch.from_numpy(solution) < 0
+        if bool((fixed_signs & torch.from_numpy(unique) & wrong).any()):
+            return None
+        return torch.from_numpy(np.where(unique, solution, np.nan))
 
     def neuron_feature_strengths(self, neurons: Tensor) -> Tensor:
         """A neuron lies along its own coordinate only, (..., d, D) to (..., d, d)."""

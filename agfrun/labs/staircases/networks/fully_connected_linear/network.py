@@ -26,6 +26,7 @@ from agfrun.labs.staircases.networks.fully_connected_linear.coordinates import (
 from agfrun.labs.staircases.networks.fully_connected_linear.data import LinearMap
 from agfrun.labs.staircases.networks.fully_connected_linear.own_size import linear_own_size
 from agfrun.labs.staircases.networks.fully_connected_linear.theory import (
+    EQUAL,
     Stages,
     fully_connected_linear_theory,
     predicted_stages,
@@ -231,6 +232,13 @@ class FullyConnectedLinear(Architecture):
         """Coefficients u_k^T A W v_k, (..., H, D) to (..., F)."""
         inner, outer = self.split(neurons)
         return ((outer @ self.left) * (inner @ self.right)).sum(-2)
+
+    def solution_features(self, initial: Tensor) -> Tensor | None:
+        """||beta*^T u_k||; None where the width leaves modes out that carry as much as those it learns first."""
+        energies, learned = self.stages.modes.energies, len(self.stages)
+        if learned < len(energies) and energies[:learned].min() <= energies[learned:].max() * (1 + EQUAL):
+            return None
+        return torch.from_numpy(np.linalg.norm(self.stages.modes.least_squares[:learned], axis=1))
 
     def neuron_feature_strengths(self, neurons: Tensor) -> Tensor:
         """Geometric mean of |<a, u_k>| and |<w, v_k>|, (..., H, F)."""

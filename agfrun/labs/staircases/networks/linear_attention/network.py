@@ -214,6 +214,17 @@ class LinearAttention(Architecture):
             sizes = torch.cat([sizes[..., : space.start], members, sizes[..., space.stop :]], dim=-1)
         return sizes
 
+    def solution_features(self, initial: Tensor) -> Tensor | None:
+        """Optimal coefficients of as many modes as the heads have room for, the largest eigenvalues first.
+
+        None where room ends within an eigenspace.
+        """
+        room = self.width * self.head_dim
+        if any(space.start < room < space.stop for space in self.data.eigenspaces):
+            return None
+        kept = torch.arange(self.data.dimension, device=self.device) < room
+        return torch.where(kept, self.data.optimal_coefficients, 0.0)
+
     def neuron_feature_strengths(self, neurons: Tensor) -> Tensor:
         """Cube root of lambda_i^2 times the norms of v, K_i and Q_i, as they enter the utility, (..., H, D)."""
         values, keys, queries = self.parts(neurons)

@@ -154,6 +154,10 @@ class QuadraticModadd(Architecture):
         scale = (2 / self.data.p**2) * self.data.spectrum * self.data.spectrum.abs()
         return (u.conj() * v.conj() * w * scale).sum(-2).real
 
+    def solution_features(self, initial: Tensor) -> Tensor | None:
+        """Amplitudes |x_hat_k| of the template."""
+        return self.data.spectrum.abs()
+
     def neuron_feature_strengths(self, neurons: Tensor) -> Tensor:
         """Geometric mean of |u_hat|, |v_hat|, |w_hat| times |x_hat|, (..., H, F)."""
         spectra = self.neuron_spectra(neurons).abs()

@@ -142,6 +142,10 @@ class SampleNetwork(Architecture):
             return self._of_states(self.answer_sizes, neurons)
         return self._of_states(lambda state: self._along_groups(self.output(state, self.data.inputs)), neurons)
 
+    def solution_features(self, initial: Tensor) -> Tensor | None:
+        """Of groups, where all targets are fitted; single neurons have no size of their own in a solution."""
+        return None if self.data.group_of is None else self._along_groups(self.data.targets)
+
     def neuron_feature_strengths(self, neurons: Tensor) -> Tensor:
         """A neuron's own norm; or the size of its output along each group's target, (..., H, F)."""
         if self.data.group_of is None:

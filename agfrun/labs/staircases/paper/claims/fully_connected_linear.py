@@ -61,7 +61,7 @@ def _clock(result: Result) -> float:
 
 def _delays(result: Result) -> dict[str, float]:
     """How late each mode is half learned, in e-folds of its mean growth up to then."""
-    predicted = {event.feature: event.time for event in result.events["theory"]}
+    predicted = {event.feature: event.time for event in result.events["theory"] if event.kind == "activation"}
     acquired = {event.feature: event.time for event in result.events["training"] if event.kind == "acquisition"}
     return {name: (acquired[name] / time - 1) * _clock(result) for name, time in predicted.items() if name in acquired}
 

@@ -111,7 +111,7 @@ def time_limits(loss: pd.DataFrame, events: pd.DataFrame) -> tuple[float, float]
 
 
 def _first_drop(loss: pd.DataFrame, events: pd.DataFrame) -> float | None:
-    times = events["time"][(events["time"] > 0) & (events["source"] != THEORY)]
+    times = events["time"][(events["time"] > 0) & (events["source"] != THEORY) & (events["kind"] != "drop")]
     for _, curve in loss.groupby("source"):
         fallen = curve["loss"] < 0.9 * curve["loss"].iloc[0]
         times = pd.concat([times, curve["time"][fallen & (curve["time"] > 0)].head(1)])

@@ -104,7 +104,7 @@ def _drops(saved: SavedRun, context: FigureContext, limits: specs.Limits) -> pd.
     events = saved.events[np.isfinite(saved.events["time"]) & (saved.events["time"] > 0)]
     # A neuron's activation stands for the drop only where nothing is said of the feature.
     acquired = events.groupby("source")["kind"].transform(lambda kinds: (kinds == "acquisition").any())
-    events = events[(events["kind"] == "acquisition") | ~acquired.astype(bool)]
+    events = events[(events["kind"] == "acquisition") | ~acquired.astype(bool) & (events["kind"] != "drop")]
     named = "training" if (events["source"] == "training").any() else saved.main
     first, last = map(math.log, context.time_limits)
     late = first + _LATE * (last - first)
