@@ -183,7 +183,8 @@ def _compared(rung: Rung, problem: Problem, training: TrainingResult, measured: 
         measured[rung.threshold] = detect_events(training.trajectory, rung.threshold, problem.final_sizes)
     theory, events = predictions.theory, rung.events
     if rung.source == THEORY:  # it is not held against itself
-        theory, events = None, [*(event for event in events if event.neuron is not None), *of_features(events)]
+        kept = (event for event in events if event.neuron is not None or event.kind == "drop")
+        theory, events = None, [*kept, *of_features(events)]
     return compare(events, measured[rung.threshold], theory, list(theory.events) if theory else [],
                    problem.initial_loss, kinds, rung.source, rung.errors)
 
