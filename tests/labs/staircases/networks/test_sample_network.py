@@ -134,7 +134,7 @@ def test_an_unknown_initialization_is_refused() -> None:
 def test_features_are_the_sizes_of_the_neurons_outputs(network: SampleNetwork) -> None:
     states = torch.stack([random_neurons(network, seed=seed) for seed in range(4)]).unflatten(0, (2, 2))
     features, strengths = network.features(states), network.neuron_feature_strengths(states)
-    assert network.feature_names == tuple(str(i + 1) for i in range(network.width))
+    assert network.feature_names == tuple(map(str, range(network.width)))  # as in the column `neuron`
     for i in range(2):
         for j in range(2):
             answers = loop_outputs(network, states[i, j])

@@ -31,7 +31,7 @@ class SampleNetwork(Architecture):
     A subclass gives `name`, `homogeneity_degree`, `parameter_shapes` and `neuron`. Attributes that these need
     are to be set before `super().__init__` is called. The residual is the errors y_j - f(x_j), (n, c).
 
-    Features are the neurons, numbered from 1, each of the size of its own output (root mean square over the
+    Features are the neurons, by their numbers from 0, each of the size of its own output (root mean square over the
     samples); or, where the data come in groups of samples, the groups, each of the size of the network's output
     along the group's target. A subclass may replace `features` and `neuron_feature_strengths`.
 
@@ -53,7 +53,7 @@ class SampleNetwork(Architecture):
         self.neuron_dimension = sum(sizes)
         # Parts of equal mean square that make a typical norm of sqrt(2).
         self.parameter_blocks = tuple((size, (2 / (len(sizes) * size)) ** 0.5) for size in sizes)
-        self.feature_names = data.group_names or tuple(str(i + 1) for i in range(width))
+        self.feature_names = data.group_names or tuple(map(str, range(width)))
         self.wording = Wording("group", "output along target") if data.group_names else Wording("neuron", "output")
         self._try_neuron()
 
