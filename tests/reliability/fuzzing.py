@@ -46,7 +46,8 @@ CORRECT: tuple[tuple[str, ...], ...] = (
     ("model=diagonal_linear", "init=gaussian", "ensemble.seeds=2", "hydra/launcher=serial", "train.tolerance=1e-4"),
     ("study=dimension", "model.widths=[2,2,1]", "model.degree=2"),
     ("study=claims", "study.only=[quadratic_networks_turn_their_last_layer]", "study.seeds=1"),
-    ("study=width", "model=quadratic_modadd", "study.widths=[3,4]", "study.seeds=1", "data.p=4", "data.frequencies=[1]", "data.amplitudes=[4]",
+    ("study=width", "model=quadratic_modadd", "study.widths=[3,4]", "study.seeds=1", "data.p=4",
+     "data.frequencies=[1]", "data.amplitudes=[4]",
      "train.horizon=20", "train.tolerance=1e-4", "agf.max_events=1"),
 )
 ALWAYS = ("plots=false", "report=false", "device=cpu")

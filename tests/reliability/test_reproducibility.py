@@ -22,7 +22,8 @@ from agfrun.runner.rerun import differences_of
 
 SHORT = {"descent": [*DESCENT, "train.max_steps=500"], "flow": [*FLOW, "train.horizon=200"],
          "seeds together": [*FLOW, "train.horizon=20", "ensemble.seeds=3", "hydra/launcher=serial"],
-         "study": ["study=width", "model=quadratic_modadd", "study.widths=[4,6]", "study.seeds=1", "data.p=5", "data.frequencies=[1,2]",
+         "study": ["study=width", "model=quadratic_modadd", "study.widths=[4,6]", "study.seeds=1",
+                   "data.p=5", "data.frequencies=[1,2]",
                    "data.amplitudes=[4,2]", "agf.max_events=2", "train.horizon=20", "plots=false", "report=false"]}
 
 

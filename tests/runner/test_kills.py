@@ -18,7 +18,8 @@ from processes import Command, assert_sound, run
 
 WALK = [*WALKS, "study=walk", "length=150", "study.seconds=0.01", "plots=false", "report=false"]
 # Several trainings in a row, each remembered.
-WIDTH = ["study=width", "model=quadratic_modadd", "study.widths=[3,4,5,6]", "study.seeds=2", "data.p=5", "data.frequencies=[1,2]",
+WIDTH = ["study=width", "model=quadratic_modadd", "study.widths=[3,4,5,6]", "study.seeds=2",
+        "data.p=5", "data.frequencies=[1,2]",
          "data.amplitudes=[4,2]", "agf.max_events=2", "train.horizon=100", "train.tolerance=1e-7", "plots=false",
          "report=false", "device=cpu"]
 SERIES = {"walk": WALK, "width": WIDTH}

@@ -30,7 +30,7 @@ class OrthogonalInputsConfig(DataConfig):
     """
 
     name: str = "orthogonal_inputs"
-    targets: list[float] = field(default_factory=lambda: [1.2, 0.9, -0.8, -0.5])
+    targets: list[float] = field(default_factory=lambda: [2.0, 1.5, -0.4, -0.3])
     groups: str = "signs"
 
     provides: ClassVar[type] = Samples

@@ -71,7 +71,8 @@ def one_frequency(p: int, frequency: int, amplitude: float, width: int) -> RunCo
 
 def relu(scale: float = 1e-6) -> RunConfig:
     """Twenty ReLU neurons on four orthonormal inputs, two targets of either sign."""
-    return RunConfig(model=ReluConfig(), data=OrthogonalInputsConfig(), init=InitConfig("gaussian", scale))
+    return RunConfig(model=ReluConfig(), data=OrthogonalInputsConfig(targets=[1.2, 0.9, -0.8, -0.5]),
+                     init=InitConfig("gaussian", scale))
 
 
 def every_network() -> list[RunConfig]:
