@@ -24,6 +24,7 @@ from agfrun.labs.staircases.networks.linear_attention.theory import (
 )
 from agfrun.labs.staircases.paper.claims import experiments
 from agfrun.labs.staircases.paper.claims.laboratory import AGF, Laboratory, claims_of, end_of, from_claims, largest
+from agfrun.labs.staircases.run.problem import draw_initialization
 from agfrun.labs.staircases.run.result import Result
 from agfrun.study.paper_claim import (
     Finding,
@@ -157,8 +158,7 @@ def _worst_seed(laboratory: Laboratory) -> int:
     utilities = maximal_utilities(architecture.data).tolist()
     ratios = []
     for seed in range(SCREENED_SEEDS):
-        generator = torch.Generator().manual_seed(seed)
-        initial = architecture.initialize("gaussian", config.init.scale, generator)
+        initial = draw_initialization(replace(config, seed=seed), architecture).initial
         parts = [part.cpu().double().numpy() for part in architecture.parts(initial)]
         heads = [DormantHead.of(float(v[0]), k, q) for v, k, q in zip(*parts, strict=True)]
         norm = max(head.norm for head in heads)

@@ -17,6 +17,7 @@ from agfrun.labs.staircases.config import AgfConfig, RunConfig
 from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAdditionConfig
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModadd
 from agfrun.labs.staircases.networks.quadratic_modadd.theory import blow_up_times, lower_bounds, maximal_utilities
+from agfrun.labs.staircases.networks.streams import NeuronStreams
 from agfrun.labs.staircases.paper.claims import experiments
 from agfrun.labs.staircases.paper.claims.frequency_share import six_neurons, smallest_share
 from agfrun.labs.staircases.paper.claims.laboratory import AGF, Laboratory, claims_of, end_of, from_claims, largest
@@ -122,7 +123,7 @@ def dormant_neurons_are_three_waves(laboratory: Laboratory) -> Finding:
     from scipy.integrate import solve_ivp
 
     architecture = cast(QuadraticModadd, laboratory.architecture(experiments.modular_addition()))
-    initial = architecture.initialize("gaussian", 1e-2, torch.Generator().manual_seed(laboratory.seeds[0]))
+    initial = architecture.initialize("gaussian", 1e-2, NeuronStreams(laboratory.seeds[0]))
     times = blow_up_times(architecture.data, architecture.neuron_spectra(initial)).min(1)
     residual, errors = architecture.empty_residual(), []
     for row in np.argsort(times)[:3]:
