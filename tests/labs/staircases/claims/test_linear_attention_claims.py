@@ -75,7 +75,7 @@ def open_claims(evidence: Evidence) -> dict[tuple[str, str], str]:
 
 
 def test_another_order_leaves_incremental_bounds_open(evidence: Evidence) -> None:
-    names = {"1": "2", "2": "1"}
+    names = {"1": "2", "2": "1", "": ""}
     swapped = [replace(event, feature=names[event.feature]) for event in evidence.measured]
     assert open_claims(replace(evidence, measured=swapped)) == {
         (f"incremental_bound_{mode}", "training"): "modes came in another order" for mode in "12"}
