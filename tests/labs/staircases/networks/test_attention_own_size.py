@@ -38,7 +38,8 @@ def start(architecture: LinearAttention, scale: float, seed: int) -> torch.Tenso
     return neurons
 
 
-def trained_events(architecture: LinearAttention, neurons: torch.Tensor, horizon: float) -> list[tuple[float, str, bool]]:
+def trained_events(architecture: LinearAttention, neurons: torch.Tensor, horizon: float
+                   ) -> list[tuple[float, str, bool]]:
     """(time, mode, whether it rises) of all crossings of half of the optimum, in training."""
     path = train_by_gradient_flow(architecture, neurons, horizon, tolerance=1e-6, convergence=1e-7,
                                   max_rows=20000).trajectory
@@ -128,7 +129,8 @@ def flow_of_heads(architecture: LinearAttention, heads: list[Vector], duration: 
     return path.y[-size**2:, -1].reshape(size, size)
 
 
-def resting(mode: int, size: float, others: dict[int, tuple[float, float]], dimension: int, sign: float = 1.0) -> Vector:
+def resting(mode: int, size: float, others: dict[int, tuple[float, float]], dimension: int, sign: float = 1.0
+            ) -> Vector:
     k, q = np.zeros((2, dimension))
     k[mode], q[mode] = size, sign * size
     for other, (key, query) in others.items():

@@ -1,4 +1,4 @@
-"""Own-size steps for restricted attention heads (docs/own_size_steps.md).
+"""Own-size steps for restricted attention heads (docs/own_size_steps_attention.md).
 
 A dormant head moves against a diagonal residual as `DormantHead` does. The head whose free growth first has
 v K_i . Q_i = A_i for a mode i takes it, and there the residual of i steps to zero for the others. On the ray that a
@@ -30,6 +30,8 @@ LARGEST_KICK = 0.5
 # A newcomer that does not stay with its mode is followed from where it has this part of it.
 FOLLOWED_FROM = 1e-5
 FOLLOWED_ACCURACY = 2e-4
+# What of a head is not on the ray of equal parts when it takes its mode.
+ACCURACY = 1e-6
 
 
 @dataclass
@@ -77,14 +79,14 @@ def attention_own_size(data: InContextRegression, heads: Sequence[DormantHead]) 
 def estimated_error(coupling: float, own: float, rank: int, followed: bool) -> float:
     """Relative error of a time, given the largest coupling of the drops before and that of its own drop.
 
-    An envelope of what was measured (docs/own_size_steps.md), of the expected orders: what comes before a time
-    leaves a kick of second order, and what is left of the first; its own drop moves it by what other heads answer.
+    An envelope of what was measured (docs/own_size_steps_attention.md), of the expected orders: what comes before a
+    time leaves a kick of second order, and what is left of the first; its own drop moves it by what other heads answer.
     Heads of higher rank also answer along rows that the kick leaves alone.
 
     Args:
         followed: whether the head was followed on its own, which has an accuracy of its own.
     """
-    error = 0.8 * coupling + 3 * coupling**2 + 0.02 * own
+    error = ACCURACY + 0.8 * coupling + 3 * coupling**2 + 0.02 * own
     return min((error if rank == 1 else 5 * error) + (FOLLOWED_ACCURACY if followed else 0.0), 1.0)
 
 

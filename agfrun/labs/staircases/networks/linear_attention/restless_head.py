@@ -196,7 +196,7 @@ class RestlessHead:
         return found
 
     def _settled(self, mode: int, learned: bool, crossing: float, following: float) -> float:
-        """When the mode is all there, or all gone, after it was half there; as nearly so as it comes until `following`."""
+        """When the mode is all there, or all gone, after it was half there; as nearly as it comes until `following`."""
         rows = np.flatnonzero((self._path.t > crossing) & (self._path.t < following))
         if not rows.size:
             return max(crossing, self.start)

@@ -7,6 +7,7 @@ after shifting each output back by a + b.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,11 +19,13 @@ from agfrun.labs.staircases.config import ModelConfig
 from agfrun.labs.staircases.dynamics.coordinates import FlowCoordinates
 from agfrun.labs.staircases.ensemble.flow import EnsembleFlow
 from agfrun.labs.staircases.networks.base import Architecture
+from agfrun.labs.staircases.networks.own_size import OwnSizePrediction
 from agfrun.labs.staircases.networks.quadratic_modadd.coordinates import TemplateCoordinates, expanded, reduced
 from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAddition
 from agfrun.labs.staircases.networks.quadratic_modadd.ensemble import TemplateEnsemble
 from agfrun.labs.staircases.networks.quadratic_modadd.loss import Moments
 from agfrun.labs.staircases.networks.quadratic_modadd.output import OutputLoss, OutputResidual
+from agfrun.labs.staircases.networks.quadratic_modadd.own_size import first_frequency
 from agfrun.labs.staircases.networks.quadratic_modadd.shifts import TemplateShifts, waves
 from agfrun.labs.staircases.networks.quadratic_modadd.theory import modular_addition_theory
 from agfrun.labs.staircases.networks.quadratic_modadd.utility import QuadraticUtility
@@ -132,6 +135,11 @@ class QuadraticModadd(Architecture):
     ) -> Theory:
         """Order, levels, bounds and three-wave times."""
         return modular_addition_theory(self.data, self.neuron_spectra(initial), initial, threshold)
+
+    def own_size(self, initial: Tensor, log_factor: float = 0.0) -> OwnSizePrediction:
+        """The time of the first frequency."""
+        neurons = initial * math.exp(log_factor)
+        return first_frequency(self.data, self.neuron_spectra(neurons), neurons, self.flow_coordinates, self.features)
 
     def data_arrays(self) -> dict[str, Tensor]:
         """The template, (p,)."""

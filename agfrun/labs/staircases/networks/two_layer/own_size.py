@@ -1,4 +1,4 @@
-"""Own-size steps on orthonormal inputs (docs/own_size_steps.md).
+"""Own-size steps on orthonormal inputs (docs/own_size_steps_attention.md).
 
 Dormant neurons move as in `staircases.networks.two_layer.theory`. In the end all of them that are alive on the same
 samples S with sign(a) y_j > 0 point the same way, and grow together at the rate omega = |y_S| / n: what they answer on
@@ -28,8 +28,8 @@ from agfrun.labs.staircases.networks.two_layer.theory import (
     fitted_samples,
 )
 
-# An overlap of the size o moves a time by o / (2 omega) where all samples share it alike; measured, up to this times that.
-OVERLAP_FACTOR = 5.0
+# A half that has not come by so many e-folds after the step comes in a later round.
+LATEST = 30.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,9 @@ class OwnSizeRound:
         learned: the samples.
         loss: after it.
         overlap: what others answer on these samples at the step, as a part of the targets.
+        before: when the round before was over.
+        dormant: all neurons that were dormant then.
+        drives: of the samples in between.
     """
 
     step: float
@@ -51,6 +54,19 @@ class OwnSizeRound:
     learned: tuple[int, ...]
     loss: float
     overlap: float
+    before: float
+    dormant: tuple[Neuron, ...]
+    drives: Array
+
+    def answered(self, time: float, targets: Array) -> Array:
+        """About which part of each target is answered at a time, if none but this round's drives count.
+
+        Of free growth to F times the target, the logistic law leaves F / (1 + F); exactly so if all neurons that
+        answer a sample are parallel.
+        """
+        grown = [advanced(neuron, self.drives, 0.0, time - self.before) for neuron in self.dormant]
+        free = np.maximum(sum((_answers(neuron) for neuron in grown), np.zeros(len(targets))) / targets, 0.0)
+        return np.asarray(free / (1 + free))
 
 
 def own_size_rounds(neurons: Sequence[Neuron], targets: Array) -> list[OwnSizeRound]:
@@ -70,7 +86,7 @@ def own_size_rounds(neurons: Sequence[Neuron], targets: Array) -> list[OwnSizeRo
         answers = sum((_answers(neuron) for neuron in others), np.zeros(len(targets)))
         spared = float(np.dot(answers[samples], targets[samples])) / float(np.square(targets[samples]).sum())
         wait = max(0.0, wait - math.log1p(max(spared, 0.0)) / (2 * rate))
-        time += wait
+        before, were, time = time, tuple(dormant.values()), time + wait
         dormant = {index: advanced(neuron, drives, 0.0, wait) for index, neuron in dormant.items()}
         for index in members:
             del dormant[index]
@@ -79,7 +95,7 @@ def own_size_rounds(neurons: Sequence[Neuron], targets: Array) -> list[OwnSizeRo
         rounds.append(OwnSizeRound(
             time, rate, members, tuple(np.flatnonzero(samples).tolist()),
             0.5 * float(np.square(targets[unlearned]).sum()) / len(targets),
-            float((answers / np.abs(targets))[samples].max())))
+            float((answers / np.abs(targets))[samples].max()), before, were, drives))
     return rounds
 
 
@@ -95,15 +111,37 @@ def orthogonal_inputs_own_size(neurons: Sequence[Neuron], targets: Array, group_
     for group, last in feature_order(shares, owners)[0]:
         learned = np.cumsum([share[group] for share in shares])
         number = int(np.argmax(learned >= 0.5))
-        stage, before = rounds[number], float(learned[number] - shares[number][group])
-        # Half of what all rounds add is there once this one has come to m of its own; where that is all, at its end.
-        m = (0.5 - before) / float(shares[number][group])
-        time = stage.step + math.log(m / (1 - m)) / (2 * stage.rate) if m < 1 else math.nan
-        error = OVERLAP_FACTOR * float(unsure[number + 1]) / (2 * stage.rate * time) if time > 0 else math.nan
+        stage = rounds[number]
+        time = _half_time(rounds, number, np.square(targets) * (groups == group), targets)
+        # An overlap of the size o moves a time by o / (2 omega) if it is left out.
+        error = float(unsure[number + 1]) / (2 * stage.rate * time) if time > 0 else math.nan
         events.append(OwnSizeEvent(group_names[group], time, stage.step, _size(rounds, targets, groups == group),
                                    losses[number], rounds[last].loss, error, stage.neurons[0]))
     return OwnSizePrediction("own-size steps sample by sample, neurons that learn the same samples together; for the "
                              "unrounded activation", tuple(sorted(events, key=lambda event: event.time)))
+
+
+def _half_time(rounds: Sequence[OwnSizeRound], number: int, weights: Array, targets: Array) -> float:
+    """When half of what all rounds add to a group is there, in round `number`; `weights` (n,) of its samples."""
+    from scipy.optimize import brentq  # SciPy's root finders take time to load
+
+    stage, learned = rounds[number], [np.isin(np.arange(len(targets)), one.learned) for one in rounds]
+    before = np.any([np.zeros(len(targets), dtype=bool), *learned[:number]], axis=0)
+    all_of_it = np.any(learned, axis=0)
+    half = 0.5 * float(weights[all_of_it].sum()) - float(weights[before].sum())
+    left = weights * (all_of_it & ~before)
+
+    def excess(time: float) -> float:
+        return float(left @ stage.answered(time, targets)) - half
+
+    end = stage.step
+    while excess(end) < 0:
+        end += 1 / stage.rate
+        if end > stage.step + LATEST / stage.rate:
+            return math.nan
+    if excess(stage.before) >= 0:
+        return stage.before
+    return float(brentq(excess, stage.before, end, xtol=1e-12, rtol=1e-13))
 
 
 def _crowds(dormant: dict[int, Neuron], drives: Array, targets: Array, unlearned: Mask
