@@ -40,4 +40,4 @@ def test_the_source_runs() -> None:
     done = subprocess.run([sys.executable, str(NOTEBOOKS / "tour.py")], capture_output=True, text=True, timeout=120,
                           env=os.environ | {"PYTHONPATH": str(REPOSITORY)})
     assert (done.returncode, done.stderr) == (0, "")
-    assert "claims: 23 hold, 1 undecided, none fails" in done.stdout
+    assert "claims: 16 hold, 8 undecided, none fails" in done.stdout
