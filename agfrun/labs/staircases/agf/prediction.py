@@ -85,7 +85,7 @@ class Prediction:
     def cut_sensitivity(self) -> str:
         """One clause on the activation that depends most on where a valley is cut; empty where none does by 5 %."""
         def spread(stage: Round) -> float:
-            return (stage.latest - stage.earliest) / stage.time
+            return (stage.latest - stage.earliest) / stage.time if stage.time > 0 else 0.0
 
         widest = max(self.rounds, key=spread, default=None)
         if widest is None or not spread(widest) > NOTABLE_SPREAD:

@@ -127,12 +127,12 @@ def prepare(config: RunConfig, architecture: Architecture | None = None, clock: 
 def _predict_all(config: RunConfig, problem: Problem, clock: StageClock) -> Predictions:
     """Every prediction that is asked for and that the network has, each timed."""
     agf, architecture = config.agf, problem.architecture
-    theory = None
-    if problem.log_scale < 0:  # else there is no small scale for it to speak of
+    theory = None  # neurons that start large have no closed forms: those speak of small ones
+    if problem.log_scale < 0:
         with clock.stage(THEORY):
             theory = architecture.theory(problem.initial, problem.log_scale, agf.threshold, problem.log_factor)
     own_size = None
-    if OWN_SIZE in agf.beside:
+    if OWN_SIZE in agf.beside and problem.log_scale < 0:
         with clock.stage(OWN_SIZE):
             own_size = architecture.own_size(problem.initial, problem.log_factor)
     alternations, thresholds = {}, {}

@@ -12,7 +12,7 @@ from torch import Tensor
 
 import agfrun.labs.staircases.agf.alternation as alternation
 from agfrun import Architecture, RunConfig, SampleNetwork, Samples, build_problem, load_config
-from agfrun.labs.staircases.agf.active import CriticalPoint, minimize_cost
+from agfrun.labs.staircases.agf.active import LARGEST_STEP_COUNT, CriticalPoint, minimize_cost
 from agfrun.labs.staircases.agf.alternation import Alternation, AlternationOptions
 from agfrun.labs.staircases.agf.rest import AT_REST, IN_A_VALLEY
 
@@ -77,9 +77,11 @@ CASES = [([*model, f"seed={seed}", f"init.scale={scale}"]) for model in (
 
 @pytest.mark.parametrize("overrides", CASES, ids=lambda case: f"{case[0]}, {case[-2]}, {case[-1]}")
 def test_levels_are_where_the_flow_is_long_after(overrides: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """At a minimum within a thousandth; in a valley within twice what is said to remain there.
+    """At a minimum within a thousandth; in a valley within three times what is said to remain there.
 
-    A valley's decline t^-a still lowers the cost by g^2 t / a in all time, of which (a + 1) / a is seen.
+    A valley's decline t^-a still lowers the cost by g^2 t / a in all time. Its modes, of curvature (a + 1) / (2 t), say
+    g^2 t / (a + 1), which is a third of that at a = 1/2. A phase that was given up, because its modes never stop to
+    turn, is held to the same.
     """
     config = load_config([*overrides, "device=cpu"])
     assert isinstance(config, RunConfig)
@@ -95,8 +97,8 @@ def test_levels_are_where_the_flow_is_long_after(overrides: list[str], monkeypat
         if point.reason == AT_REST:
             assert point.loss == pytest.approx(later, rel=MINIMUM, abs=1e-5 * initial)
         else:
-            assert point.reason == IN_A_VALLEY
-            assert point.loss - later < 0.02 * (lowest - point.loss) + MINIMUM * point.loss
+            assert point.reason in (IN_A_VALLEY, f"not stationary after {LARGEST_STEP_COUNT} steps")
+            assert point.loss - later < 0.03 * (lowest - point.loss) + MINIMUM * point.loss
         lowest = min(lowest, point.loss)
 
 

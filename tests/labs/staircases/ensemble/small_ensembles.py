@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from agfrun import GradientFlowConfig, InitConfig, RunConfig, TrainConfig, validate
-from agfrun.labs.staircases.agf.prediction import Prediction
 from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.ensemble.members import Member, members_of
 from agfrun.labs.staircases.ensemble.training import Batch, batches, train_members
@@ -21,6 +20,7 @@ from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAdditio
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModaddConfig
 from agfrun.labs.staircases.networks.two_layer.network import ReluConfig
 from agfrun.labs.staircases.networks.two_layer.orthogonal_inputs import OrthogonalInputsConfig
+from agfrun.labs.staircases.run.ladder import Predictions
 from agfrun.labs.staircases.run.problem import build_architecture, draw_initialization
 from agfrun.labs.staircases.run.result import Plan
 from agfrun.labs.staircases.run.training import Watch, train
@@ -62,7 +62,7 @@ def members_without_prediction(config: RunConfig, seeds: int, scales: Sequence[f
     for member in members:
         problem = draw_initialization(member.config, architecture)
         assert member.config.train.horizon is not None
-        member.plan = Plan(member.config, problem, None, cast(Prediction, None), member.config.train.horizon)
+        member.plan = Plan(member.config, problem, cast(Predictions, None), member.config.train.horizon)
     return members
 
 

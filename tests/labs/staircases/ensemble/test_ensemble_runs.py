@@ -220,4 +220,4 @@ def test_an_interruption_leaves_predictions_and_no_done_marker(tmp_path: Path, m
         run_together(tmp_path, at_scales(1e-2, 1e-5, 1e-9))
     for place in range(3):
         assert not (tmp_path / str(place) / "done.json").exists()
-        assert set(pd.read_csv(tmp_path / str(place) / "loss.csv")["source"]) == {"agf", "theory"}
+        assert set(pd.read_csv(tmp_path / str(place) / "loss.csv")["source"]) == {"agf", "theory", "own_size"}

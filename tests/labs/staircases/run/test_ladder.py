@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -64,8 +65,12 @@ def test_rungs_are_what_they_are_alone(result: Result) -> None:
     assert {row["source"] for row in single.ladder} == {"agf", "theory", "training"}
 
 
+def acquired_by_own_size(result: Result) -> list[dict[str, Any]]:
+    return [row for row in result.comparison if row["source"] == "own_size" and row["kind"] == "acquisition"]
+
+
 def test_own_size_rows_say_whether_the_time_is_within_the_estimated_error(result: Result) -> None:
-    rows = [row for row in result.comparison if row["source"] == "own_size"]
+    rows = acquired_by_own_size(result)
     assert [(row["kind"], row["feature"]) for row in rows] == [("acquisition", "1"), ("acquisition", "2")]
     measured = {event.feature: event.time for event in reversed(result.events["training"])
                 if event.kind == "acquisition"}
@@ -79,7 +84,7 @@ def test_own_size_rows_say_whether_the_time_is_within_the_estimated_error(result
 def test_the_ladder_counts_errors_and_costs(result: Result) -> None:
     rows = {row["source"]: row for row in result.ladder}
     own = rows["own_size"]
-    errors = [abs(row["time_ratio"] - 1) for row in result.comparison if row["source"] == "own_size"]
+    errors = [abs(row["time_ratio"] - 1) for row in acquired_by_own_size(result)]
     assert (own["evaluations"], own["predicted"], own["measured"], own["within_predicted_error"]) == (12, 2, 2, 1)
     assert (own["median_time_error"], own["worst_time_error"]) == (pytest.approx(np.median(errors)), max(errors))
     assert (own["void"], own["warning"]) == (STEPS.void, STEPS.warning)

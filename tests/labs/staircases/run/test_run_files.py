@@ -82,7 +82,7 @@ def test_manifest_tells_where_the_numbers_come_from(result: Result, model: str) 
 @ON_EITHER
 def test_loss_table_holds_all_three_sources_in_full_precision(result: Result) -> None:
     table = read_table(folder_of(result) / "loss.csv", LOSS)
-    assert set(table["source"]) == {"training", "agf", "theory"}
+    assert set(table["source"]) == {"training", "agf", "theory", "own_size"}
     training = table[table["source"] == "training"]
     np.testing.assert_array_equal(training["time"], result.training.trajectory.times)
     np.testing.assert_array_equal(training["loss"], result.training.trajectory.loss)
@@ -104,7 +104,7 @@ def test_parameters_hold_start_end_and_plateaus(result: Result, model: str) -> N
 @ON_EITHER
 def test_events_of_all_sources_are_listed_by_time(result: Result) -> None:
     table = pd.read_csv(folder_of(result) / "events.csv")
-    assert set(table["source"]) == {"training", "agf", "theory"}
+    assert set(table["source"]) == {"training", "agf", "theory", "own_size"}
     assert set(table["kind"]) <= {"activation", "acquisition", "collapse", "drop"}
     for source, rows in table.groupby("source"):
         assert rows["time"].is_monotonic_increasing

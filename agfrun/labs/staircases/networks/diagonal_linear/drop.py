@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,7 +50,7 @@ class Drop:
             reached = (self.before.coefficients[index] - size) / self.before.responses[self.newcomer, index]
             delay = self.before.delay(self.newcomer, index, reached)
             time, error = self._wait(reached) + delay, self.error + abs(delay)
-        return time, error / time + ROUNDING
+        return time, _relative(error, time) + ROUNDING
 
     def _wait(self, size: float) -> float:
         return self.step + float(self.before.waits(self.newcomer, np.array([size]))[0])
@@ -63,4 +64,10 @@ class Drop:
             ends = [abs(float(flow.at(time)[index]) - position) for time in (flow.times[0], flow.times[-1])]
             found = [float(flow.times[0 if ends[0] < ends[1] else -1])]
         time = found[-1 if last else 0]
-        return time, self.error / time + TOLERANCE * ACCUMULATED / (flow.speed(index, time) * time) + ROUNDING
+        reading = TOLERANCE * ACCUMULATED / flow.speed(index, time)
+        return time, _relative(self.error + reading, time) + ROUNDING
+
+
+def _relative(error: float, time: float) -> float:
+    """Nothing is known of a coefficient that is there from the start."""
+    return error / time if time > 0 else math.inf
