@@ -120,7 +120,7 @@ def test_where_configurations_are_found_is_shown(tmp_path: Path) -> None:
 def test_completion_knows_groups_and_keys(tmp_path: Path) -> None:
     networks = sorted(path.stem for path in (REPOSITORY / "configs" / "model").glob("*.yaml"))
     for line, expected in (("agfrun model=", " ".join(f"model={network}" for network in networks)),
-                           ("agfrun init.s", "init.scale=")):
+                           ("agfrun init.s", "init.scale= init.stream=")):
         done = start(["-sc", "query=bash"], tmp_path, COMP_LINE=line, COMP_POINT=str(len(line)))
         assert done.stdout.splitlines()[0] == expected
     assert "hydra_bash_completion" in start(["-sc", "install=bash"], tmp_path).stdout

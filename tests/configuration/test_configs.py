@@ -32,6 +32,7 @@ FILES = {
     "data=custom_linear_map": ["data.input_covariance=a.npy", "data.target_map=b.csv"],
     "data=custom_modular_addition": ["data.path=a.npy"],
     "data=samples_file": ["data.path=a.npz"],
+    "init=file": ["init.path=a.npy"],
 }
 
 
@@ -56,7 +57,8 @@ def companions(choice: str) -> list[str]:
         return [f"study={study}"]
     for name, model in choices("model", ModelConfig).items():
         if (group == "data" and issubclass(choices("data", DataConfig)[option].provides, model.data_type)) or (
-                group == "init" and option in model.initializations):
+                group == "init" and (option in model.initializations
+                                     or choices("init", InitConfig)[option].of_any_network)):
             return [f"model={name}", *FILES.get(choice, [])]
     return []
 

@@ -61,9 +61,9 @@ def assert_same_but_for_claims(again: Rerun) -> None:
     """To rounding, on whatever machine.
 
     Claims say more than they did, and what is undecided is a row now. Events have further columns, and drops of the
-    loss are among them; the comparison has other columns, and the ladder is new.
+    loss are among them; the comparison has other columns, and the ladder is new; own-size steps have a loss, too.
     """
-    changed = {"claims.csv", "comparison.csv", "ladder.csv", "events.csv"}
+    changed = {"claims.csv", "comparison.csv", "ladder.csv", "events.csv", "loss.csv"}
     assert all(difference.size < 1e-4 for difference in again.differences if difference.table not in changed)
 
 
@@ -126,10 +126,14 @@ def test_a_run_done_again_gives_the_same_numbers(old: Path) -> None:
     assert "claims.csv" in {difference.table for difference in again.differences}
     assert_same_but_for_claims(again)
     before = read_run(old / "run")[1].tables["events"].dropna(axis="columns", how="all").drop(columns="event")
-    now = run(read_run_config(old / "run"), progress=False).tables()["events"]
+    outcome = run(read_run_config(old / "run"), progress=False)
+    now = outcome.tables()["events"]
     assert (now["kind"] == "drop").any()
-    pd.testing.assert_frame_equal(
-        now[now["kind"] != "drop"][before.columns].reset_index(drop=True), before, rtol=1e-4)
+    pd.testing.assert_frame_equal(now[(now["kind"] != "drop") & (now["source"] != "own_size")][before.columns]
+                                  .reset_index(drop=True), before, rtol=1e-4)
+    loss = outcome.tables()["loss"]
+    pd.testing.assert_frame_equal(loss[loss["source"] != "own_size"].reset_index(drop=True),
+                                  read_run(old / "run")[1].tables["loss"], rtol=1e-4)
 
 
 def test_a_run_beside_one_of_now(old: Path, tmp_path: Path) -> None:
@@ -247,9 +251,10 @@ def test_a_sweep_is_continued_with_what_is_missing(old: Path) -> None:
     assert runs["run"].tolist() == JOBS
     assert runs["status"].tolist() == ["horizon", "horizon"]
     one, other = (pd.read_csv(folder / "sweep" / JOBS[1] / "comparison.csv") for folder in (OLD, old))
-    one, other = of_now(one, COMPARISON), other[other["source"] == "agf"].reset_index(drop=True)
+    other = other[(other["source"] == "agf") & (other["kind"] != "drop")]  # which are compared now, too
+    one, other = (frame.drop(columns="event").reset_index(drop=True) for frame in (of_now(one, COMPARISON), other))
     shared = [name for name in one if name != "level_error"]  # it is relative to the drop now
-    pd.testing.assert_frame_equal(one[shared], other[shared])
+    pd.testing.assert_frame_equal(one[shared], other[shared], check_dtype=False)
 
 
 # ---- An ensemble

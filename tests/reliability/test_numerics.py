@@ -241,8 +241,9 @@ def test_a_training_that_nobody_lives_to_see_is_refused() -> None:
                                               ("fully_connected_linear", 0.8), ("relu", 0.9)])
 def test_neurons_that_start_beyond_the_threshold_are_trained_to_the_last_predicted_drop(model: str,
                                                                                         scale: float) -> None:
-    result = run_once(load_config([f"model={model}", f"init.scale={scale}", "agf.max_events=10"]), progress=False)
-    acquired = [event.time for event in result.events["agf"] if event.kind == "acquisition"]
+    result = run_once(load_config([f"model={model}", f"init.scale={scale}", "agf.max_events=10",
+                                   *(["agf=decoupled"] if model == "linear_attention" else [])]), progress=False)
+    acquired = [event.time for event in result.events[result.prediction.source] if event.kind == "acquisition"]
     assert result.horizon >= max(acquired)
     assert result.training.status == "converged" or len(
         [event for event in result.events["training"] if event.kind == "acquisition"]) > 0

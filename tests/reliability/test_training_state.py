@@ -127,7 +127,7 @@ def test_each_method_goes_on_to_the_last_bit(method: str, tmp_path: Path) -> Non
 
 def test_lsoda_goes_on_to_its_tolerance(tmp_path: Path) -> None:
     train = flow(problem_of("modadd"), 60.0, "lsoda")
-    kept = EveryFew(tmp_path, 100)
+    kept = EveryFew(tmp_path, 50)
     whole = train(checkpoints=kept)
     assert len(kept.paths) >= 3
     for path in kept.paths:

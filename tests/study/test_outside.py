@@ -205,7 +205,7 @@ UNSUITABLE = [
     ("study=width model=diagonal_linear", "study=width is not allowed: model=diagonal_linear has no key model.width"),
     ("study=width model=module", "model=module has no key model.width"),
     ("study=vanishing_init model=saturating", "its neurons are not homogeneous"),
-    ("model=product init=balanced", "init.name=balanced is not allowed: choose one of gaussian, upright with "
+    ("model=product init=balanced", "init.name=balanced is not allowed: choose one of gaussian, upright, file with "
                                     "model=product"),
     ("model=relu init=upright", "init.name=upright is not allowed: choose one of "),
     ("model=relu data=modular_addition", "data.name=modular_addition is not allowed: choose one of "),

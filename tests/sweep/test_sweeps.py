@@ -55,10 +55,10 @@ def test_a_sweep_is_gathered_into_tidy_tables(swept: tuple[Path, subprocess.Comp
     assert table["init.scale"].tolist() == [1e-2, 1e-2, 1e-4, 1e-4, 2, 2]
     assert table["seed"].tolist() == [0, 1] * 3
     for name in ("events", "comparison", "claims", "loss"):
-        stacked = pd.read_csv(sweep / f"{name}.csv")
+        stacked = pd.read_csv(sweep / f"{name}.csv", dtype=str)  # to the last digit as it is written
         assert list(stacked.columns[:3]) == ["run", "init.scale", "seed"]
         for run, rows in stacked.groupby("run"):
-            own = pd.read_csv(sweep / str(run) / f"{name}.csv")
+            own = pd.read_csv(sweep / str(run) / f"{name}.csv", dtype=str)
             assert len(rows) == len(own)
             assert rows[own.columns].reset_index(drop=True).equals(own)
             assert rows["seed"].nunique() == 1

@@ -48,12 +48,17 @@ class HiddenVectors:
         return float(np.linalg.norm(self.growing)) <= RESOLUTION * self.original
 
     @property
+    def starts_large(self) -> bool:
+        """Whether it begins at half of the mode's size or beyond: no step is left to take."""
+        return self.time == 0 < self.original and 2 * (self.log_factor + math.log(self.original)) >= math.log(2 * self.size)
+
+    @property
     def direction(self) -> FloatArray:
         """Unit vector along `growing`, (H,)."""
         return np.asarray(self.growing / np.linalg.norm(self.growing))
 
     def passing(self, share: float) -> float:
-        """When the mode, alone, passes a share of its size; infinite where nothing grows."""
+        """When the mode, alone, passes a share of its size, from the moment on; infinite where nothing grows."""
         if self.exhausted:
             return math.inf
         # In X = e^(2 tau) |p|^2 / (4 m*): sigma - s m = -(sigma / X) (X - upper) (X - lower).
@@ -62,6 +67,8 @@ class HiddenVectors:
         decaying = math.exp(2 * self.log_factor) * shrinking**2 / (4 * self.size)
         curved = 4 * decaying * math.exp(log_start)
         upper, reached = 0.5 * (1 + math.sqrt(1 + curved)), 0.5 * (share + math.sqrt(share**2 + curved))
+        if log_start >= math.log(reached):  # a step that came late found it so: it is there at once
+            return self.time
         lower = -0.25 * curved / upper
         end = math.log((reached - lower) / (upper - reached))
         # log(start - lower), where both may be below the smallest float.

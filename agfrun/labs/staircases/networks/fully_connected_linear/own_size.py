@@ -69,6 +69,9 @@ def linear_own_size(
 ) -> OwnSizePrediction:
     """Own-size steps from neurons (w, a) * exp(log_factor), (H, d + c)."""
     learned = learned_modes(modes, neurons, log_factor)
+    if any(mode.vectors.starts_large for mode in learned):
+        return OwnSizePrediction("own-size steps", (), "a mode starts at half of its size or beyond, and the steps are "
+                                 "of neurons that start small")
     times = [mode.vectors.passing(0.5) for mode in learned]
     interplay = _interplay(modes, learned, neurons)
     errors = (interplay.sum(axis=1) + _left_out(modes, learned, neurons, log_factor)) / times + ROUNDING

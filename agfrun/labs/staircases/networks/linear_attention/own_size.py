@@ -73,7 +73,13 @@ def attention_modes(data: InContextRegression) -> Modes:
 
 def attention_own_size(data: InContextRegression, heads: Sequence[DormantHead]) -> OwnSizePrediction:
     """The own-size prediction from heads along the eigenvectors."""
-    return _Steps(data, heads).prediction()
+    steps = _Steps(data, heads)
+    # Norm of a head that holds the largest mode alone, with v, K and Q of one size.
+    settled = 3**0.5 * float(steps.modes.optimum.max(initial=0.0)) ** (1 / 3)
+    if max(head.norm for head in heads) >= settled / 2:
+        return OwnSizePrediction("own-size steps", (), "a head starts at half of the norm at which heads settle, or "
+                                 "beyond, and the steps are of heads that start small")
+    return steps.prediction()
 
 
 def estimated_error(coupling: float, own: float, rank: int, followed: bool) -> float:
