@@ -50,7 +50,9 @@ class HiddenVectors:
     @property
     def starts_large(self) -> bool:
         """Whether it begins at half of the mode's size or beyond: no step is left to take."""
-        return self.time == 0 < self.original and 2 * (self.log_factor + math.log(self.original)) >= math.log(2 * self.size)
+        if self.time > 0 or self.original == 0:
+            return False
+        return 2 * (self.log_factor + math.log(self.original)) >= math.log(2 * self.size)
 
     @property
     def direction(self) -> FloatArray:
