@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from agfrun import Result, load_config, new_figure, run, styled
 from agfrun.labs.staircases.report.figures.context import set_log_axis
+from agfrun.labs.staircases.sources import NAMES
 from agfrun.report.figures.style import TEXT_WIDTH, TRAINING_GREY, feature_colours
 
 IMAGES = Path(__file__).with_name("images")
@@ -28,7 +29,7 @@ FIGURES = (
     ("diagonal_linear", ["experiment=diagonal_5d"], "features"),
     ("diagonal_sparse", ["experiment=diagonal_sparse"], "lasso"),
     ("fully_connected_linear", ["experiment=linear_commuting"], "staircase"),
-    ("linear_attention", ["model=linear_attention"], "features"),
+    ("linear_attention", ["model=linear_attention", "agf=decoupled"], "features"),
     ("quadratic_modadd", ["agf=decoupled"], "features"),
     ("relu", ["model=relu"], "staircase"),
     ("staircase_paper", [], "staircase"),
@@ -151,10 +152,10 @@ def draw_norm(axes: Axes, result: Result, neuron: int, colour: str) -> None:
 
 
 def draw_losses(axes: Axes, result: Result) -> None:
-    """Training grey, AGF dashed black."""
+    """Training grey, the prediction dashed black."""
     training, path = result.training.trajectory, result.prediction.trajectory
     axes.plot(training.times, training.loss, color=TRAINING_GREY, linewidth=2.2, label="training")
-    axes.plot(path.times, path.loss, color="black", linestyle="--", label="AGF")
+    axes.plot(path.times, path.loss, color="black", linestyle="--", label=NAMES[path.source])
     axes.set_ylabel("loss")
     axes.legend(loc="upper right")
 

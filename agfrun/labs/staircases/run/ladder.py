@@ -23,6 +23,9 @@ from agfrun.labs.staircases.networks.theory import Theory
 from agfrun.labs.staircases.run.comparison import worst
 from agfrun.labs.staircases.sources import OWN_SIZE, THEORY, TRAINING
 
+# A staircase that stops shows its last level up to this multiple of the last drop's time.
+LAST_LEVEL = 1.2
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -134,6 +137,8 @@ def _of_own_size(prediction: OwnSizePrediction, names: tuple[str, ...], initial_
     errors = {_event(event): event.error for event in prediction.events}
     drops = sorted((event.step if math.isnan(event.time) else event.time, event.loss_after)
                    for event in prediction.events)
+    if drops and prediction.void:  # no level is said to last beyond what it speaks of
+        end = LAST_LEVEL * drops[-1][0]
     path = stairs(OWN_SIZE, drops, initial_loss, names, end) if drops else None
     events = _and_drops(list(errors), path)
     return Rung(OWN_SIZE, events, path, threshold, prediction.evaluations,
