@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 from scipy.optimize import minimize_scalar
@@ -89,6 +89,7 @@ def test_next_to_no_value_is_not_none(exponent: int) -> None:
 
 
 @settings(max_examples=40)
+@example(v=1e-160, k=1.0, q=1.0, drive=1.0)  # whose square is a subnormal number
 @given(v=st.floats(-1, 1), k=st.floats(-1, 1), q=st.floats(-1, 1), drive=st.floats(0.1, 10))
 def test_one_mode_is_a_three_wave_system(v: float, k: float, q: float, drive: float) -> None:
     assume(sorted([abs(v), abs(k), abs(q)])[1] > 1e-3)

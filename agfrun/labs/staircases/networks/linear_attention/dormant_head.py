@@ -250,7 +250,7 @@ class _Path:
         layer = self.value**2 / rate if rate > 0 else math.inf
         if not 0 < layer < THIN * abs(length):
             return None
-        count = math.ceil(math.log10(abs(length) / layer))
+        count = math.ceil(math.log10(abs(length)) - math.log10(layer))
         return [2 * math.asin(math.sqrt(10.0**-k)) for k in range(1, min(count, MOST_DECADES) + 2)]
 
     def _first(self, holds: Callable[[float], bool]) -> float:
