@@ -39,6 +39,7 @@ SMALLER = {
     "study=vanishing_init": ["study.log10_scales=[-4,-5,-6]"],
     "study=width": ["study.widths=[2,3]", "study.seeds=1"],
     "study=search": ["study.trials=2", "study.seeds=1"],
+    "study=agreement": ["study.seeds=1", "study.log10_scales=[-2]"],
     "study=order_threshold": ["study.seeds=12", "study.max_seeds=12", "study.share=0.5", "study.resolution=3.5"],
     "study=seed_spread": ["model=diagonal_linear", "init=gaussian", "init.scale=1e-3"],
     "ensemble.seeds": ["ensemble.seeds=2"],
