@@ -150,7 +150,7 @@ def test_studies_and_choices_from_outside_are_explained_from_their_files(words: 
 
 
 @pytest.mark.parametrize(("arguments", "said"), [
-    (["study=widht", "--help"], r"^study=widht is not allowed: choose one of claims, .*; did you mean width\?$"),
+    (["study=widht", "--help"], r"^study=widht is not allowed: choose one of agreement, .*; did you mean width\?$"),
     (["study=width", "model=rleu", "-h"], r"^model=rleu is not allowed: choose one of .*; did you mean relu\?$"),
 ])
 def test_help_for_what_there_is_not(arguments: list[str], said: str) -> None:
