@@ -27,12 +27,13 @@ def run_page(run: SavedRun) -> str:
     features, feature_note = run_charts.feature_chart(run, context)
     charts = [staircase, *neurons, *([features] if features else [])]
     model = str(config_value(run.config, "model", "name", "run"))
+    seconds = run.manifest.get("wall_seconds")
     return render_page(
         "run.html", charts, title=f"{model}: {verdict.sentence}", kicker=f"{model} · {run.folder.resolve().name}",
         verdict=verdict, notes=_endings(run.manifest, run.main), staircase=staircase, picture=_picture(run.folder),
         has_bounds=bool(staircase.tables["bounds"]["time"]),
         comparison=comparison_table(run.comparison, run.wording),
-        ladder=ladder_table(run.ladder, run.manifest.get("wall_seconds") or {}, run.main),
+        ladder=ladder_table(run.ladder, seconds if isinstance(seconds, dict) else {}, run.main),
         neurons=neurons, neuron_note=neuron_note, features=features, feature_note=feature_note,
         claims=claims_table(run.claims), configuration=configuration_table(run.config),
         provenance=provenance_table(run.manifest), links=links(run.folder, tables.TABLES))
