@@ -89,7 +89,8 @@ def ladder_text(ladder: pd.DataFrame, seconds: Mapping[str, float], main: str) -
 def in_ladder_order(ladder: pd.DataFrame) -> pd.DataFrame:
     """From the cheapest prediction to training; a source that is none of these, in a damaged file, is left out."""
     places = {source: place for place, source in enumerate((*LADDER, TRAINING))}
-    return ladder[ladder["source"].isin(list(places))].sort_values("source", key=lambda column: column.map(places), kind="stable")
+    known = ladder[ladder["source"].isin(list(places))]
+    return known.sort_values("source", key=lambda column: column.map(places), kind="stable")
 
 
 def _ladder_cells(row: Mapping[Any, Any], seconds: float | None) -> tuple[str, ...]:
