@@ -26,7 +26,7 @@ NETWORKS: dict[str, tuple[list[str], tuple[float, float]]] = {
     "diagonal, depth 3": (["experiment=diagonal_deep", "init=gaussian"], (-2, -3)),
     "fully connected linear, commuting": (["model=fully_connected_linear"], (-6, -15)),
     "fully connected linear, non-commuting": (["experiment=linear_noncommuting"], (-6, -15)),
-    "linear attention": (["model=linear_attention"], (-2, -3)),
+    "linear attention": (["model=linear_attention", "agf=decoupled"], (-2, -3)),
     "ReLU on orthogonal inputs": (["model=relu"], (-2, -8)),
     "ReLU on digits, width 3": (["model=relu", "data=digits", "model.width=3"], (-6, -20)),
     "modular addition, published AGF": (["model=quadratic_modadd"], (-2, -3)),

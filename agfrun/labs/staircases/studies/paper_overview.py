@@ -20,7 +20,7 @@ NETWORKS = {
     "ReLU": ["model=relu", "init.scale=1e-8"],
     "diagonal linear": ["model=diagonal_linear", "data=random_regression", "init=deterministic", "init.scale=1e-16"],
     "fully connected linear": ["model=fully_connected_linear", "init.scale=1e-15"],
-    "linear attention": ["model=linear_attention", "init.scale=1e-3"],
+    "linear attention": ["model=linear_attention", "agf=decoupled", "init.scale=1e-3"],
     "modular addition": ["model=quadratic_modadd", "agf=decoupled"],
 }
 
