@@ -48,13 +48,13 @@ def agreement(overrides: list[str], seed: int, scale: float, variants: list[str]
     start = time.perf_counter()
     training = train_by_gradient_flow(architecture, initial, horizon)
     seconds = time.perf_counter() - start
-    initial_loss = float(architecture.loss(architecture.empty_residual()))
+    initial_loss = problem.initial_loss
     final_sizes = problem.final_sizes
     rows = []
     for name, (prediction, prediction_seconds) in predictions.items():
         threshold = VARIANTS[name].get("threshold", 1.0)
         theory = architecture.theory(initial, config.init.log_scale, threshold)
-        predicted = predicted_events(prediction.extended_to(horizon), threshold, final_sizes)
+        predicted = predicted_events(prediction.extended_to(horizon), final_sizes)
         measured = detect_events(training.trajectory, threshold, final_sizes)
         for row in compare(predicted, measured, theory, list(theory.events), initial_loss):
             rows.append({"scale": scale, "seed": seed, "variant": name, **row,

@@ -18,7 +18,7 @@ from agfrun.labs.staircases.claims.check import check_claims
 from agfrun.labs.staircases.claims.claim import Evidence
 from agfrun.labs.staircases.dynamics.recorder import Recorder
 from agfrun.labs.staircases.events.event import Event
-from agfrun.labs.staircases.run.comparison import COMPARED_KINDS, compare
+from agfrun.labs.staircases.run.comparison import COMPARED_KINDS, compare, compared_kinds
 
 Doctor = Callable[[Evidence], Evidence]
 SOURCES = ("agf", "training")
@@ -31,9 +31,8 @@ def with_events(evidence: Evidence, source: str, events: Sequence[Event]) -> Evi
     changed = replace(evidence, **{EVENTS[source]: list(events)})
     theory = evidence.theory
     initial = float(evidence.architecture.loss(evidence.architecture.empty_residual()))
-    kinds = ("acquisition",) if evidence.architecture.interchangeable_neurons else COMPARED_KINDS
-    rows = compare(changed.predicted, changed.measured, theory, list(theory.events) if theory else [], initial, kinds,
-                   changed.prediction.source)
+    rows = compare(changed.predicted, changed.measured, theory, list(theory.events) if theory else [], initial,
+                   compared_kinds(evidence.architecture), changed.prediction.source)
     return replace(changed, comparison=rows)
 
 

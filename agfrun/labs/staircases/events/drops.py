@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agfrun.labs.staircases.dynamics.trajectory import Trajectory
 from agfrun.labs.staircases.events.event import Event
-from agfrun.labs.staircases.events.plateaus import Staircase, find_staircase
+from agfrun.labs.staircases.events.plateaus import Staircase
 
 
 def loss_drops(staircase: Staircase, events: Sequence[Event] = ()) -> list[Event]:
@@ -32,7 +31,6 @@ def loss_drops(staircase: Staircase, events: Sequence[Event] = ()) -> list[Event
             for index, drop in enumerate(staircase.drops)]
 
 
-def with_drops(events: Sequence[Event], path: Trajectory) -> list[Event]:
+def with_drops(events: Sequence[Event], staircase: Staircase) -> list[Event]:
     """The events of a path and the drops of its loss, in order of time; a drop comes after what happens in it."""
-    drops = loss_drops(find_staircase(path.times, path.loss), events)
-    return sorted([*events, *drops], key=lambda event: (event.time, event.kind == "drop"))
+    return sorted([*events, *loss_drops(staircase, events)], key=lambda event: (event.time, event.kind == "drop"))

@@ -79,9 +79,9 @@ def ladder_text(ladder: pd.DataFrame, seconds: Mapping[str, float], main: str) -
     """
     if (ladder["source"] != TRAINING).sum() < 2:
         return []
-    rows = [(NAMES[row["source"]], *_ladder_cells(row, seconds.get(stage_of(row["source"], main))))
-            for row in in_ladder_order(ladder).to_dict("records")]
-    words = [f"{NAMES[row['source']]}: {row[column]}" for row in in_ladder_order(ladder).to_dict("records")
+    rungs = in_ladder_order(ladder).to_dict("records")
+    rows = [(NAMES[row["source"]], *_ladder_cells(row, seconds.get(stage_of(row["source"], main)))) for row in rungs]
+    words = [f"{NAMES[row['source']]}: {row[column]}" for row in rungs
              for column in ("void", "warning") if not is_missing(row[column])]
     return ["", *_aligned([*_LADDER_HEADINGS, *rows]), *words, ""]
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from agfrun.labs.staircases.events.event import Event
+from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.labs.staircases.networks.theory import Theory
 from agfrun.labs.staircases.run.pairing import agrees, pair
 
@@ -66,7 +67,7 @@ def _ties_as_in(ours: Sequence[Event], theirs: Sequence[Event]) -> list[int]:
 def compare(
     predicted: Sequence[Event], measured: Sequence[Event], theory: Theory | None, theory_events: Sequence[Event],
     initial_loss: float, kinds: Sequence[str] = COMPARED_KINDS, source: str = "agf",
-    errors: Sequence[float] | None = None,
+    errors: Mapping[Event, float] | None = None,
 ) -> list[dict[str, Any]]:
     """Rows of comparison.csv of one source: drops of the loss, acquisitions, then activations; a row an event.
 
@@ -74,10 +75,9 @@ def compare(
     activation that is no single neuron's stands for the acquisition of its feature.
 
     Args:
-        errors: relative error of each predicted time, as it is estimated before training.
+        errors: relative error of predicted times, as it is estimated before training.
     """
     rows: list[dict[str, Any]] = []
-    estimated = dict(zip(predicted, errors or (), strict=False))
     for kind in kinds:
         matches = match_events(predicted, measured, kind, initial_loss)
         closed = [event for event in (*theory_events, *of_features(theory_events)) if event.kind == kind]
@@ -85,9 +85,15 @@ def compare(
         for place, match in enumerate(matches):
             rows.append({"source": source, "event": len(rows) + 1,
                          **_row(match, closed[closed_form[place]] if place in closed_form else None, theory,
-                                estimated.get(match.predicted, math.nan))})
+                                (errors or {}).get(match.predicted, math.nan))})
     _add_levels_of_acquisitions(rows, theory)
     return rows
+
+
+def compared_kinds(architecture: Architecture) -> tuple[str, ...]:
+    """The kinds of events to compare: where neurons may be mixed, those of a prediction are not those of training."""
+    mixed = architecture.interchangeable_neurons
+    return tuple(kind for kind in COMPARED_KINDS if kind != "activation" or not mixed)
 
 
 def of_features(events: Sequence[Event]) -> Iterator[Event]:

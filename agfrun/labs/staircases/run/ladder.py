@@ -13,8 +13,8 @@ import numpy as np
 from agfrun.labs.staircases.agf.prediction import Prediction
 from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.dynamics.trajectory import FloatArray, Trajectory, loss_path, stairs
+from agfrun.labs.staircases.events.acquisitions import feature_acquisitions
 from agfrun.labs.staircases.events.context import place_on_plateaus
-from agfrun.labs.staircases.events.detect import detect_events
 from agfrun.labs.staircases.events.drops import with_drops
 from agfrun.labs.staircases.events.event import Event
 from agfrun.labs.staircases.events.plateaus import find_staircase
@@ -72,7 +72,7 @@ class Rung:
         path: the loss that it predicts; None where it predicts no times.
         threshold: norm at which a neuron counts as active.
         evaluations: calls of a gradient, or of a smaller right-hand side.
-        errors: estimated relative error of the time of each event; empty where nothing is estimated.
+        errors: estimated relative error of the times of events, as far as they are estimated.
         void: why it says nothing after its last event, in one sentence; empty where it is complete.
         warning: why it is not to be trusted, in one sentence; empty where it is.
     """
@@ -82,7 +82,7 @@ class Rung:
     path: Trajectory | None
     threshold: float
     evaluations: int
-    errors: Sequence[float] = field(default=())
+    errors: Mapping[Event, float] = field(default_factory=dict)
     void: str = ""
     warning: str = ""
 
@@ -109,25 +109,32 @@ def rungs_of(predictions: Predictions, initial_loss: float, end: float, final_si
     return [main, *closed, *(_with_loss_alone(rung) for rung in made[1:])]
 
 
-def predicted_events(prediction: Prediction, threshold: float, final_sizes: FloatArray | None = None) -> list[Event]:
-    """Activations and collapses from the alternation itself, the others from its path.
+def predicted_events(prediction: Prediction, final_sizes: FloatArray | None = None) -> list[Event]:
+    """Activations and collapses from the alternation itself, acquisitions and drops of the loss from its path.
 
     In the decoupled flow the plateaus are those of the path, as for training.
+
+    Args:
+        final_sizes: of the features in a solution, see `detect_events`.
     """
     path, own = prediction.trajectory, list(prediction.events)
+    staircase = find_staircase(path.times, path.loss)
     if prediction.cost_phase == "decoupled":
-        own = place_on_plateaus(own, find_staircase(path.times, path.loss))
-    acquired = [event for event in detect_events(path, threshold, final_sizes) if event.kind == "acquisition"]
-    return with_drops(sorted([*own, *acquired], key=lambda event: event.time), path)
+        own = place_on_plateaus(own, staircase)
+    seen = feature_acquisitions(path.times, path.features, path.feature_names, staircase, final_sizes)
+    acquired = sorted((event for event in seen if event.kind == "acquisition"), key=lambda event: event.feature)
+    return with_drops(sorted([*own, *acquired], key=lambda event: event.time), staircase)
 
 
 def _and_drops(events: Sequence[Event], path: Trajectory | None) -> list[Event]:
     """Events and the drops of their staircase; one that never comes has no place on a staircase."""
-    return list(events) if path is None or not np.isfinite(path.times).all() else with_drops(events, path)
+    if path is None or not np.isfinite(path.times).all():
+        return list(events)
+    return with_drops(events, find_staircase(path.times, path.loss))
 
 
 def _of_alternation(prediction: Prediction, threshold: float, final_sizes: FloatArray | None) -> Rung:
-    events = predicted_events(prediction, threshold, final_sizes)
+    events = predicted_events(prediction, final_sizes)
     return Rung(prediction.source, events, prediction.trajectory, threshold,
                 prediction.statistics.gradient_evaluations, void="" if prediction.complete else prediction.reason)
 
@@ -141,8 +148,7 @@ def _of_own_size(prediction: OwnSizePrediction, names: tuple[str, ...], initial_
         end = LAST_LEVEL * drops[-1][0]
     path = stairs(OWN_SIZE, drops, initial_loss, names, end) if drops else None
     events = _and_drops(list(errors), path)
-    return Rung(OWN_SIZE, events, path, threshold, prediction.evaluations,
-                [errors.get(event, math.nan) for event in events], prediction.void, prediction.warning)
+    return Rung(OWN_SIZE, events, path, threshold, prediction.evaluations, errors, prediction.void, prediction.warning)
 
 
 def _event(event: OwnSizeEvent) -> Event:

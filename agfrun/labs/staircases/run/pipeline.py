@@ -24,7 +24,7 @@ from agfrun.labs.staircases.events.detect import detect_events
 from agfrun.labs.staircases.events.event import Event
 from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.labs.staircases.run.advice import with_advice, with_delay
-from agfrun.labs.staircases.run.comparison import COMPARED_KINDS, compare, of_features, verdict
+from agfrun.labs.staircases.run.comparison import compare, compared_kinds, of_features, verdict
 from agfrun.labs.staircases.run.ladder import Predictions, Rung, ladder_rows, rungs_of
 from agfrun.labs.staircases.run.problem import Problem, build_architecture, draw_initialization
 from agfrun.labs.staircases.run.result import (
@@ -159,7 +159,11 @@ def judge(plan: Plan, training: TrainingResult) -> Result:
     training.reason = with_advice(config, problem.architecture, prediction, training, learned)
     training.reason = with_delay(config, problem.architecture, training, measured)
     rungs = rungs_of(predictions, problem.initial_loss, end, problem.final_sizes)
-    rows = [row for rung in rungs for row in _compared(rung, problem, training, {threshold: measured}, predictions)]
+    rows = []
+    for rung in rungs:
+        seen = measured if rung.threshold == threshold else detect_events(
+            training.trajectory, rung.threshold, problem.final_sizes)
+        rows += _compared(rung, problem, predictions, seen)
     predicted, own = list(rungs[0].events), [row for row in rows if row["source"] == rungs[0].source]
     evidence = Evidence(
         architecture=problem.architecture, initial=problem.initial * math.exp(problem.log_factor),
@@ -173,20 +177,15 @@ def judge(plan: Plan, training: TrainingResult) -> Result:
         verdict=verdict(own), horizon=plan.horizon)
 
 
-def _compared(rung: Rung, problem: Problem, training: TrainingResult, measured: dict[float, list[Event]],
-              predictions: Predictions) -> list[dict[str, Any]]:
-    """Rows of comparison.csv of one rung; `measured` holds the events of training by threshold."""
-    # Where neurons may be mixed, those of the prediction are not those of training.
-    mixed = problem.architecture.interchangeable_neurons
-    kinds = [kind for kind in COMPARED_KINDS if kind != "activation" or not mixed]
-    if rung.threshold not in measured:
-        measured[rung.threshold] = detect_events(training.trajectory, rung.threshold, problem.final_sizes)
+def _compared(rung: Rung, problem: Problem, predictions: Predictions, measured: Sequence[Event]
+              ) -> list[dict[str, Any]]:
+    """Rows of comparison.csv of one rung; `measured` are the events of training at its threshold."""
     theory, events = predictions.theory, rung.events
     if rung.source == THEORY:  # it is not held against itself
         kept = (event for event in events if event.neuron is not None or event.kind == "drop")
         theory, events = None, [*kept, *of_features(events)]
-    return compare(events, measured[rung.threshold], theory, list(theory.events) if theory else [],
-                   problem.initial_loss, kinds, rung.source, rung.errors)
+    return compare(events, measured, theory, list(theory.events) if theory else [], problem.initial_loss,
+                   compared_kinds(problem.architecture), rung.source, rung.errors)
 
 
 def _events(measured: list[Event], rungs: Sequence[Rung]) -> dict[str, list[Event]]:
@@ -238,5 +237,3 @@ def save_prediction(plan: Plan, bench: Bench) -> None:
     rungs = rungs_of(plan.predictions, plan.problem.initial_loss, end, plan.problem.final_sizes)
     events = {rung.source: rung.events for rung in rungs if rung.source != THEORY}
     bench.save(prediction_tables(collect_trajectories(None, rungs), events), words_of(plan.problem))
-
-

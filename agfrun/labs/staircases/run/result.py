@@ -53,11 +53,6 @@ class Plan:
         """The main prediction."""
         return self.predictions.main
 
-    @property
-    def theory(self) -> Theory | None:
-        """Closed forms, or None."""
-        return self.predictions.theory
-
 
 @dataclass
 class Result:
@@ -115,7 +110,7 @@ class Result:
         """The comparison as a table for the terminal, and how training and the prediction ended."""
         main = self.prediction.source
         failing = [claim.claim for claim in self.claims if claim.holds is False]
-        judged = run_verdict(self.verdict, self.training.status, True, len(self.main_rows), failing)
+        judged = run_verdict(self.verdict, self.training.status, True, self.verdict["predicted_acquisitions"], failing)
         endings = [judged.sentence, f"training {self.training.status}: {self.training.reason}",
                    f"{main} ended: {self.prediction.reason}"]
         if self.theory is not None and self.theory.undecided:
