@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -40,7 +41,7 @@ class Problem:
         """Loss of the network without neurons."""
         return float(self.architecture.loss(self.architecture.empty_residual()))
 
-    @property
+    @cached_property
     def final_sizes(self) -> FloatArray | None:
         """Sizes of the features where training is to end, (F,), NaN where they are not known; None: nowhere."""
         sizes = self.architecture.solution_features(self.initial)

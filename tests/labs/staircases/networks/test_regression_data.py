@@ -11,6 +11,7 @@ from agfrun import ConfigError
 from agfrun.labs.staircases.networks.diagonal_linear.data import (
     Regression,
     SparseRegressionConfig,
+    least_squares,
     random_regression,
     rotated_regression,
     sparse_regression,
@@ -162,3 +163,30 @@ def test_sparse_regression_config_builds_what_it_says() -> None:
     data = config.build(torch.float32, CPU)
     assert data.inputs.shape == (5, 7)
     assert data.inputs.dtype == data.targets.dtype == torch.float32
+
+
+def test_many_samples_have_no_square_factor_of_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    decompose = np.linalg.svd
+
+    def narrow(matrix: np.ndarray, full_matrices: bool = True) -> tuple[np.ndarray, ...]:
+        factors = decompose(matrix, full_matrices=full_matrices)
+        assert factors[0].shape == matrix.shape
+        return factors
+
+    monkeypatch.setattr(np.linalg, "svd", narrow)
+    data = sparse(3, 3000, 2, noise=0.5)
+    inputs, targets = data.inputs.numpy(), data.targets.numpy()
+    solution, unique = least_squares(inputs, targets)
+    np.testing.assert_allclose(solution, np.linalg.lstsq(inputs, targets, rcond=None)[0], rtol=1e-10)
+    assert unique.all()
+    # Of two inputs that are one, only the sum of the coefficients is unique.
+    solution, unique = least_squares(inputs[:, [0, 1, 1]], targets)
+    np.testing.assert_allclose(solution[1], solution[2], rtol=1e-10)
+    assert unique.tolist() == [True, False, False]
+
+
+def test_fewer_samples_than_inputs_have_every_direction_without_data() -> None:
+    inputs = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]])
+    solution, unique = least_squares(inputs, np.array([2.0, 6.0]))
+    np.testing.assert_allclose(solution, [2, 3, 3])
+    assert unique.tolist() == [True, False, False]

@@ -74,7 +74,8 @@ def random_regression(
 
 def least_squares(inputs: FloatArray, targets: FloatArray) -> tuple[FloatArray, BoolArray]:
     """The solution of least norm, (d,), and which of its coefficients all solutions share, (d,)."""
-    values, right = np.linalg.svd(inputs, full_matrices=True)[1:]
+    # All d rows on the right; the left factor, (n, n) if full, is not needed.
+    values, right = np.linalg.svd(inputs, full_matrices=len(inputs) < inputs.shape[1])[1:]
     rank = int((values > RANK_TOLERANCE * values[0]).sum())
     unique = np.linalg.norm(right[rank:], axis=0) < RANK_TOLERANCE
     return np.asarray(np.linalg.lstsq(inputs, targets, rcond=RANK_TOLERANCE)[0], np.float64), np.asarray(unique)
