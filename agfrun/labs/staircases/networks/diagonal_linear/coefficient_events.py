@@ -21,7 +21,7 @@ class Excursion:
         index: of the coefficient.
         first, last: drops that begin and end it; `last` is None where it stays.
         size: signed, where it settles: on the last of the plateaus.
-        gain, loss: drops in which it passes half of that, upwards and downwards.
+        gain: the drop in which it passes half of that upwards; downwards it does in `last`.
         gained, lost: when, and the relative error of that; NaN where it stays.
     """
 
@@ -30,7 +30,6 @@ class Excursion:
     last: int | None
     size: float
     gain: int
-    loss: int | None
     gained: tuple[float, float]
     lost: tuple[float, float]
 
@@ -45,9 +44,11 @@ def coefficient_events(
         names: of the coefficients.
         loss_of_signs: least loss of coefficients of given signs, (d,); 0 is without it.
     """
+    if not drops:
+        return ()
     found = [excursion for index in range(len(names)) for excursion in _excursions(drops, index)]
     levels = _levels(drops, found, loss_of_signs)
-    largest = max((float(np.abs(drop.after.coefficients).max()) for drop in drops), default=0.0)
+    largest = max(float(np.abs(drop.after.coefficients).max()) for drop in drops)
     events = []
     for number, excursion in enumerate(found):
         if abs(excursion.size) < NEGLIGIBLE * largest:
@@ -56,8 +57,8 @@ def coefficient_events(
         drop = drops[excursion.gain]
         events.append(OwnSizeEvent(name, excursion.gained[0], drop.step, excursion.size, *levels[number, True],
                                    excursion.gained[1], index))
-        if excursion.loss is not None:
-            drop = drops[excursion.loss]
+        if excursion.last is not None:
+            drop = drops[excursion.last]
             events.append(OwnSizeEvent(name, excursion.lost[0], drop.step, 0.0, *levels[number, False],
                                        excursion.lost[1], index))
     return tuple(sorted(events, key=lambda event: event.time))
@@ -75,7 +76,7 @@ def _excursions(drops: Sequence[Drop], index: int) -> list[Excursion]:
         beyond = np.sign(size) * sizes >= abs(size) / 2
         gain = next(k for k in range(first - 1, stop - 1) if beyond[k + 1])
         ends = stop < len(sizes)
-        found.append(Excursion(index, first - 1, stop - 1 if ends else None, size, gain, stop - 1 if ends else None,
+        found.append(Excursion(index, first - 1, stop - 1 if ends else None, size, gain,
                                drops[gain].passing(index, size / 2),
                                drops[stop - 1].passing(index, size / 2, last=True) if ends else (math.nan, math.nan)))
     return found
@@ -90,8 +91,8 @@ def _levels(
     """
     changes = [(e.first, e.gained[0], number, True) for number, e in enumerate(excursions)]
     changes += [(e.last, e.lost[0], number, False) for number, e in enumerate(excursions) if e.last is not None]
-    losses, levels = [drops[0].before_loss] + [drop.after_loss for drop in drops] if drops else [], {}
-    signs, before = np.zeros(drops[0].before.curves.width if drops else 0), losses[0] if drops else math.nan
+    losses, levels = [drops[0].before_loss] + [drop.after_loss for drop in drops], {}
+    signs, before = np.zeros(drops[0].before.curves.width), losses[0]
     ordered = sorted(changes)
     for place, (drop, _, number, gains) in enumerate(ordered):
         excursion = excursions[number]

@@ -43,6 +43,10 @@ class Moments:
         """-dL/dbeta, (d,)."""
         return np.asarray(self.cross - self.covariance @ coefficients)
 
+    def inverse(self, active: BoolArray | npt.NDArray[np.int_]) -> FloatArray:
+        """Pseudo-inverse of the covariance of some inputs, given as a mask (d,) or by their indices."""
+        return np.asarray(np.linalg.pinv(self.covariance[np.ix_(active, active)], rcond=SINGULAR, hermitian=True))
+
 
 @dataclass(frozen=True)
 class Plateau:
@@ -90,10 +94,14 @@ class Plateau:
 
     def steps(self) -> FloatArray:
         """When each dormant coefficient's free growth reaches its own size, (d,); infinite where it never does."""
-        sizes = self.own_sizes
+        times = self.times_of(self.own_sizes)
+        return np.where(np.isfinite(times), times, np.inf)
+
+    def times_of(self, sizes: FloatArray) -> FloatArray:
+        """When each dormant coefficient's free growth reaches a size, (d,); NaN or infinite where it never does."""
         wanted = self.curves.levels(self.curves.positions_of(np.where(sizes == 0, np.nan, sizes)))
         waits = np.divide(wanted - self.levels, self.drives, out=np.full_like(sizes, np.inf), where=self.drives != 0)
-        return np.asarray(self.time + np.where(np.isfinite(waits), waits, np.inf))
+        return np.asarray(self.time + waits)
 
     def impulses(self, time: float, largest_share: float = LARGEST_SHARE) -> FloatArray:
         """Integrals of beta over the time before a moment, of dormant coefficients that grow freely, (d,).
@@ -107,11 +115,14 @@ class Plateau:
             sizes = self.curves.impulses(positions)
         return np.asarray(np.divide(sizes, self.drives, out=np.zeros_like(self.drives), where=free))
 
+    def grown(self, time: float) -> FloatArray:
+        """Free growth at a moment, (d,); zero for those without a drive."""
+        positions = self.curves.positions(self.levels_at(time)[None])[0]
+        return np.where(self.drives == 0, 0.0, self.curves.coefficients(positions))
+
     def shares(self, time: float) -> FloatArray:
         """Free growth at a moment over the own size, in magnitude, (d,); zero for those without a drive."""
-        positions = self.curves.positions(self.levels_at(time)[None])[0]
-        coefficients = np.where(self.drives == 0, 0.0, self.curves.coefficients(positions))
-        weights = np.abs(coefficients) * np.diag(self.couplings)
+        weights = np.abs(self.grown(time)) * np.diag(self.couplings)
         shares = np.divide(weights, np.abs(self.drives), out=np.zeros_like(weights), where=self.drives != 0)
         return np.asarray(shares)
 
@@ -148,13 +159,9 @@ class Plateau:
         first = (np.square(responses) * yielding).sum(axis=-1)
         forces = responses * yielding
         slowness = self._stiffness_of(newcomer, reached) + first
-        behind = ((forces @ self._inverse(active)) * forces).sum(axis=-1) / slowness
+        behind = ((forces @ self.moments.inverse(active)) * forces).sum(axis=-1) / slowness
         second = (measure * stiffness * behind[:, :-1]).sum(axis=1) - behind[:, -1]
         return np.asarray((measure * first[:, :-1]).sum(axis=1)), np.asarray(second)
-
-    def _inverse(self, active: npt.NDArray[np.int_]) -> FloatArray:
-        block = self.moments.covariance[np.ix_(active, active)]
-        return np.asarray(np.linalg.pinv(block, rcond=SINGULAR, hermitian=True))
 
     def _nodes(self, newcomer: int, sizes: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Sizes on the way to each of `sizes` (R,), (R, nodes), and the weights of dbeta / (g - h beta) there."""
@@ -188,7 +195,7 @@ class Plateau:
         active = np.flatnonzero(self.active)
         forces = np.array([w * self._stiffness_of(int(k), np.array([self.coefficients[k] - w * size]))[0]
                            for k, w in zip(active, self.responses[newcomer, active], strict=True)])
-        behind = self._inverse(active) @ forces
+        behind = self.moments.inverse(active) @ forces
         return float(behind[active == index][0] / self.responses[newcomer, index])
 
     def rivalry(self, newcomer: int) -> FloatArray:
@@ -233,8 +240,7 @@ def plateau_at(
     active, covariance = coefficients != 0, moments.covariance
     responses, couplings = np.zeros_like(covariance), covariance.copy()
     if active.any():
-        solved = np.linalg.pinv(covariance[np.ix_(active, active)], rcond=SINGULAR, hermitian=True)
-        responses[np.ix_(~active, active)] = covariance[np.ix_(~active, active)] @ solved
+        responses[np.ix_(~active, active)] = covariance[np.ix_(~active, active)] @ moments.inverse(active)
         couplings = covariance - responses @ covariance
         couplings[active] = 0.0
         couplings[:, active] = 0.0

@@ -6,6 +6,7 @@ Each neuron's place on its curve says all of it, so that the flow is integrated 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -20,6 +21,8 @@ from agfrun.labs.staircases.networks.diagonal_linear.plateau import BoolArray, M
 EDGE = 0.03
 # Of a coefficient below this part of the largest, nearness to rest is judged beside the largest.
 NEGLIGIBLE = 1e-3
+# Below this part of the largest there is no coefficient but rounding.
+ABSENT = 1e-12
 # Absolute, of logarithms of sizes.
 TOLERANCE = 2e-3
 # What the errors of all steps come to, in tolerances.
@@ -68,10 +71,15 @@ class ResolvedDrop:
     def _piece(self, time: float) -> DenseOutput:
         return self.pieces[self._step(time)]
 
+    @cached_property
+    def _rows(self) -> FloatArray:
+        """Positions at `times`, (T + 1, d)."""
+        return np.array([self.at(time) for time in self.times])
+
     def crossings(self, index: int, position: float) -> list[float]:
         """When a coefficient passes a position on its curve, in either direction."""
         found = []
-        values = np.array([self.at(time)[index] for time in self.times]) - position
+        values = self._rows[:, index] - position
         for step in np.flatnonzero(np.sign(values[1:]) != np.sign(values[:-1])).tolist():
             piece, ends = self.pieces[step], (self.times[step], self.times[step + 1])
             inside = [float(piece(end)[index]) - position for end in ends]
@@ -84,24 +92,18 @@ class ResolvedDrop:
 
 def start_of_resolution(plateau: Plateau, newcomer: int) -> float:
     """A moment before a newcomer's step at which the growing coefficients are small parts of their own sizes."""
-    sizes = EDGE * plateau.own_sizes
-    curves = plateau.curves
-    wanted = curves.levels(curves.positions_of(np.where(sizes == 0, np.nan, sizes)))
-    waits = np.divide(wanted - plateau.levels, plateau.drives, out=np.full_like(sizes, np.inf),
-                      where=plateau.drives != 0)
-    own, step = plateau.time + waits[newcomer], plateau.steps()[newcomer]
-    return float(max(plateau.time + np.nanmin(waits), own - (step - own), 0.0))
+    times = plateau.times_of(EDGE * plateau.own_sizes)
+    own, step = times[newcomer], plateau.steps()[newcomer]
+    return float(max(np.nanmin(times), own - (step - own), 0.0))
 
 
 def state_on(plateau: Plateau, time: float) -> FloatArray:
     """Positions (d,) of all coefficients while dormant ones are small and the active ones at rest with them."""
     curves, active = plateau.curves, plateau.active
-    levels = plateau.levels_at(time)
-    grown = np.where(plateau.drives == 0, 0.0, curves.coefficients(curves.positions(levels[None])[0]))
-    positions = np.zeros_like(levels)
+    levels, positions = plateau.levels_at(time), np.zeros(curves.width)
     levels = levels - plateau.couplings @ plateau.impulses(time)
     if active.any():
-        displaced = np.where(active, plateau.coefficients - grown @ plateau.responses, np.nan)
+        displaced = np.where(active, plateau.coefficients - plateau.grown(time) @ plateau.responses, np.nan)
         positions = curves.positions_of(displaced)
         moved = (curves.levels(positions) - levels)[active]
         levels = levels + plateau.responses[:, active] @ moved
@@ -152,12 +154,10 @@ def rest_near(coefficients: FloatArray, moments: Moments) -> Rest | None:
     largest = float(np.abs(coefficients).max())
     stiffness = np.diag(covariance)
     # At rest the drive is far less than a coefficient could balance by itself, dormant far more.
-    active: BoolArray = (np.abs(drives) <= stiffness * np.abs(coefficients)) & (np.abs(coefficients) > 1e-12 * largest)
+    active: BoolArray = (np.abs(drives) <= stiffness * np.abs(coefficients)) & (np.abs(coefficients) > ABSENT * largest)
     if not active.any():
         return None
-    block = covariance[np.ix_(active, active)]
-    without = coefficients * active
-    step = np.linalg.pinv(block, rcond=1e-12, hermitian=True) @ moments.drives(without)[active]
+    step = moments.inverse(active) @ moments.drives(coefficients * active)[active]
     allowed = EDGE * np.maximum(np.abs(coefficients[active]), NEGLIGIBLE * largest)
     if np.any(np.abs(step) > allowed):
         return None

@@ -53,7 +53,7 @@ class CoupledModes:
                              float(self.log_factors[0]), self.time, float(self.originals[0]))
 
     def without(self, direction: FloatArray) -> CoupledModes:
-        """See `HiddenVectors.without`."""
+        """What a learned mode leaves: it damps whatever lies along its hidden direction (H,)."""
         vectors = self.vectors - np.outer(direction, direction @ self.vectors)
         shrinking = self.shrinking - direction * (direction @ self.shrinking)
         return CoupledModes(self.modes, self.members, self.pairs, self.rates, vectors, self.log_factors,

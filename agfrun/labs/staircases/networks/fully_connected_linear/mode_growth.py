@@ -84,17 +84,3 @@ class HiddenVectors:
             return math.inf
         reach = math.log(4 * self.size) / 2 - math.log(float(np.linalg.norm(self.growing))) - self.log_factor
         return self.time + reach / self.rate
-
-    def without(self, direction: FloatArray) -> HiddenVectors:
-        """What a learned mode leaves: it damps whatever lies along its hidden direction (H,)."""
-        growing, shrinking = (vector - direction * (direction @ vector) for vector in (self.growing, self.shrinking))
-        return HiddenVectors(self.rate, self.size, growing, shrinking, self.log_factor, self.time, self.original)
-
-
-def hidden_vectors(
-    left: FloatArray, right: FloatArray, rate: float, size: float, neurons: FloatArray, log_factor: float,
-) -> HiddenVectors:
-    """Those of a mode u (c,), v (d,) in neurons (w, a) * exp(log_factor), (H, d + c), at time 0."""
-    inner, outer = neurons[:, : len(right)] @ right, neurons[:, len(right) :] @ left
-    growing = outer + inner
-    return HiddenVectors(rate, size, growing, outer - inner, log_factor, 0.0, float(np.linalg.norm(growing)))

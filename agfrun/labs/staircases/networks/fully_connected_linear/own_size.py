@@ -37,18 +37,15 @@ class LearnedMode:
     Attributes:
         mode: its index.
         vectors: hidden vectors with which it grew.
-        coupled: how many modes of its set were learned before it.
     """
 
     mode: int
     vectors: HiddenVectors
-    coupled: int
 
 
 def learned_modes(modes: TargetModes, neurons: FloatArray, log_factor: float) -> list[LearnedMode]:
     """Modes in the order of their steps, as many as the neurons (H, d + c) have hidden directions for."""
     sets, learned = initial_sets(modes, neurons, log_factor), list[LearnedMode]()
-    counts = [len(members.members) for members in sets]
     while sets and len(learned) < len(neurons):
         newcomers = [members.newcomer() for members in sets]
         steps = [newcomer.step for newcomer in newcomers]
@@ -56,10 +53,9 @@ def learned_modes(modes: TargetModes, neurons: FloatArray, log_factor: float) ->
         if not math.isfinite(steps[first]):
             break
         newcomer = newcomers[first]
-        learned.append(LearnedMode(sets[first].next, newcomer, counts[first] - len(sets[first].members)))
+        learned.append(LearnedMode(sets[first].next, newcomer))
         left: list[CoupledModes | None] = [members.without(newcomer.direction) for members in sets]
         left[first] = sets[first].after_step(newcomer.step, newcomer.direction)
-        counts = [count for count, members in zip(counts, left, strict=True) if members is not None]
         sets = [members for members in left if members is not None]
     return learned
 

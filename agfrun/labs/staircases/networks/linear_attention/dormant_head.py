@@ -52,6 +52,16 @@ class DormantHead:
         norm = math.sqrt(value**2 + float((keys**2).sum() + (queries**2).sum()))
         return cls(value / norm, keys / norm, queries / norm, norm) if norm > 0 else cls(value, keys, queries)
 
+    @classmethod
+    def from_parameters(cls, parameters: FloatArray, rank: int) -> DormantHead:
+        """The head of a rank with actual parameters in a row, see `parameters`."""
+        return cls.of(*split(parameters, rank))
+
+    @property
+    def parameters(self) -> FloatArray:
+        """Actual v, K and Q in a row, (1 + 2 r D,)."""
+        return self.scale * np.concatenate([[self.value], self.keys.ravel(), self.queries.ravel()])
+
     @property
     def norm(self) -> float:
         """Euclidean norm of the actual parameters."""
@@ -67,9 +77,9 @@ class DormantHead:
 
         Infinite, and mode -1, if it never does.
         """
-        # Of sizes far above the norm no more is asked than that the head has blown up.
         if self.norm == 0:
             return math.inf, -1
+        # Of sizes far above the norm no more is asked than that the head has blown up.
         logs = np.minimum(np.log(sizes) - 3 * math.log(self.scale), math.log(LARGEST_NORM))
         time, mode = _Path(self, drives).time_to_output(logs)
         return time / self.scale, mode
@@ -87,6 +97,19 @@ class DormantHead:
         keys, queries = self.keys.copy(), self.queries.copy()
         keys[:, modes], queries[:, modes] = keys[:, modes] @ axes, queries[:, modes] @ axes
         return replace(self, keys=keys, queries=queries)
+
+
+def split(parameters: FloatArray, rank: int) -> tuple[float, FloatArray, FloatArray]:
+    """v, and K and Q, (r, D), of parameters in a row."""
+    keys, queries = parameters[1:].reshape(2, rank, -1)
+    return float(parameters[0]), keys, queries
+
+
+def velocity(parameters: FloatArray, rank: int, residual: FloatArray) -> FloatArray:
+    """Of a head with parameters in a row, by the utility v <K^T Q, W> of any residual W, (D, D)."""
+    value, keys, queries = split(parameters, rank)
+    return np.concatenate([[(residual * (keys.T @ queries)).sum()], (value * queries @ residual.T).ravel(),
+                           (value * keys @ residual).ravel()])
 
 
 class _Path:

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from agfrun.labs.staircases.dynamics.trajectory import FloatArray
-from agfrun.labs.staircases.networks.linear_attention.dormant_head import DormantHead
+from agfrun.labs.staircases.networks.linear_attention.dormant_head import DormantHead, velocity
 from agfrun.labs.staircases.networks.linear_attention.restless_head import Modes
 
 KICK_STEPS = 4
@@ -53,20 +53,11 @@ def newcomers_impulse(modes: Modes, head: DormantHead, mode: int, drives: FloatA
 
 def kicked(head: DormantHead, impulse: FloatArray) -> DormantHead:
     """A head after the flow of the utility <v K^T Q, impulse> for unit time, by a few steps of Runge and Kutta."""
-    rank, dimension = head.keys.shape
-
-    def velocity(state: FloatArray) -> FloatArray:
-        keys, queries = state[1:].reshape(2, rank, dimension)
-        return np.concatenate([[(impulse * (keys.T @ queries)).sum()], (state[0] * queries @ impulse.T).ravel(),
-                               (state[0] * keys @ impulse).ravel()])
-
-    state = head.scale * np.concatenate([[head.value], head.keys.ravel(), head.queries.ravel()])
-    step = 1 / KICK_STEPS
+    rank, state, step = len(head.keys), head.parameters, 1 / KICK_STEPS
     for _ in range(KICK_STEPS):
-        first = velocity(state)
-        second = velocity(state + 0.5 * step * first)
-        third = velocity(state + 0.5 * step * second)
-        fourth = velocity(state + step * third)
+        first = velocity(state, rank, impulse)
+        second = velocity(state + 0.5 * step * first, rank, impulse)
+        third = velocity(state + 0.5 * step * second, rank, impulse)
+        fourth = velocity(state + step * third, rank, impulse)
         state = state + step / 6 * (first + 2 * second + 2 * third + fourth)
-    keys, queries = state[1:].reshape(2, rank, dimension)
-    return DormantHead.of(float(state[0]), keys, queries)
+    return DormantHead.from_parameters(state, rank)

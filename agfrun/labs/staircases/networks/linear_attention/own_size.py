@@ -47,6 +47,7 @@ class _State:
         coupling: the largest so far, see `_Steps._coupling`.
         left_out: the modes whose kick was too large to be applied.
         evaluations: calls of a velocity.
+        events: so far, as they come.
     """
 
     time: float
@@ -131,9 +132,9 @@ class _Steps:
         state, best = self.state, (math.inf, -1, -1)
         if not state.drives.any():
             return best
-        for index in state.dormant:
-            head = aligned(self.data, state.dormant, index, state.drives)[index]
-            wait, mode = head.first_output(state.drives, self.modes.optimum)
+        for index, head in state.dormant.items():
+            suited = aligned(self.data, {index: head}, index, state.drives)[index]
+            wait, mode = suited.first_output(state.drives, self.modes.optimum)
             best = min(best, (state.time + wait, index, mode))
         return best
 
@@ -154,7 +155,6 @@ class _Steps:
         self._event(OwnSizeEvent(str(mode + 1), half, state.time, size, before, self._level(), neuron=index),
                     impulse, False)
         self._renew(index)
-
 
     def _follow(self, index: int, mode: int) -> None:
         """A dormant head begins to take a mode with which it will not stay, or not with it alone."""

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from agfrun.labs.staircases.dynamics.trajectory import FloatArray
-from agfrun.labs.staircases.networks.linear_attention.dormant_head import DormantHead
+from agfrun.labs.staircases.networks.linear_attention.dormant_head import DormantHead, split, velocity
 
 # A mode is settled once no more than this part of it is missing, or there.
 SETTLED = 1e-3
@@ -137,12 +137,10 @@ class RestlessHead:
 
     def at(self, time: float) -> tuple[DormantHead, Account]:
         """Its state at a time, and the account up to there."""
-        rank, dimension = self.head.keys.shape
         time = min(time, float(self._path.t[-1]))
-        state = self._path.sol(time)
-        keys, queries = state[1: 1 + 2 * rank * dimension].reshape(2, rank, dimension)
-        crossed = self.account.crossed | {mode: when for mode, _, when in self._half_times() if when <= time}
-        return DormantHead.of(float(state[0]), keys, queries), replace(
+        head = DormantHead.from_parameters(self._parameters(self._path.sol(time)), self._rank)
+        crossed = self.account.crossed | {mode: when for mode, _, when in self._half_times if when <= time}
+        return head, replace(
             self.account, integral=self._integral(time), until=dict(self.account.until), crossed=crossed)
 
     def _transitions(self) -> list[Transition]:
@@ -166,7 +164,7 @@ class RestlessHead:
 
     def _crossings(self) -> list[tuple[int, bool, float]]:
         """(mode, whether it is learned, when it is half there) of the transitions that last, by time."""
-        halves, shares, crossings = self._half_times(), self._rows, list[tuple[int, bool, float]]()
+        halves, shares, crossings = self._half_times, self._rows, list[tuple[int, bool, float]]()
         for mode in self.free:
             own = [(above, time) for one, above, time in halves if one == mode]
             held = mode in self.held
@@ -184,6 +182,7 @@ class RestlessHead:
                 crossings.append((mode, above, time))
         return sorted(crossings, key=lambda crossing: crossing[2])
 
+    @cached_property
     def _half_times(self) -> list[tuple[int, bool, float]]:
         """(mode, whether it rises, when) of all times at which half of a mode is there."""
         times, found = self._path.t, list[tuple[int, bool, float]]()
@@ -214,9 +213,16 @@ class RestlessHead:
         return np.asarray(np.diag(self._output(self._path.sol(time))) / self.modes.optimum)
 
     def _output(self, state: FloatArray) -> FloatArray:
-        rank, dimension = self.head.keys.shape
-        keys, queries = state[1: 1 + 2 * rank * dimension].reshape(2, rank, dimension)
-        return np.asarray(state[0] * keys.T @ queries)
+        value, keys, queries = split(self._parameters(state), self._rank)
+        return np.asarray(value * keys.T @ queries)
+
+    @property
+    def _rank(self) -> int:
+        return len(self.head.keys)
+
+    def _parameters(self, state: FloatArray) -> FloatArray:
+        """What of a state of the path is not the integral."""
+        return state[: -self.modes.weights.size]
 
     def _integral(self, time: float) -> FloatArray:
         dimension = len(self.modes.optimum)
@@ -227,18 +233,16 @@ class RestlessHead:
         """SciPy's solution, in parameters and the integral of the residual."""
         from scipy.integrate import solve_ivp  # SciPy's integrators take time to load
 
-        rank, dimension = self.head.keys.shape
-        inside = np.isin(np.arange(dimension), self.free)
+        inside = np.isin(np.arange(len(self.modes.optimum)), self.free)
         weights = self.modes.weights * np.outer(inside, inside)
         optimum = np.diag(self.modes.optimum)
         goals = list(self.goals)
 
-        def velocity(_: float, state: FloatArray) -> FloatArray:
-            keys, queries = state[1: 1 + 2 * rank * dimension].reshape(2, rank, dimension)
-            products = keys.T @ queries
-            drive = weights * (optimum - state[0] * products)
-            return np.concatenate([[(drive * products).sum()], (state[0] * queries @ drive.T).ravel(),
-                                   (state[0] * keys @ drive).ravel(), drive.ravel()])
+        def flow(_: float, state: FloatArray) -> FloatArray:
+            parameters = self._parameters(state)
+            value, keys, queries = split(parameters, self._rank)
+            residual = weights * (optimum - value * (keys.T @ queries))
+            return np.concatenate([velocity(parameters, self._rank, residual), residual.ravel()])
 
         def unfinished(_: float, state: FloatArray) -> float:
             shares = np.diag(self._output(state)) / self.modes.optimum
@@ -246,10 +250,9 @@ class RestlessHead:
             return float(np.abs(shares[goals] - 1).max() - SETTLED)
 
         unfinished.terminal = True  # type: ignore[attr-defined]
-        keys, queries = self.head.keys * inside, self.head.queries * inside
-        start = self.head.scale * np.concatenate([[self.head.value], keys.ravel(), queries.ravel()])
+        start = replace(self.head, keys=self.head.keys * inside, queries=self.head.queries * inside).parameters
         slowest = float(self.modes.drives[list(self.free)].min()) * abs(float(start[0]))
-        path = solve_ivp(velocity, (self.start, self.start + LONGEST_GROWTH / slowest),
+        path = solve_ivp(flow, (self.start, self.start + LONGEST_GROWTH / slowest),
                          np.append(start, self.account.integral), method="LSODA", dense_output=True,
                          events=unfinished, **ACCURACY)
         self.evaluations = int(path.nfev)

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from agfrun.labs.staircases.networks.own_size import OwnSizeEvent, OwnSizePrediction
 from agfrun.labs.staircases.networks.two_layer.theory import (
@@ -108,26 +107,28 @@ def orthogonal_inputs_own_size(neurons: Sequence[Neuron], targets: Array, group_
     owners = [int(share.argmax()) for share in shares]
     losses = [0.5 * float(np.square(targets).mean()), *(stage.loss for stage in rounds)]
     events, unsure = list[OwnSizeEvent](), np.maximum.accumulate([0.0, *(stage.overlap for stage in rounds)])
-    for group, last in feature_order(shares, owners)[0]:
-        learned = np.cumsum([share[group] for share in shares])
-        number = int(np.argmax(learned >= 0.5))
+    learned = np.array([np.isin(np.arange(len(targets)), stage.learned) for stage in rounds])
+    for group, number, last in feature_order(shares, owners)[0]:
         stage = rounds[number]
-        time = _half_time(rounds, number, np.square(targets) * (groups == group), targets)
+        time = _half_time(rounds, learned, number, np.square(targets) * (groups == group), targets)
         # An overlap of the size o moves a time by o / (2 omega) if it is left out.
         error = float(unsure[number + 1]) / (2 * stage.rate * time) if time > 0 else math.nan
-        events.append(OwnSizeEvent(group_names[group], time, stage.step, _size(rounds, targets, groups == group),
+        events.append(OwnSizeEvent(group_names[group], time, stage.step, _size(learned, targets, groups == group),
                                    losses[number], rounds[last].loss, error, stage.neurons[0]))
     return OwnSizePrediction("own-size steps sample by sample, neurons that learn the same samples together; for the "
                              "unrounded activation", tuple(sorted(events, key=lambda event: event.time)))
 
 
-def _half_time(rounds: Sequence[OwnSizeRound], number: int, weights: Array, targets: Array) -> float:
-    """When half of what all rounds add to a group is there, in round `number`; `weights` (n,) of its samples."""
+def _half_time(rounds: Sequence[OwnSizeRound], learned: Mask, number: int, weights: Array, targets: Array) -> float:
+    """When half of what all rounds add to a group is there, in round `number`.
+
+    Args:
+        learned: the samples of each round, (rounds, n).
+        weights: of the group's samples, (n,).
+    """
     from scipy.optimize import brentq  # SciPy's root finders take time to load
 
-    stage, learned = rounds[number], [np.isin(np.arange(len(targets)), one.learned) for one in rounds]
-    before = np.any([np.zeros(len(targets), dtype=bool), *learned[:number]], axis=0)
-    all_of_it = np.any(learned, axis=0)
+    stage, before, all_of_it = rounds[number], learned[:number].any(axis=0), learned.any(axis=0)
     half = 0.5 * float(weights[all_of_it].sum()) - float(weights[before].sum())
     left = weights * (all_of_it & ~before)
 
@@ -182,10 +183,7 @@ def _answers(neuron: Neuron) -> Array:
     return np.asarray(math.exp(2 * neuron.log_norm) * neuron.a * np.where(neuron.positive, neuron.p, 0.0))
 
 
-def _size(rounds: Sequence[OwnSizeRound], targets: Array, inside: npt.NDArray[np.bool_]) -> float:
-    """Size of a group's feature once all rounds are done."""
-    learned = np.zeros(len(targets), dtype=bool)
-    for stage in rounds:
-        learned[list(stage.learned)] = True
-    squares = np.square(targets)
-    return float(squares[learned & inside].sum() / math.sqrt(float(squares[inside].sum())) / math.sqrt(len(targets)))
+def _size(learned: Mask, targets: Array, inside: Mask) -> float:
+    """Size of a group's feature once all rounds, whose samples are the rows of `learned`, are done."""
+    squares, found = np.square(targets), learned.any(axis=0) & inside
+    return float(squares[found].sum() / math.sqrt(float(squares[inside].sum())) / math.sqrt(len(targets)))

@@ -235,7 +235,7 @@ def orthogonal_inputs_theory(
     order, together = feature_order(shares, owners)
     return Theory(
         description="AGF solved exactly sample by sample, for the unrounded activation",
-        levels=tuple((group_names[group], rounds[last].loss) for group, last in order),
+        levels=tuple((group_names[group], rounds[last].loss) for group, _, last in order),
         undecided="features that one neuron learns together have no order" if together else "",
         events=events, lower_bounds={}, initial_loss=initial_loss)
 
@@ -253,8 +253,8 @@ def feature_shares(learned: Sequence[tuple[int, ...]], targets: Array, group_of:
     return list(gains / np.maximum(gains.sum(0), np.finfo(np.float64).tiny))
 
 
-def feature_order(shares: Sequence[Array], owners: Sequence[int]) -> tuple[list[tuple[int, int]], bool]:
-    """Groups in the order in which they are half learned, each with the last of its rounds that follow one another.
+def feature_order(shares: Sequence[Array], owners: Sequence[int]) -> tuple[list[tuple[int, int, int]], bool]:
+    """Groups in the order in which they are half learned, each with that round and the last that follow it as its own.
 
     The flag says that two groups are half learned in the same round.
     """
@@ -266,5 +266,5 @@ def feature_order(shares: Sequence[Array], owners: Sequence[int]) -> tuple[list[
         last = first
         while last + 1 < len(owners) and owners[last + 1] == group:
             last += 1
-        order.append((group, last))
+        order.append((group, first, last))
     return order, len(set(half.values())) < len(half)
