@@ -42,8 +42,9 @@ def of_kind(kind: Any) -> st.SearchStrategy[Any]:
     return st.one_of(of_type, of_type, of_type, st.none(), PLAIN)
 
 
-# A study of each type of settings, its slots, and its configuration as it is without a further word.
-SETTINGS = {study.settings: name for name, study in reversed(registry.studies().items())}  # type: ignore[attr-defined]
+# A study of each type of settings, of runs the one without settings of its own; its slots, and its configuration as it
+# is without a further word.
+SETTINGS = {study.settings: name for name, study in registry.studies().items()} | {RunConfig: "compare"}
 SLOTS = {name: {slot: {option: kind for option, kind in choices(slot, base).items()
                        if slot != "study" or kind.settings is settings}  # type: ignore[attr-defined]
                 for slot, base in slots_of(settings).items()} for settings, name in SETTINGS.items()}

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from agfrun.labs.staircases.events.event import Event
-from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.labs.staircases.networks.theory import Theory
 from agfrun.labs.staircases.run.pairing import agrees, pair
 
@@ -90,10 +89,9 @@ def compare(
     return rows
 
 
-def compared_kinds(architecture: Architecture) -> tuple[str, ...]:
+def compared_kinds(interchangeable_neurons: bool) -> tuple[str, ...]:
     """The kinds of events to compare: where neurons may be mixed, those of a prediction are not those of training."""
-    mixed = architecture.interchangeable_neurons
-    return tuple(kind for kind in COMPARED_KINDS if kind != "activation" or not mixed)
+    return tuple(kind for kind in COMPARED_KINDS if kind != "activation" or not interchangeable_neurons)
 
 
 def of_features(events: Sequence[Event]) -> Iterator[Event]:

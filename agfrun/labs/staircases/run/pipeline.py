@@ -185,7 +185,7 @@ def _compared(rung: Rung, problem: Problem, predictions: Predictions, measured: 
         kept = (event for event in events if event.neuron is not None or event.kind == "drop")
         theory, events = None, [*kept, *of_features(events)]
     return compare(events, measured, theory, list(theory.events) if theory else [], problem.initial_loss,
-                   compared_kinds(problem.architecture), rung.source, rung.errors)
+                   compared_kinds(problem.architecture.interchangeable_neurons), rung.source, rung.errors)
 
 
 def _events(measured: list[Event], rungs: Sequence[Rung]) -> dict[str, list[Event]]:

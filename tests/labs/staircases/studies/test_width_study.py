@@ -101,7 +101,7 @@ def test_an_interrupted_study_keeps_what_it_has(tmp_path: Path, monkeypatch: pyt
         (["study.widths=[3,2.5]"], "must be a list of integers"),
         (["study.seeds=0"], "an integer from 1 to 100000"),
         (["study.predict=false"], "train.horizon=null is not allowed: must be given"),
-        (["study.log10_scales=[-1,-2,-3]"], "it belongs to study=vanishing_init"),
+        (["study.log10_scales=[-1,-2,-3]"], "it belongs to study=agreement and study=vanishing_init"),
     ],
 )
 def test_wrong_keys_are_refused(overrides: list[str], message: str) -> None:
