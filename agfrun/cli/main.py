@@ -74,11 +74,11 @@ def main(arguments: Sequence[str]) -> int:
     """
     try:
         arguments = _import_named(arguments)
-        words = _without_config_dirs(arguments)
-        if words and words[0] in COMMANDS:
+        folders, words = _config_dirs(arguments)
+        if words and words[0] in COMMANDS:  # which work on folders, and have no use for configurations
             return COMMANDS[words[0]](words[1:])
-        if arguments[:1] == ["claims"]:
-            arguments = [*CLAIMS, *arguments[1:]]
+        if words[:1] == ["claims"]:
+            arguments = [*CLAIMS, *(f"--config-dir={folder}" for folder in folders), *words[1:]]
         if any(flag in arguments for flag in HELP_FLAGS):
             print(help_text(arguments))
             return 0
@@ -97,25 +97,33 @@ def main(arguments: Sequence[str]) -> int:
 
 def _import_named(arguments: Sequence[str]) -> list[str]:
     """Import the modules that the user names with `--import`, and return the other arguments."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("--import", dest="sources", action="append", default=[])
     try:
-        named, others = parser.parse_known_args(arguments)
+        sources, others = _taken_out(arguments, "--import")
     except argparse.ArgumentError:
         raise UsageError("--import needs a Python file or the name of a module") from None
-    for source in named.sources:
+    for source in sources:
         import_module(source)
     return others
 
 
-def _without_config_dirs(arguments: Sequence[str]) -> list[str]:
-    """The arguments without `--config-dir DIR`, which a command that works on folders has no use for."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("--config-dir", "-cd", action="append")
+def _config_dirs(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The folders that the user names with `--config-dir`, and the other arguments."""
     try:
-        return parser.parse_known_args(arguments)[1]
+        return _taken_out(arguments, "--config-dir", "-cd")
     except argparse.ArgumentError:  # without a folder: Hydra says so
-        return list(arguments)
+        return [], list(arguments)
+
+
+def _taken_out(arguments: Sequence[str], *flags: str) -> tuple[list[str], list[str]]:
+    """The values of a flag that may be given more than once, and the other arguments.
+
+    Raises:
+        argparse.ArgumentError: it stands without a value.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument(*flags, dest="values", action="append", default=[])
+    named, others = parser.parse_known_args(arguments)
+    return named.values, others
 
 
 def _flags_first(arguments: Sequence[str]) -> list[str]:

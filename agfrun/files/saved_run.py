@@ -22,6 +22,7 @@ from agfrun.files.json_files import read_json
 from agfrun.study import registry
 from agfrun.study.claim import CLAIMS
 from agfrun.study.errors import OutputError
+from agfrun.study.settings import RunSettings
 from agfrun.study.study import Saved, Study
 
 # What folders of the first format held where they did not say so.
@@ -91,7 +92,7 @@ def read_config(run_dir: Path) -> dict[str, Any]:
 
 
 def of_this_format(run_dir: Path, config: dict[str, Any]) -> dict[str, Any]:
-    """A saved configuration without what this version has no more, and without its format number.
+    """A saved configuration as this version would say it, without its format number.
 
     Raises:
         OutputError: this version does not read the folder; the message says which does, or what to do instead.
@@ -105,14 +106,20 @@ def of_this_format(run_dir: Path, config: dict[str, Any]) -> dict[str, Any]:
         if ensemble.get("seeds", 1) != 1 or ensemble.get("scales") is not None:
             raise OutputError(f"{run_dir} is an ensemble of agfrun 0.1 (format 1), which this version does not read; "
                               "agfrun -m seed=... makes the same runs as a sweep")
-    _say_unsaid(config, number)
+    kind = registry.study_type(study_name(config)) if number < FORMAT else None
+    if kind is not None:
+        _translate(config, kind.settings, number)  # type: ignore[attr-defined]
     return config
 
 
-def _say_unsaid(config: dict[str, Any], number: int) -> None:
-    """Add the keys that folders of a format did not have, where they meant something else than is meant now."""
-    kind = registry.study_type(study_name(config)) if number < FORMAT else None
-    for key, value in kind.settings.unsaid(number).items() if kind is not None else ():  # type: ignore[attr-defined]
+def _translate(config: dict[str, Any], settings: type[RunSettings], number: int) -> None:
+    """Call values of a format what they are called now, and add the keys that it did not have, with what it meant."""
+    for key, names in settings.renamed(number).items():
+        group, _, name = key.partition(".")
+        value = config_value(config, group, name, None)
+        if isinstance(value, str) and value in names:
+            config[group] = {**config[group], name: names[value]}
+    for key, value in settings.unsaid(number).items():
         group, _, name = key.partition(".")
         if isinstance(config.get(group), dict) and name not in config[group]:
             config[group] = {**config[group], name: value}

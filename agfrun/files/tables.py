@@ -74,7 +74,7 @@ def read_table(path: Path, schema: Schema) -> pd.DataFrame:
 
 
 def of_now(table: pd.DataFrame, schema: Schema) -> pd.DataFrame:
-    """A table with its columns called as they are now; of one that has both, the later fills what the former lacks."""
+    """A table with its columns called as they are now; where both are there, the old fills gaps."""
     for name, old in schema.earlier.items():
         if old in table.columns:
             column = table[name].combine_first(table[old]) if name in table.columns else table[old]

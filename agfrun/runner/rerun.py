@@ -18,7 +18,6 @@ from agfrun.files.json_files import read_object
 from agfrun.files.saved_run import finished_status, of_this_format, read_config, study_of
 from agfrun.files.tables import read_any_table
 from agfrun.runner.execution import execute
-from agfrun.runner.provenance import provenance
 from agfrun.study.conversion import from_mapping
 from agfrun.study.errors import OutputError
 from agfrun.study.settings import config_hash, hash_of_values
@@ -108,7 +107,7 @@ def rerun(run_dir: Path, output_dir: Path | None = None, progress: bool | None =
         execute(config, output_dir=folder, progress=progress, command=["agfrun", "rerun", str(run_dir)])
         names = sorted({path.name for path in run_dir.glob("*.csv")} | {path.name for path in folder.glob("*.csv")})
         differences = [found for name in names for found in differences_of(run_dir / name, folder / name)]
-    return Rerun(names, differences, _changed(manifest, provenance(config, [])))
+        return Rerun(names, differences, _changed(manifest, read_manifest(folder)))
 
 
 def read_manifest(run_dir: Path) -> dict[str, Any]:

@@ -91,6 +91,11 @@ class RunSettings:
         """
         return {}
 
+    @classmethod
+    def renamed(cls, number: int) -> Mapping[str, Mapping[Any, Any]]:
+        """What values of folders of the format `number` are called now: by `group.key`, new names by old ones."""
+        return {}
+
     def check(self) -> None:
         """Check every range but those of the study's own keys.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -167,7 +168,7 @@ def _remains(sweep: SweepFolder, number: int, batch: Batch, reason: str, warn: C
 
 
 def _part(batch: Batch, places: Sequence[int], together: tuple[str, ...]) -> Batch:
-    return Batch(tuple(batch.jobs[place] for place in places), together, batch.imports, batch.config_dirs)
+    return dataclasses.replace(batch, jobs=tuple(batch.jobs[place] for place in places), together=together)
 
 
 def _outcome(sweep: SweepFolder, jobs: list[Job]) -> Outcome:

@@ -75,7 +75,7 @@ class Worker:
             if isinstance(config, AgfrunError):
                 self._fail(number, config)
                 continue
-            self._say_unsaid(config)
+            self._say_unsaid(number, config)
             if not self._is_finished(number, config):
                 waiting[number] = self._prepared(number, config)
         if self.batch.together and len(waiting) > 1:
@@ -84,11 +84,13 @@ class Worker:
             self.log.begin([number])
             self._run_alone(number, config)
 
-    def _say_unsaid(self, config: Any) -> None:
+    def _say_unsaid(self, number: int, config: Any) -> None:
         """Let what a job of a sweep of an earlier format does not say mean what it meant then."""
+        said = values(self.batch.jobs[number])
         for key, value in type(config).unsaid(self.batch.format).items():
             group, _, name = key.partition(".")
-            setattr(getattr(config, group), name, value)
+            if key not in said:
+                setattr(getattr(config, group), name, value)
 
     def _prepared(self, number: int, config: Any) -> Any:
         """The configuration to run. Figures and pages of single runs are made where they are asked for by name."""

@@ -142,6 +142,17 @@ def test_configurations_of_the_users_own(tmp_path: Path) -> None:
         assert done.stdout.startswith("31 [2, 4, 7] 36\n")
 
 
+@pytest.mark.parametrize("words", [["--config-dir", "mine", "claims"], ["-cd", "mine", "claims"],
+                                   ["claims", "--config-dir=mine"]], ids=" ".join)
+def test_claims_with_configurations_of_the_users_own(tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "mine" / "experiment").mkdir(parents=True)
+    (tmp_path / "mine" / "experiment" / "few.yaml").write_text("# @package _global_\nseed: 7\n")
+    shows = fake_run("print(config.study.name, config.seed); " + WRITES)
+    done = start([*words, "experiment=few"], tmp_path, before=shows)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("claims 7\n")
+
+
 def test_a_run_gets_its_folder_and_command(tmp_path: Path) -> None:
     done = start(["seed=3"], tmp_path, before=fake_run(WRITES))
     (folder,) = (tmp_path / "outputs" / "quadratic_modadd").iterdir()

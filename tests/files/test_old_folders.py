@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
@@ -106,18 +107,34 @@ def test_the_comparison_is_called_as_it_is_now() -> None:
     assert np.isfinite(found).sum() >= 2
 
 
-def test_a_run_of_what_was_called_timed_is_one_of_the_decoupled_flow(old: Path) -> None:
-    config = old / "run" / "config.yaml"
-    config.write_text(config.read_text().replace("cost_phase: instantaneous", "cost_phase: timed"))
-    run = saved_run(read_run(old / "run")[1])
+@pytest.fixture
+def timed(old: Path) -> Path:
+    """A run of what is called the decoupled flow now."""
+    folder = old / "run"
+    for name, said in (("config.yaml", "cost_phase: {}"), ("manifest.json", '"cost_phase": "{}"')):
+        text = (folder / name).read_text()
+        assert said.format("instantaneous") in text
+        (folder / name).write_text(text.replace(said.format("instantaneous"), said.format("timed")))
+    return folder
+
+
+def test_a_run_of_what_was_called_timed_is_one_of_the_decoupled_flow(timed: Path) -> None:
+    run = saved_run(read_run(timed)[1])
     assert run.main == "decoupled"
     for table in (run.loss, run.features, run.neurons, run.events, run.comparison):
         assert "agf" not in set(table["source"])
         assert "decoupled" in set(table["source"])
-    assert names_of(redraw(old / "run", ["png"])) == ["staircase.png", "features.png", "neurons.png", "lasso.png"]
-    page = write_report(old / "run")
+    assert names_of(redraw(timed, ["png"])) == ["staircase.png", "features.png", "neurons.png", "lasso.png"]
+    page = write_report(timed)
     assert re.fullmatch(r"3 of 3 drops in predicted order; times within .*%; levels within .*%\.", verdict_of(page))
     assert "decoupled flow" in page.read_text("utf-8")
+
+
+def test_a_run_of_what_was_called_timed_is_done_again(timed: Path, tmp_path: Path) -> None:
+    config = read_run_config(timed)
+    assert (config.agf.cost_phase, config.agf.beside) == ("decoupled", [])
+    rerun(timed, tmp_path / "again", progress=False)
+    assert read_run_config(tmp_path / "again") == dataclasses.replace(config, plots=False, report=False)
 
 
 def test_a_run_done_again_gives_the_same_numbers(old: Path) -> None:
@@ -238,7 +255,7 @@ def test_a_finished_run_of_a_sweep_is_told_from_others_by_its_configuration(seed
     """Not by the hash that it notes, which is of keys that there are no more."""
     job = SweepFolder(OLD / "sweep").read_plan()[seed]
     assert finished_hash(OLD / "sweep" / JOBS[seed]) == config_hash(
-        load_config([*job.overrides, "init.stream=network"]))
+        load_config([*job.overrides, "init.stream=network", "agf.beside=[]"]))
 
 
 def test_a_sweep_is_continued_with_what_is_missing(old: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from agfrun import AgfrunError, config_hash, load_config
 from agfrun.configuration.composition import compose_varied
 from agfrun.files.sweep_folder import SweepFolder, finished_hash
 from agfrun.files.sweep_jobs import Batch, job_of
+from agfrun.runner.resumption import read_run_config
 from agfrun.study import registry
+from agfrun.sweep.launch import _part
 from agfrun.sweep.log import FAILED, FINISHED, read_log
 from agfrun.sweep.worker import main, run_batch
 
@@ -125,3 +128,16 @@ def test_a_finished_run_of_something_else_is_kept(tmp_path: Path) -> None:
 def test_no_such_batch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path), "0"]) == 2
     assert capsys.readouterr().err.startswith("agfrun: error: cannot read ")
+
+
+def test_a_sweep_of_the_second_format_means_what_it_meant(tmp_path: Path) -> None:
+    """Keys that its jobs leave unsaid, that is; also in a batch that is tried again."""
+    batch = Batch((job_of(SMALL), job_of([*SMALL, "init.stream=neuron"])), TOGETHER, ("a",), ("b",), format=2)
+    again = _part(batch, [0, 1], together=())
+    assert again == dataclasses.replace(batch, together=())
+    sweep = SweepFolder(tmp_path)
+    with sweep.claimed():
+        sweep.write_batches([dataclasses.replace(again, imports=(), config_dirs=())])
+    run_batch(str(tmp_path), 0)
+    streams = [read_run_config(tmp_path / job.folder).init.stream for job in batch.jobs]
+    assert streams == ["network", "neuron"]

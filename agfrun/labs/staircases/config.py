@@ -314,8 +314,13 @@ class RunConfig(RunSettings):
 
     @classmethod
     def unsaid(cls, number: int) -> Mapping[str, Any]:
-        """See `RunSettings.unsaid`: before format 3 neurons were drawn from one stream."""
-        return {"init.stream": "network"} if number < 3 else {}
+        """See `RunSettings.unsaid`: before format 3 neurons were drawn from one stream, and there was no ladder."""
+        return {"init.stream": "network", "agf.beside": []} if number < 3 else {}
+
+    @classmethod
+    def renamed(cls, number: int) -> Mapping[str, Mapping[Any, Any]]:
+        """See `RunSettings.renamed`: the decoupled flow was called timed."""
+        return {"agf.cost_phase": {"timed": "decoupled"}} if number < 3 else {}
 
     def check(self) -> None:
         """See `RunSettings.check`; also what suits what."""

@@ -44,8 +44,10 @@ class CriticalPoint:
         loss: cost at the end.
         gradient_norm: Euclidean norm of the cost's gradient there.
         remaining: what the convex modes would still lower, sum_k g_k^2 / (2 lambda_k), over the initial loss.
-        smallest_curvature: least eigenvalue of the cost's Hessian there.
-        slowest_rate: mean curvature of the modes that make up `remaining`; what is left falls at twice this rate.
+        smallest_curvature: least eigenvalue of the cost's Hessian there; beyond 2500 unknowns its least Ritz value
+            in the Krylov space of the gradient.
+        slowest_rate: geometric mean of the curvatures of the modes that make up `remaining`, each weighted by its part;
+            what is left falls at about twice this rate.
         duration: flow time the phase took on its own, fast clock.
         collapsed: indices of neurons that returned to the origin.
         reason: one clause on why the phase ended.
@@ -125,7 +127,7 @@ class _Phase:
         rest = Rest(self.rules.tolerance, self.start_loss, self.rules.initial_loss)
         self.cuts: list[Cut] = []
         self.reason = ""
-        fallen = torch.zeros_like(self.index, dtype=torch.bool)
+        fallen: Tensor = torch.zeros_like(self.index, dtype=torch.bool)
         self.coordinates, steps = self._flow(math.inf, self.rules.step_tolerance)
         for count, segment in enumerate(steps):
             self.segment, self.duration = segment, segment.end
@@ -136,17 +138,17 @@ class _Phase:
                 break
             worth = rest.worth_a_look(self.duration, float(segment.loss_end), self._gradient_norm())
             if worth and not self._vanishing():
-                modes = self._modes()
-                self.reason = rest.reached(modes, self._time_left, self._curvature_before)
+                self.modes = self._modes()
+                self.reason = rest.reached(self.modes, self._time_left, self._curvature_before)
                 if self.reason:
-                    self.modes = modes
-                    break
+                    return fallen
             if count >= LARGEST_STEP_COUNT:
                 self.reason = f"not stationary after {LARGEST_STEP_COUNT} steps"
-                self.modes = self._modes()
                 break
         else:
-            self.reason, self.modes = "the flow came to rest", self._modes()
+            self.reason = "the flow came to rest"
+        if self.reason:
+            self.modes = self._modes()
         return fallen
 
     def drop(self, fallen: Tensor) -> None:
@@ -182,11 +184,9 @@ class _Phase:
         self.left = self.rules.time_left(self.neurons, self.index)
         return self.left
 
-    def _curvature_before(self, direction: Tensor) -> tuple[float, float]:
-        """Curvature of the cost along a direction of `Modes`, (n,), at half the time or before; that time over this."""
+    def _curvature_before(self, step: Tensor) -> tuple[float, float]:
+        """Curvature of the cost along a step (K, D) at half the time or before, and that time over this."""
         cut = self.cuts[max(bisect_right(self.cuts, 0.5 * self.duration, key=lambda cut: cut.duration) - 1, 0)]
-        step = direction.view_as(self.neurons) if not self.coordinates.isometric else (
-            self.coordinates.decode(self.segment.y_end + direction) - self.neurons)
         image = curvature_along(self.architecture, cut.neurons, step, self.index)
         return float((image * step).sum() / step.square().sum()), cut.duration / self.duration
 

@@ -9,6 +9,7 @@ end.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,12 +39,14 @@ class Modes:
         squares: g_k^2, the gradient's squared components, (m,).
         gradient: the gradient, (n,).
         vectors: the directions, (n, m).
+        step: which step of the neurons (K, D) a direction (n,) is.
     """
 
     curvatures: FloatArray
     squares: FloatArray
     gradient: Tensor
     vectors: Tensor
+    step: Callable[[Tensor], Tensor]
 
     @classmethod
     def at(cls, architecture: Architecture, coordinates: FlowCoordinates, y: Tensor, velocity: Tensor, neurons: Tensor,
@@ -53,15 +56,21 @@ class Modes:
         In an orthonormal basis of the parameters that move: that of the coordinates, where they are one.
         Beyond 2500 unknowns only the modes that the gradient has a part in, by Lanczos iteration from it.
         """
-        if not coordinates.isometric:
-            gradient = architecture.loss_and_gradient(neurons, index)[1].reshape(-1)
-        else:
-            gradient = velocity
-        if gradient.numel() > LARGEST_FACTORIZED:
+        if (y if coordinates.isometric else neurons).numel() > LARGEST_FACTORIZED:
             return cls._by_lanczos(architecture, neurons, index)
-        hessian = -coordinates.jacobian(y) if coordinates.isometric else architecture.hessian(neurons, index)
+        if coordinates.isometric:
+            gradient, hessian = velocity, -coordinates.jacobian(y)
+        else:
+            gradient = architecture.loss_and_gradient(neurons, index)[1].reshape(-1)
+            hessian = architecture.hessian(neurons, index)
+
+        def step(direction: Tensor) -> Tensor:
+            if not coordinates.isometric:
+                return direction.view_as(neurons)
+            return coordinates.decode(y + direction) - coordinates.decode(y)
+
         curvatures, vectors = torch.linalg.eigh(hessian)
-        return cls(_array(curvatures), _array((gradient @ vectors).square()), gradient, vectors)
+        return cls(_array(curvatures), _array((gradient @ vectors).square()), gradient, vectors, step)
 
     @classmethod
     def _by_lanczos(cls, architecture: Architecture, neurons: Tensor, index: Tensor) -> Modes:
@@ -70,13 +79,17 @@ class Modes:
         The Ritz values of the Krylov space of the gradient are its nodes, the squared first components of the Ritz
         vectors its weights.
         """
-        gradient = architecture.loss_and_gradient(neurons, index)[1]
+        gradient = architecture.loss_and_gradient(neurons, index)[1].reshape(-1)
+
+        def step(direction: Tensor) -> Tensor:
+            return direction.view_as(neurons)
+
         size = float(torch.linalg.vector_norm(gradient))
         if size == 0:
-            return cls(np.zeros(1), np.zeros(1), gradient.reshape(-1), torch.zeros_like(gradient).reshape(-1, 1))
-        basis, rows = [gradient.reshape(-1) / size], []
+            return cls(np.zeros(1), np.zeros(1), gradient, torch.zeros_like(gradient).reshape(-1, 1), step)
+        basis, rows = [gradient / size], []
         for _ in range(min(LARGEST_KRYLOV, gradient.numel())):
-            image = curvature_along(architecture, neurons, basis[-1].view_as(neurons), index).reshape(-1)
+            image = curvature_along(architecture, neurons, step(basis[-1]), index).reshape(-1)
             space = torch.stack(basis)
             rows.append(space @ image)
             # Twice, so that rounding leaves no part along the basis.
@@ -92,7 +105,7 @@ class Modes:
             matrix[: column + 1, column] = _array(row)
         curvatures, vectors = np.linalg.eigh(matrix, UPLO="U")
         ritz_vectors = torch.stack(basis[:count], dim=1) @ torch.as_tensor(vectors).to(gradient)
-        return cls(curvatures, size**2 * vectors[0] ** 2, gradient.reshape(-1), ritz_vectors)
+        return cls(curvatures, size**2 * vectors[0] ** 2, gradient, ritz_vectors, step)
 
     def way_left(self, above: float, up_to: float) -> Tensor:
         """Newton's step -g_k / lambda_k of the modes with positive curvatures in (above, up_to], (n,)."""
@@ -123,7 +136,7 @@ class Modes:
 
     @property
     def smallest_curvature(self) -> float:
-        """The smallest eigenvalue; 0 without modes."""
+        """The smallest eigenvalue, or Ritz value beyond 2500 unknowns; 0 without modes."""
         return float(self.curvatures.min()) if len(self.curvatures) else 0.0
 
     def lowered(self, time: float, above: float = -math.inf, up_to: float = math.inf) -> float:

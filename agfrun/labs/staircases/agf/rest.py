@@ -73,7 +73,8 @@ class Rest:
 
         Args:
             time_left: how long the active neurons have until the next activation, found when needed.
-            curvature_before: the curvature along a direction (n,) at half the time or before, and that time over this.
+            curvature_before: the curvature along a step of the neurons (K, D) at half the time or before, and that
+                time over this.
         """
         self.looked = duration = self.durations[-1]
         lowered, at_rest = self._lowered(), self._at_rest(modes)
@@ -104,9 +105,10 @@ class Rest:
 
 def _flattens(modes: Modes, way: Tensor, curvature_before: Callable[[Tensor], tuple[float, float]]) -> bool:
     """Whether the curvature along a way (n,) falls in time, whatever its sign, as it does in a valley."""
-    length = float(way @ way)
-    if length == 0:
+    largest = float(way.abs().max())
+    if largest == 0:
         return False
-    along = float((way @ modes.vectors).square() @ torch.as_tensor(modes.curvatures).to(way)) / length
-    before, share = curvature_before(way)
+    way = way / largest  # whose square may be no number of this precision
+    along = float((way @ modes.vectors).square() @ torch.as_tensor(modes.curvatures).to(way)) / float(way @ way)
+    before, share = curvature_before(modes.step(way))
     return before * along > 0 and abs(along) < abs(before) * share**FLATTENING

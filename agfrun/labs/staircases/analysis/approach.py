@@ -56,8 +56,8 @@ class AcceleratedClock:
 def window(result: Result) -> float | None:
     """Gradient-flow time up to which paths are compared; None where nothing is acquired.
 
-    1.5 times that of training's last acquisition (AGF's, if training has none), or as far as training was stopped
-    before its loss had converged.
+    1.5 times that of training's last acquisition (the main prediction's, if training has none), or as far as training
+    was stopped before its loss had converged.
     """
     for source in ("training", result.prediction.source):
         acquired = [event.time for event in result.events[source] if event.kind == "acquisition"]
@@ -68,7 +68,7 @@ def window(result: Result) -> float | None:
 
 
 def references(result: Result, end: float) -> dict[str, Trajectory]:
-    """What training is compared with: AGF, and theory's staircase where it has times."""
+    """What training is compared with: the main prediction, and theory's staircase where it has times."""
     theory = result.theory.trajectory(result.prediction.trajectory.feature_names, end) if result.theory else None
     return {result.prediction.source: result.prediction.trajectory} | ({"theory": theory} if theory is not None else {})
 

@@ -16,12 +16,10 @@ import numpy as np
 
 from agfrun.labs.staircases.dynamics.trajectory import BoolArray, FloatArray, IntArray
 from agfrun.labs.staircases.events.activations import crossing_doubt, crossing_time
-from agfrun.labs.staircases.events.event import Event
+from agfrun.labs.staircases.events.event import NEGLIGIBLE, Event, sign_runs
 from agfrun.labs.staircases.events.final_size import FinalSize, final_size
 from agfrun.labs.staircases.events.plateaus import Staircase
 
-# A feature smaller than this part of the largest feature on any plateau is absent.
-NEGLIGIBLE = 0.01
 SMALLEST = float(np.finfo(np.float64).tiny)
 # So is an excursion to less than this part of the feature's largest size on any plateau or in the solution. (Those by
 # which modes of a linear network readjust are of 1 to 2%; the coefficient that a diagonal network learns with one
@@ -127,8 +125,7 @@ def _lasting(stations: FloatArray, known: FloatArray) -> BoolArray:
     lasting = np.ones_like(stations, dtype=bool)
     largest = np.fmax(np.abs(stations).max(axis=0), np.abs(known))
     for feature, sizes in enumerate(stations.T):
-        bounds = np.flatnonzero(np.diff(np.sign(sizes), prepend=np.nan, append=np.nan) != 0)
-        for first, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+        for first, stop, _ in sign_runs(sizes):
             lasting[first:stop, feature] = np.abs(sizes[first:stop]).max() >= TRANSIENT * largest[feature]
     return lasting
 
@@ -155,9 +152,7 @@ def _excursions(
         known: the feature's signed size in a solution, or NaN.
     """
     found = []
-    bounds = np.flatnonzero(np.diff(signs, prepend=np.nan, append=np.nan) != 0)
-    for first, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-        sign = float(signs[first])
+    for first, stop, sign in sign_runs(signs):
         if sign == 0:
             continue
         sizes, row = sign * feature_sizes, int(rows[stop - 1])

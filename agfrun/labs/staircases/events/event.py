@@ -6,7 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
+
 EventKind = Literal["activation", "acquisition", "collapse", "drop"]
+# A feature smaller than this part of the largest feature on any plateau is absent.
+NEGLIGIBLE = 0.01
 
 
 @dataclass(frozen=True)
@@ -48,3 +53,10 @@ class Event:
     def sign(self) -> int:
         """Sign of the feature gained or lost; 0 where its size is not known."""
         return 0 if math.isnan(self.size) else int(math.copysign(1, self.size))
+
+
+def sign_runs(sizes: npt.NDArray[np.float64]) -> list[tuple[int, int, float]]:
+    """Stretches of one sign of a list of numbers (S,): first, one past the last, and the sign, which may be 0."""
+    signs = np.sign(sizes)
+    bounds = np.flatnonzero(np.diff(signs, prepend=np.nan, append=np.nan) != 0).tolist()
+    return [(first, stop, float(signs[first])) for first, stop in zip(bounds[:-1], bounds[1:], strict=True)]

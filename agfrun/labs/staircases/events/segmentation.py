@@ -158,8 +158,8 @@ class Segmentation:
         if self.levels.size == 1:
             return True
         if self._blurred:
-            lasts, falls = self._curve.times[-1] - self.drop_times(1 - self.edges()), self.drop_times(1 - self.edges())
-            return bool(lasts[-1] >= self.criteria.min_length * (falls[-1] - self.drop_times(self.edges())[-1]))
+            starts, ends = self.plateau_spans()
+            return bool(ends[-1] - starts[-1] >= self.criteria.min_length * (starts[-1] - ends[-2]))
         drop = slice(-1, None)
         relative = [self._relative_length(clock, self.levels[-1:], drop) for clock in CLOCKS]
         return bool(np.max(relative) >= self.criteria.min_length)
@@ -185,15 +185,11 @@ class Segmentation:
 
     def _concentrations(self) -> FloatArray:
         """How much more like a step than like a straight line each drop is, over the least that counts, (P - 1,)."""
-        needed, moments = self.criteria.concentration - 0.5, self.drop_times(0.5)
-        best = np.full(moments.size, -np.inf)
+        needed = self.criteria.concentration - 0.5
+        best = np.full(self.levels.size - 1, -np.inf)
         for clock in CLOCKS:
-            means = self.rows.on(clock)
-            bounds = clock(np.concatenate([self.rows.times[:1], moments, self.rows.times[-1:]]))
-            bounds[0] = max(bounds[0], means.places[0])
-            quarters = 0.25 * np.diff(bounds)
-            levels = means.between(bounds[:-1] + quarters, bounds[1:] - quarters)[0]
-            centres = 0.5 * (bounds[1:] + bounds[:-1])
+            means, bounds, levels = self._between_drops(clock)
+            centres = _middles(bounds)
             before, error_before = means.between(centres[:-1], bounds[1:-1])
             after, error_after = means.between(bounds[1:-1], centres[1:])
             drops = np.maximum(levels[:-1] - levels[1:], TINY)
@@ -208,10 +204,16 @@ class Segmentation:
 
     def _average_levels(self) -> None:
         """Read levels as means of rows in the middle half between drops: single rows say little under noise."""
-        bounds = np.concatenate([self.rows.times[:1], self.drop_times(0.5), self.rows.times[-1:]])
+        _, bounds, self.levels = self._between_drops(_linear_clock)
+        self.positions = _middles(bounds)
+
+    def _between_drops(self, clock: Callable[[FloatArray], FloatArray]) -> tuple[ClockMeans, FloatArray, FloatArray]:
+        """Means on a clock, the middles of drops and the ends of the record (P + 1,), and levels in between, (P,)."""
+        means = self.rows.on(clock)
+        bounds = clock(np.concatenate([self.rows.times[:1], self.drop_times(0.5), self.rows.times[-1:]]))
+        bounds[0] = max(bounds[0], means.places[0])
         quarters = 0.25 * np.diff(bounds)
-        self.levels = self.rows.on(_linear_clock).between(bounds[:-1] + quarters, bounds[1:] - quarters)[0]
-        self.positions = 0.5 * (bounds[1:] + bounds[:-1])
+        return means, bounds, means.between(bounds[:-1] + quarters, bounds[1:] - quarters)[0]
 
     def _remove(self, index: int) -> None:
         self.positions = np.delete(self.positions, index)

@@ -75,18 +75,13 @@ def saved_run(saved: Saved) -> SavedRun:
     wording, homogeneity_degree = wording_of(saved)
     read = {schema.name: saved.tables[schema.name] if schema.name in saved.tables else empty_table(schema)
             for schema in (*tables.TABLES, CLAIMS)}
-    main = OF_COST_PHASE.get(_cost_phase(saved), AGF)
+    main = OF_COST_PHASE.get(str(config_value(saved.config, "agf", "cost_phase", "instantaneous")), AGF)
     read = _with_sources_of_now(read, main)
     return SavedRun(
         folder=saved.folder, config=saved.config, manifest=saved.manifest, wording=wording,
         homogeneity_degree=homogeneity_degree,
         threshold=float(config_value(saved.config, "agf", "threshold", default=1.0)), main=main,
         arrays=saved.arrays, done=saved.done, is_compared=tables.COMPARISON.name in saved.tables, **read)
-
-
-def _cost_phase(saved: Saved) -> str:
-    """How cost phases went; what is called decoupled now was called timed."""
-    return str(config_value(saved.config, "agf", "cost_phase", "instantaneous")).replace("timed", "decoupled")
 
 
 def _with_sources_of_now(read: dict[str, pd.DataFrame], main: str) -> dict[str, pd.DataFrame]:

@@ -9,7 +9,9 @@ from explicit_networks import ExplicitNetwork, modadd_network, regression_2d, re
 from scipy.optimize import lsq_linear
 from torch import Tensor
 
+from agfrun.labs.staircases.agf import modes
 from agfrun.labs.staircases.agf.active import CostRules, CriticalPoint, minimize_cost
+from agfrun.labs.staircases.agf.rest import IN_A_VALLEY, _flattens
 from agfrun.labs.staircases.dynamics.integrate import IntegrationStatistics
 from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinear
 from agfrun.labs.staircases.networks.quadratic_modadd.data import modular_addition
@@ -113,8 +115,8 @@ def test_certificate_is_the_newton_decrement_of_the_explicit_loss(tolerance: flo
     start = unit(network, 3)
     point = minimize(network, start, tolerance=tolerance, collapse=1e-9)
     initial_loss = loss_of(network, torch.zeros(1, 15))
-    curvatures, modes = torch.linalg.eigh(network.hessian(point.neurons))
-    parts = network.gradient(point.neurons).reshape(-1) @ modes
+    curvatures, vectors = torch.linalg.eigh(network.hessian(point.neurons))
+    parts = network.gradient(point.neurons).reshape(-1) @ vectors
     convex = curvatures > 1e-10
     assert point.remaining * initial_loss == pytest.approx(
         float((parts[convex].square() / (2 * curvatures[convex])).sum()), rel=1e-3)
@@ -146,6 +148,28 @@ def test_valley_without_a_minimum_ends_too() -> None:
     assert point.gradient_norm > 0
     assert point.loss / energy > 5 / 9
     assert point.loss / energy == pytest.approx(5 / 9, abs=0.02)
+
+
+def test_modes_of_the_gradient_alone_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of networks that are too large for the Hessian: of their parameters, whatever the flow's coordinates are."""
+    network = small_modadd(7, (2,), (3.0,), width=2)
+    start = unit(network, 2, seed=1)
+    whole = minimize(network, start, tolerance=1e-2)
+    monkeypatch.setattr(modes, "LARGEST_FACTORIZED", 10)
+    krylov = minimize(network, start, tolerance=1e-2)
+    assert krylov.reason == whole.reason == IN_A_VALLEY
+    assert krylov.duration == pytest.approx(whole.duration, rel=1e-6)
+    assert krylov.remaining == pytest.approx(whole.remaining, rel=1e-3)
+    assert krylov.smallest_curvature == pytest.approx(whole.smallest_curvature, rel=1e-3)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-180])
+@pytest.mark.parametrize(("before", "flattens"), [(8.0, True), (2.5, False), (-8.0, False)])
+def test_a_way_flattens_whatever_its_length(size: float, before: float, flattens: bool) -> None:
+    """A curvature of 2 at twice the time: in a valley it was 4 or so."""
+    at_end = modes.Modes(np.array([2.0, 5.0]), np.zeros(2), torch.zeros(2), torch.eye(2), lambda way: way[None])
+    way = torch.tensor([size, 0.0])
+    assert _flattens(at_end, way, lambda step: (before * float(step.square().sum()), 0.5)) == flattens
 
 
 def test_start_at_a_minimum_stays() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agfrun.labs.staircases.events.acquisitions import NEGLIGIBLE
+from agfrun.labs.staircases.events.event import NEGLIGIBLE, sign_runs
 from agfrun.labs.staircases.networks.diagonal_linear.drop import Drop
 from agfrun.labs.staircases.networks.own_size import OwnSizeEvent
 
@@ -66,14 +66,13 @@ def coefficient_events(
 
 def _excursions(drops: Sequence[Drop], index: int) -> list[Excursion]:
     sizes = np.array([0.0] + [drop.after.coefficients[index] for drop in drops])
-    bounds = np.flatnonzero(np.diff(np.sign(sizes), prepend=np.nan, append=np.nan) != 0)
     found = []
-    for first, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-        size = float(sizes[stop - 1])
-        if size == 0:
+    for first, stop, sign in sign_runs(sizes):
+        if sign == 0:
             continue
+        size = float(sizes[stop - 1])
         # The sizes before it are of the other sign, or none.
-        beyond = np.sign(size) * sizes >= abs(size) / 2
+        beyond = sign * sizes >= abs(size) / 2
         gain = next(k for k in range(first - 1, stop - 1) if beyond[k + 1])
         ends = stop < len(sizes)
         found.append(Excursion(index, first - 1, stop - 1 if ends else None, size, gain,
