@@ -17,6 +17,11 @@ NAMES = {TRAINING: "training", THEORY: "closed form", OWN_SIZE: "own-size steps"
          DECOUPLED: "decoupled flow"}
 
 
+def in_words(source: str) -> str:
+    """A prediction in a sentence."""
+    return f"the {NAMES[source]}" if source == DECOUPLED else NAMES[source]
+
+
 def main_of(sources: Iterable[str]) -> str:
     """The main prediction among the sources of a table, in the order of its rows: that is written first."""
     return next((source for source in sources if source in OF_COST_PHASE.values()), AGF)

@@ -16,7 +16,7 @@ from agfrun.labs.staircases.claims.general import EXACT_BOUND, NO_PLATEAU, level
 from agfrun.labs.staircases.claims.origin import OURS, paper
 from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.events.detect import detect_events
-from agfrun.labs.staircases.events.event import Event
+from agfrun.labs.staircases.events.event import Event, first_activations
 from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModadd
 from agfrun.labs.staircases.networks.quadratic_modadd.theory import lower_bounds, maximal_utilities
@@ -83,10 +83,10 @@ def phase_deviations(architecture: Architecture, training: TrainingResult, first
         training: the path and the states that it kept.
         first: of each frequency the first neuron alone.
     """
-    network, seen, deviations = cast(QuadraticModadd, architecture), set[str](), []
-    for event in detect_events(training.trajectory, GROWN):
-        if event.kind == "activation" and event.neuron is not None and not (first and event.feature in seen):
-            seen.add(event.feature)
+    network, deviations = cast(QuadraticModadd, architecture), []
+    events = detect_events(training.trajectory, GROWN)
+    for event in first_activations(events).values() if first else events:
+        if event.kind == "activation" and event.neuron is not None:
             neuron = training.recorder.state_near(event.time)[1][event.neuron]
             deviations.append(_deviation(network, neuron, network.feature_names.index(event.feature)))
     return deviations
@@ -134,11 +134,12 @@ def dormant_lower_bounds(evidence: Evidence) -> list[Claim]:
     strongest = int(maximal_utilities(data).argmax())
     claims = []
     for source, events in (("agf", evidence.predicted), ("training", evidence.measured)):
+        activations = first_activations(events)
         for place, feature in enumerate(evidence.architecture.feature_names):
             standing = "bound" if place == strongest else "conjecture"
             statement = Statement(f"dormant_lower_bound_{feature}", source,
                                   _bound_statement(feature, place == strongest), SECTION, standing)
-            first = next((e for e in events if e.kind == "activation" and e.feature == feature), None)
+            first = activations.get(feature)
             if first is None:
                 claims.append(statement.undecided(f"no neuron activated for it in {PATHS[source]}"))
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -53,6 +54,15 @@ class Event:
     def sign(self) -> int:
         """Sign of the feature gained or lost; 0 where its size is not known."""
         return 0 if math.isnan(self.size) else int(math.copysign(1, self.size))
+
+
+def first_activations(events: Iterable[Event]) -> dict[str, Event]:
+    """The first neuron's activation for each feature, in order of time."""
+    found = dict[str, Event]()
+    for event in events:
+        if event.kind == "activation" and event.neuron is not None:
+            found.setdefault(event.feature, event)
+    return found
 
 
 def sign_runs(sizes: npt.NDArray[np.float64]) -> list[tuple[int, int, float]]:

@@ -110,7 +110,8 @@ class Result:
         """The comparison as a table for the terminal, and how training and the prediction ended."""
         main = self.prediction.source
         failing = [claim.claim for claim in self.claims if claim.holds is False]
-        judged = run_verdict(self.verdict, self.training.status, True, self.verdict["predicted_acquisitions"], failing)
+        judged = run_verdict(self.verdict, self.training.status, True, self.verdict["predicted_acquisitions"], failing,
+                             main)
         endings = [judged.sentence, f"training {self.training.status}: {self.training.reason}",
                    f"{main} ended: {self.prediction.reason}"]
         if self.theory is not None and self.theory.undecided:

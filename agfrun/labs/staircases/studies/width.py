@@ -158,10 +158,10 @@ class WidthConfig(Study):
 
 @dataclass(frozen=True)
 class Paths:
-    """What one run leaves: training's path and how it ended, and AGF's path or None."""
+    """What one run leaves: training's path and how it ended, and the main prediction's path or None."""
 
     training: Trajectory
-    agf: Trajectory | None
+    predicted: Trajectory | None
     status: str
     reason: str
 
@@ -201,7 +201,7 @@ def _recorded(made: Attempt[Paths], case: dict[str, Any]) -> dict[str, list[dict
         failed = {"source": "training", "status": "failed", "reason": made.reason, "seconds": made.seconds}
         return {"runs": [case | failed], "curves": []}
     paths, rows = made.outcome, dict[str, list[dict[str, Any]]](runs=[], curves=[])
-    for path in (paths.training, paths.agf):
+    for path in (paths.training, paths.predicted):
         if path is None:
             continue
         share, of_source = path.loss / path.loss[0], case | {"source": path.source}

@@ -318,7 +318,7 @@ def of_race(**options: float | str | bool) -> Prediction:
 
 @pytest.fixture(scope="module")
 def decoupled() -> list[Prediction]:
-    """Timed cost phases with ever lower thresholds."""
+    """The decoupled flow with ever lower thresholds."""
     return [of_race(cost_phase="decoupled", threshold=threshold) for threshold in (1.0, 0.25, 0.05)]
 
 

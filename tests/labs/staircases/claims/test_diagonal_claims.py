@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from claims_runs import evidence_of
 from torch import Tensor
 
 from agfrun import AgfConfig, Claim, InitConfig, RunConfig, run
@@ -26,28 +27,19 @@ def claims_of(evidence: Evidence) -> dict[str, Claim]:
     return {claim.claim: claim for check in diagonal_linear.CLAIMS for claim in check(evidence)}
 
 
-def evidence_of(config: RunConfig) -> Evidence:
-    result = run(config)
-    return Evidence(
-        architecture=result.problem.architecture, initial=result.problem.initial, log_init_scale=config.init.log_scale,
-        threshold=config.agf.threshold, prediction=result.prediction, training=result.training, is_flow=True,
-        theory=result.theory, predicted=result.events[result.prediction.source], measured=result.events["training"],
-        comparison=result.main_rows)
-
-
 @pytest.fixture(scope="module")
 def deep() -> Evidence:
     """Three layers, every neuron with its own threshold, predicted by the general engine."""
-    return evidence_of(RunConfig(
+    return evidence_of(run(RunConfig(
         model=DiagonalLinearConfig(depth=3), data=RandomRegressionConfig(), init=InitConfig("gaussian", 1e-3),
-        agf=AgfConfig(method="generic", cost_tolerance=1e-8), device="cpu"))
+        agf=AgfConfig(method="generic", cost_tolerance=1e-8), device="cpu")))
 
 
 @pytest.fixture(scope="module")
 def unsigned() -> Evidence:
-    return evidence_of(RunConfig(
+    return evidence_of(run(RunConfig(
         model=DiagonalLinearConfig(signed=False), data=SparseRegressionConfig(dimension=6, samples=9, noise=0.0),
-        init=InitConfig("deterministic", 1e-6), device="cpu"))
+        init=InitConfig("deterministic", 1e-6), device="cpu")))
 
 
 def test_deep_run_confirms_every_claim(deep: Evidence) -> None:

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from claims_runs import run_evidence
+from claims_runs import evidence_of, run_evidence
 
 from agfrun import AgfConfig, Claim, InitConfig, RunConfig, run
 from agfrun.labs.staircases.claims import linear_attention
@@ -16,14 +16,9 @@ from agfrun.labs.staircases.networks.linear_attention.network import LinearAtten
 
 
 def evidence_from(model: LinearAttentionConfig, data: InContextRegressionConfig, scale: float = 1e-2) -> Evidence:
-    result = run(RunConfig(model=model, data=data, init=InitConfig("gaussian", scale), seed=0, device="cpu",
-                           agf=AgfConfig(cost_phase="decoupled", threshold=0.2, loss_tolerance=1e-6)))
-    return Evidence(
-        architecture=result.problem.architecture, initial=result.problem.initial,
-        log_init_scale=math.log(scale), threshold=0.2,
-        prediction=result.prediction, training=result.training, is_flow=True, theory=result.theory,
-        predicted=result.events[result.prediction.source], measured=result.events["training"],
-        comparison=result.main_rows)
+    return evidence_of(run(RunConfig(
+        model=model, data=data, init=InitConfig("gaussian", scale), seed=0, device="cpu",
+        agf=AgfConfig(cost_phase="decoupled", threshold=0.2, loss_tolerance=1e-6))))
 
 
 @pytest.fixture(scope="module")

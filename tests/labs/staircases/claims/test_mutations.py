@@ -20,10 +20,12 @@ from doctored_evidence import (
     higher_levels,
     larger_features,
     larger_layer,
+    moved_on,
     other_final,
     other_network,
     other_states,
     rising_loss,
+    shifted_penalties,
     slower,
     swapped,
     turned,
@@ -48,16 +50,6 @@ def steeper(gradient: Tensor) -> Tensor:
 
 def impure(strengths: Tensor) -> Tensor:
     return strengths + 1e-3
-
-
-def shifted_penalties(arrays: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {**arrays, "lasso/lambda": 1.001 * arrays["lasso/lambda"]}
-
-
-def quarter_turned(state: Tensor) -> Tensor:
-    """Modular addition modulo 4 with w moved on by one place."""
-    size = 2 * state.shape[1] // 3
-    return torch.cat([state[:, :size], state[:, size:].roll(1, dims=1)], dim=1)
 
 
 def tilted(state: Tensor) -> Tensor:
@@ -143,7 +135,7 @@ MUTATIONS: dict[str, dict[str, tuple[Doctor, Names]]] = {
                                   | LATE_TRAINING | FIRST),
         "training before its bounds": (before_bounds("training", "dormant_lower_bound"),
                                        of("training", "dormant_lower_bound_*") | LATE_TRAINING | FIRST),
-        "phases": (other_states(quarter_turned), of("training", "first_phases_aligned")),
+        "phases": (other_states(moved_on), of("training", "first_phases_aligned")),
         "the maximizer's phases": (other_network({"neuron_spectra": turned(0.01)}), of("theory", "phases_aligned")),
         "the maximizer's frequency": (other_network({"neuron_feature_strengths": impure}),
                                       of("theory", "single_frequency")),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
+from claims_runs import evidence_of
 
 from agfrun import Claim, InitConfig, RunConfig, run
 from agfrun.labs.staircases.claims.claim import NOTHING_LEARNED, Evidence
@@ -18,30 +19,21 @@ from agfrun.labs.staircases.networks.two_layer.orthogonal_inputs import Orthogon
 Doctor = Callable[[Evidence], Evidence]
 
 
-def evidence_of(config: RunConfig) -> Evidence:
-    result = run(config)
-    return Evidence(
-        architecture=result.problem.architecture, initial=result.problem.initial, log_init_scale=config.init.log_scale,
-        threshold=config.agf.threshold, prediction=result.prediction, training=result.training, is_flow=True,
-        theory=result.theory, predicted=result.events[result.prediction.source], measured=result.events["training"],
-        comparison=result.main_rows)
-
-
 def claims_of(evidence: Evidence) -> dict[tuple[str, str], Claim]:
     return {(claim.claim, claim.source): claim for check in CLAIMS for claim in check(evidence)}
 
 
 @pytest.fixture(scope="module")
 def relu() -> Evidence:
-    return evidence_of(RunConfig(model=ReluConfig(width=8), data=OrthogonalInputsConfig(targets=[1.0, -0.6]),
-                                 init=InitConfig(scale=1e-6), device="cpu"))
+    return evidence_of(run(RunConfig(model=ReluConfig(width=8), data=OrthogonalInputsConfig(targets=[1.0, -0.6]),
+                                     init=InitConfig(scale=1e-6), device="cpu")))
 
 
 @pytest.fixture(scope="module")
 def cubic() -> Evidence:
     """z^2, of homogeneity degree 3."""
-    return evidence_of(RunConfig(model=MonomialConfig(width=6), data=OrthogonalInputsConfig(targets=[1.0, -0.6]),
-                                 device="cpu"))
+    return evidence_of(run(RunConfig(model=MonomialConfig(width=6), data=OrthogonalInputsConfig(targets=[1.0, -0.6]),
+                                     device="cpu")))
 
 
 @pytest.mark.parametrize("name", ["relu", "cubic"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from agfrun.labs.staircases.config import AgfConfig, InitConfig, RunConfig
 from agfrun.labs.staircases.networks.diagonal_linear.data import RandomRegressionConfig, RotatedRegressionConfig
 from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinearConfig
@@ -16,14 +18,16 @@ from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAdditio
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModaddConfig
 from agfrun.labs.staircases.networks.two_layer.network import ReluConfig
 from agfrun.labs.staircases.networks.two_layer.orthogonal_inputs import OrthogonalInputsConfig
+from agfrun.labs.staircases.sources import DECOUPLED
 
 # The AGF variant of docs/agreement.md: cost phases take time, and a neuron activates before its output matters.
 DECOUPLED_THRESHOLD = 0.05
 
 
-def decoupled_flow(threshold: float = 0.2) -> AgfConfig:
-    """The decoupled flow, `agf=decoupled`."""
-    return AgfConfig(cost_phase="decoupled", threshold=threshold, loss_tolerance=1e-6)
+def decoupled_flow(threshold: float | None = None) -> AgfConfig:
+    """The decoupled flow, `agf=decoupled`, at its own threshold unless told."""
+    preset = AgfConfig().of_rung(DECOUPLED)
+    return preset if threshold is None else replace(preset, threshold=threshold)
 
 
 def diagonal_two(scale: float = 1e-6, generic: bool = False) -> RunConfig:

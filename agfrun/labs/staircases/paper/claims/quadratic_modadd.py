@@ -14,6 +14,7 @@ import torch
 
 from agfrun.labs.staircases.claims.quadratic_modadd import ALIGNED, best_neuron, phase_deviations
 from agfrun.labs.staircases.config import AgfConfig, RunConfig
+from agfrun.labs.staircases.events.event import first_activations
 from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAdditionConfig
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModadd
 from agfrun.labs.staircases.networks.quadratic_modadd.theory import blow_up_times, lower_bounds, maximal_utilities
@@ -246,14 +247,12 @@ def _bound_ratio(result: Result, norm: float, strongest: bool = False) -> float:
     With `strongest`, the utility in it is that of the strongest frequency.
     """
     architecture, path = cast(QuadraticModadd, result.problem.architecture), result.training.trajectory
-    ratios, seen = [], set[str]()
-    for event in result.events["training"]:
-        if event.kind == "activation" and event.neuron is not None and event.feature not in seen:
-            seen.add(event.feature)
-            reached = float(np.interp(event.time, path.times, path.neuron_norms[:, event.neuron]))
-            bounds = lower_bounds(architecture.data, norm, reached).tolist()
-            bound = min(bounds) if strongest else bounds[architecture.feature_names.index(event.feature)]
-            ratios.append(float(event.time / bound))
+    ratios = []
+    for feature, event in first_activations(result.events["training"]).items():
+        reached = float(np.interp(event.time, path.times, path.neuron_norms[:, event.neuron]))
+        bounds = lower_bounds(architecture.data, norm, reached).tolist()
+        bound = min(bounds) if strongest else bounds[architecture.feature_names.index(feature)]
+        ratios.append(float(event.time / bound))
     if not ratios:
         raise Inconclusive(f"no neuron activated in training: {end_of(result)}")
     return min(ratios)
@@ -286,7 +285,7 @@ def decoupled_times_become_exact(laboratory: Laboratory) -> Finding:
     """AGF whose dormant neurons go on during cost phases, with threshold 0.05, gives the times of all frequencies up to
     an error that vanishes with the scale: at 1e-3.
     """
-    return _times(laboratory, experiments.decoupled_flow(experiments.DECOUPLED_THRESHOLD))
+    return _times(laboratory, experiments.decoupled_flow(threshold=experiments.DECOUPLED_THRESHOLD))
 
 
 def _times(laboratory: Laboratory, agf: AgfConfig) -> Finding:
@@ -303,13 +302,11 @@ def active_neurons_keep_to_one_frequency(laboratory: Laboratory) -> Finding:
     """The first neuron to activate for each frequency lies on it alone: it has 90% of its norm squared over all."""
     results, parts = laboratory.results(experiments.modular_addition(1e-3, experiments.decoupled_flow())), []
     for result in results:
-        architecture, seen = cast(QuadraticModadd, result.problem.architecture), set[str]()
-        for event in result.events["training"]:
-            if event.kind == "activation" and event.neuron is not None and event.feature not in seen:
-                seen.add(event.feature)
-                neuron = result.training.recorder.state_near(event.time)[1][event.neuron]
-                powers = architecture.neuron_spectra(neuron).abs().square().sum(0) * 2 / architecture.data.p
-                parts.append(float(powers[architecture.feature_names.index(event.feature)] / neuron.square().sum()))
+        architecture = cast(QuadraticModadd, result.problem.architecture)
+        for feature, event in first_activations(result.events["training"]).items():
+            neuron = result.training.recorder.state_near(event.time)[1][event.neuron]
+            powers = architecture.neuron_spectra(neuron).abs().square().sum(0) * 2 / architecture.data.p
+            parts.append(float(powers[architecture.feature_names.index(feature)] / neuron.square().sum()))
     if not parts:
         raise Inconclusive("no neuron activated in training")
     return agreement(1.0, min(parts), 0.1, "the worst of all frequencies; a neuron that comes later may be torn",

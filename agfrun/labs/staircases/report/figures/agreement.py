@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from agfrun.labs.staircases.report.figures.context import RUNG_COLOURS
 from agfrun.labs.staircases.sources import AGF, DECOUPLED, LADDER, NAMES, OWN_SIZE, THEORY
-from agfrun.report.figures.style import COLUMN_WIDTH, OKABE_ITO, new_figure, settle, styled
+from agfrun.report.figures.style import COLUMN_WIDTH, new_figure, settle, styled
 
-_STYLES = {THEORY: (OKABE_ITO[0], "D", ":"), OWN_SIZE: (OKABE_ITO[1], "o", "-"), AGF: ("black", "s", "--"),
-           DECOUPLED: (OKABE_ITO[2], "^", "-.")}
+_MARKS = {THEORY: ("D", ":"), OWN_SIZE: ("o", "-"), AGF: ("s", "--"), DECOUPLED: ("^", "-.")}
 # Errors below are drawn there.
 SMALLEST_ERROR = 1e-9
 
@@ -28,7 +28,7 @@ def plot_agreement(rungs: pd.DataFrame) -> Figure:
         own = rungs[(rungs["source"] == source) & rungs["worst_time_error"].notna()]
         if not len(own):
             continue
-        colour, marker, line = _STYLES[source]
+        colour, (marker, line) = RUNG_COLOURS[source], _MARKS[source]
         errors = np.maximum(own["worst_time_error"].astype(float), SMALLEST_ERROR)
         axes.plot(own["log10_scale"], errors, marker=marker, markersize=3, linestyle="", alpha=0.3, color=colour,
                   markeredgewidth=0)

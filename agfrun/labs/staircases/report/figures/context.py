@@ -11,11 +11,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from agfrun.labs.staircases.sources import NAMES, OWN_SIZE, THEORY, main_of
+from agfrun.labs.staircases.sources import AGF, DECOUPLED, NAMES, OWN_SIZE, THEORY, main_of
 from agfrun.labs.staircases.wording import Wording
-from agfrun.report.figures.style import NO_FEATURE_GREY, feature_colours
+from agfrun.report.figures.style import NO_FEATURE_GREY, OKABE_ITO, feature_colours
 
 TIME_LABEL = "gradient-flow time"
+# Of the rungs of the ladder, wherever they stand beside one another.
+RUNG_COLOURS = {THEORY: OKABE_ITO[2], OWN_SIZE: OKABE_ITO[1], AGF: "black", DECOUPLED: OKABE_ITO[0]}
 # A prediction that outlives training is shown to this multiple of its last event.
 LAST_EVENT = 1.2
 
@@ -88,8 +90,8 @@ def of_prediction(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def prediction_name(frame: pd.DataFrame) -> str:
-    """How legends call the main prediction of a table."""
-    return NAMES[main_of(frame["source"].drop_duplicates())]
+    """How legends call the main prediction of a table; AGF where it does not say whose it is."""
+    return NAMES[main_of(frame["source"].drop_duplicates() if "source" in frame else ())]
 
 
 def time_limits(loss: pd.DataFrame, events: pd.DataFrame) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from agfrun.labs.staircases.report.figures.context import TIME_LABEL, of_prediction
+from agfrun.labs.staircases.report.figures.context import TIME_LABEL, of_prediction, prediction_name
 from agfrun.labs.staircases.report.figures.staircases import time_unit
 from agfrun.report.figures.axes import places_of, set_key_axis, word_of
 from agfrun.report.figures.colours import sequential_colours
@@ -29,8 +29,8 @@ def plot_drop_times(saved: SavedSweep, comparison: pd.DataFrame, key: str, degre
     """Draw the times of the drops that most runs have, in the order of the prediction, against the scale.
 
     Points are medians of training over the seeds, bands reach from the 10th to the 90th percentile, dashed lines
-    are AGF's medians. Dotted: what the last prediction becomes with the scale alone, proportional to log(1 / scale)
-    at homogeneity degree 2 and to scale^(2 - degree) beyond. A panel for each value of a further key.
+    are the prediction's medians. Dotted: what the last prediction becomes with the scale alone, proportional to
+    log(1 / scale) at homogeneity degree 2 and to scale^(2 - degree) beyond. A panel for each value of a further key.
 
     Args:
         saved: the sweep.
@@ -62,7 +62,8 @@ def plot_drop_times(saved: SavedSweep, comparison: pd.DataFrame, key: str, degre
         axes.set_visible(False)
     for axes in grid[::columns]:
         axes.set_ylabel(TIME_LABEL)
-    figure.legend(*_legend(colours, degree), loc="outside upper left", ncols=4 if columns > 1 else 2)
+    handles, words = _legend(colours, degree, prediction_name(rows))
+    figure.legend(handles, words, loc="outside upper left", ncols=4 if columns > 1 else 2)
     settle(figure)
     return figure
 
@@ -119,11 +120,11 @@ def _draw_law(axes: Axes, rows: pd.DataFrame, key: str, drops: int, degree: int 
     axes.plot(places, law, color="0.35", linewidth=0.8, linestyle=":", gid="law", zorder=1)
 
 
-def _legend(colours: list[str], degree: int | None) -> tuple[list[Line2D], list[str]]:
+def _legend(colours: list[str], degree: int | None, predicted: str) -> tuple[list[Line2D], list[str]]:
     first, last = colours[0], colours[-1]
     handles = [Line2D([], [], linestyle="", marker="o", markersize=3.2, color=first),
                Line2D([], [], color=first, linewidth=0.9, linestyle=(0, (4, 1.6)))]
-    words = ["training, first drop" if len(colours) > 1 else "training, median over seeds", "AGF"]
+    words = ["training, first drop" if len(colours) > 1 else "training, median over seeds", predicted]
     if len(colours) > 1:
         handles.insert(1, Line2D([], [], linestyle="", marker="o", markersize=3.2, color=last))
         words.insert(1, f"drop {len(colours)}")

@@ -13,7 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from agfrun.labs.staircases.dynamics.statuses import GAVE_UP
-from agfrun.labs.staircases.report.figures.context import FigureContext, of_prediction, of_source, set_log_axis
+from agfrun.labs.staircases.report.figures.context import (
+    RUNG_COLOURS,
+    FigureContext,
+    of_prediction,
+    of_source,
+    set_log_axis,
+)
 from agfrun.labs.staircases.sources import AGF, DECOUPLED, NAMES, OWN_SIZE, THEORY, TRAINING
 from agfrun.report.figures.labels import Label, label_points, label_right_margin, nudge_apart
 from agfrun.report.figures.style import COLUMN_WIDTH, TRAINING_GREY, new_figure, settle, styled
@@ -30,9 +36,9 @@ _GAVE_UP_RED = "#d55e00"
 _LEGEND_WIDTH = 4
 # Told apart by dashes and weight as well as by colour, so that grey print and any eye can follow them.
 _LOOKS: dict[str, dict[str, Any]] = {
-    AGF: {"color": "black", "linewidth": 1.0, "linestyle": (0, (4, 1.6)), "zorder": 2.4},
-    DECOUPLED: {"color": "#0072b2", "linewidth": 1.3, "linestyle": (0, (1, 1.3)), "zorder": 2.5},
-    OWN_SIZE: {"color": "#d55e00", "linewidth": 0.9, "linestyle": "solid", "zorder": 2.3},
+    AGF: {"color": RUNG_COLOURS[AGF], "linewidth": 1.0, "linestyle": (0, (4, 1.6)), "zorder": 2.4},
+    DECOUPLED: {"color": RUNG_COLOURS[DECOUPLED], "linewidth": 1.3, "linestyle": (0, (1, 1.3)), "zorder": 2.5},
+    OWN_SIZE: {"color": RUNG_COLOURS[OWN_SIZE], "linewidth": 0.9, "linestyle": "solid", "zorder": 2.3},
 }
 _LEVEL = "theory level"
 

@@ -1,4 +1,4 @@
-"""The staircases of many runs: training beside AGF, one row for each initialization scale."""
+"""The staircases of many runs: training beside the prediction, one row for each initialization scale."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ _SIDES = ("training", "prediction")
 
 @styled()
 def plot_staircases(runs: pd.DataFrame, loss: pd.DataFrame, homogeneity_degree: int | None) -> Figure:
-    """Draw every run's loss over time, training on the left and AGF on the right, a row for each scale.
+    """Draw every run's loss over time, training on the left and the prediction on the right, a row for each scale.
 
     Thin lines are runs, the line is their median at equal times and the band reaches from the 10th to the
-    90th percentile; the median of AGF lies over training too. Several scales share one time axis, in units of
-    the time that a neuron takes to grow from its scale: log(1 / scale) at degree 2, scale^(2 - degree) beyond.
+    90th percentile; the median of the prediction lies over training too. Several scales share one time axis, in
+    units of the time that a neuron takes to grow from its scale: log(1 / scale) at degree 2, scale^(2 - degree) beyond.
 
     Args:
         runs: the runs in their column `run`, with the column `log10_init_scale`.

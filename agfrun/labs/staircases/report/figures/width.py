@@ -33,7 +33,7 @@ def plot_width(runs: pd.DataFrame, curves: pd.DataFrame, trends: pd.DataFrame) -
 
     Above: the loss of training, one colour a width; the line is the median over the seeds, the band their
     range. Below: the duration of drops against width, a dot each run, the line their median; open squares are
-    AGF's, where it was run and its drops take time.
+    the prediction's, where it was made and its drops take time.
 
     Args:
         runs, curves, trends: the tables of the same names; `trends` may be empty.

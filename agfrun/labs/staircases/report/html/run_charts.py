@@ -12,7 +12,7 @@ from agfrun.labs.staircases.report.figures.neurons import utility_to_threshold
 from agfrun.labs.staircases.report.figures.staircase import loss_limits, theory_levels
 from agfrun.labs.staircases.report.html import specs
 from agfrun.labs.staircases.report.saved import SavedRun
-from agfrun.labs.staircases.sources import AGF, DECOUPLED, OWN_SIZE, THEORY, TRAINING
+from agfrun.labs.staircases.sources import AGF, DECOUPLED, NAMES, OWN_SIZE, THEORY, TRAINING
 from agfrun.report.html.chart import Chart, Toggle
 from agfrun.report.html.columns import columns, log_times, thin
 
@@ -26,8 +26,7 @@ FEATURE_VALUES = 9000
 # Beyond this share of the time axis a name stands to the left of its drop.
 _LATE = 0.75
 
-_NAMES = {TRAINING: "training", AGF: "AGF (prediction)", DECOUPLED: "decoupled flow", OWN_SIZE: "own-size steps",
-          THEORY: "theory"}
+# In the order of the legend.
 _LINES = {TRAINING: "solid", AGF: "dashed", DECOUPLED: "dotted", OWN_SIZE: "thin", THEORY: "thin"}
 
 
@@ -43,13 +42,13 @@ def feature_name(context: FigureContext, feature: object) -> str:
 
 def toggles(sources: list[str]) -> list[Toggle]:
     """A switch for each source."""
-    return [Toggle(specs.shown(source), _NAMES[source], _LINES[source], f"var(--{source})") for source in sources]
+    return [Toggle(specs.shown(source), NAMES[source], _LINES[source], f"var(--{source})") for source in sources]
 
 
 def sources_of(table: pd.DataFrame) -> list[str]:
     """Sources of a table in the order of the legend."""
     present = set(table["source"].dropna())
-    return [source for source in _NAMES if source in present]
+    return [source for source in _LINES if source in present]
 
 
 def staircase_chart(saved: SavedRun, context: FigureContext) -> Chart:
@@ -199,8 +198,8 @@ def _race(source: str, field: str, quantity: str, rows: pd.DataFrame, pieces: di
     values = limits_of(rows[field], (-math.inf, math.log10(100 * saved.threshold)) if is_norm
                           else (-1.0, 1.5) if relative else (-math.inf, math.inf), goal)
     spec = specs.race(f"race-{source}", field, title, context.time_limits, values, goal, is_norm)
-    return Chart(f"neurons-{field}-{source}", f"{_NAMES[source]}: {quantity}",
-                 f"The {quantity} of each neuron over time in {_NAMES[source]}, in the colour of the feature that the "
+    return Chart(f"neurons-{field}-{source}", f"{NAMES[source]}: {quantity}",
+                 f"The {quantity} of each neuron over time in {NAMES[source]}, in the colour of the feature that the "
                  "neuron points at; the dotted line is the threshold.", spec, {f"race-{source}": pieces})
 
 

@@ -13,6 +13,7 @@ from agfrun.files.tables import is_missing
 from agfrun.labs.staircases.claims.finite_scale import WRONG_TIME
 from agfrun.labs.staircases.report.saved import SavedRun
 from agfrun.labs.staircases.run import comparison as compare
+from agfrun.labs.staircases.sources import AGF, in_words
 from agfrun.report.html.numbers import percent
 from agfrun.study.verdict import Verdict
 
@@ -35,28 +36,30 @@ def run_numbers(comparison: pd.DataFrame) -> dict[str, Any]:
 
 
 def run_verdict(numbers: Mapping[str, Any], status: str | None, compared: bool, predicted: int,
-                failing: Sequence[str] = ()) -> Verdict:
+                failing: Sequence[str] = (), source: str = AGF) -> Verdict:
     """Verdict on a run; what is wrong comes first.
 
     Args:
         numbers: of `run_numbers`.
         status: of training; None where it did not come to its end.
         compared: whether there is a comparison.
-        predicted: acquisitions that AGF predicts.
+        predicted: acquisitions that are predicted.
         failing: names of the claims that fail.
+        source: of the main prediction.
     """
+    name = in_words(source)
     if not compared:
-        return Verdict(f"No verdict: training has not come to its end; AGF predicts {_drops(predicted)}.", "open")
+        return Verdict(f"No verdict: training has not come to its end; {name} predicts {_drops(predicted)}.", "open")
     expected, met = int(numbers["predicted_acquisitions"]), int(numbers["measured_acquisitions"])
     stopped = _STOPPED.get(status or "", "")
     if expected and not met and not stopped and status != "converged":
-        return Verdict(f"Nothing was measured: training ended ({status}) before any of {_drops(expected)} that AGF "
+        return Verdict(f"Nothing was measured: training ended ({status}) before any of {_drops(expected)} that {name} "
                        "predicts.", "open")
     in_order = int(numbers["in_predicted_order"])
     wrong = [stopped] if stopped else _wrong(numbers["worst_time_error"], numbers["worst_level_error"])
     wrong += [f"{len(failing)} {'claim fails' if len(failing) == 1 else 'claims fail'}"] if failing else []
     good = not wrong and met == expected == in_order
-    return Verdict(f"{_led(wrong, _agreement(expected, met, in_order, numbers))}.",
+    return Verdict(f"{_led(wrong, _agreement(expected, met, in_order, numbers, name))}.",
                    "bad" if not good else "good" if expected else "open")
 
 
@@ -68,7 +71,7 @@ def verdict_on_run(saved: SavedRun) -> Verdict:
     predicted = saved.events[(saved.events["source"] == saved.main) & (saved.events["kind"] == "acquisition")]
     own = saved.comparison[saved.comparison["source"] == saved.main]
     failing = [name for name, holds in zip(saved.claims["claim"], saved.claims["holds"], strict=True) if holds is False]
-    return run_verdict(run_numbers(own), status, compared, len(predicted), failing)
+    return run_verdict(run_numbers(own), status, compared, len(predicted), failing, saved.main)
 
 
 def sweep_verdict(runs: pd.DataFrame) -> Verdict | None:
@@ -117,11 +120,11 @@ def orders_agree(runs: pd.DataFrame) -> npt.NDArray[np.float64]:
     return np.where(known, (in_order == predicted).astype(float), np.nan)
 
 
-def _agreement(expected: int, met: int, in_order: int, numbers: Mapping[str, Any]) -> str:
+def _agreement(expected: int, met: int, in_order: int, numbers: Mapping[str, Any], name: str) -> str:
     if not expected:
-        return "AGF predicts no drop within its limits, so there is nothing to compare"
+        return f"{name} predicts no drop within its limits, so there is nothing to compare"
     if not met:
-        return f"none of {_drops(expected)} that AGF predicts was seen in training"
+        return f"none of {_drops(expected)} that {name} predicts was seen in training"
     parts = [f"{in_order} of {_drops(expected)} in predicted order"]
     if met < expected:
         parts.append(f"{expected - met} not seen in training")

@@ -19,10 +19,12 @@ from doctored_evidence import (
     higher_levels,
     larger_features,
     larger_layer,
+    moved_on,
     other_final,
     other_network,
     other_states,
     rising_loss,
+    shifted_penalties,
     slower,
     swapped,
     turned,
@@ -108,16 +110,6 @@ def steeper(value: Tensor) -> Tensor:
     return 1.01 * value
 
 
-def penalties(arrays: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {**arrays, "lasso/lambda": 1.001 * arrays["lasso/lambda"]}
-
-
-def moved_on(state: Tensor) -> Tensor:
-    """w moved on by one place, which turns its phases."""
-    size = 2 * state.shape[1] // 3
-    return torch.cat([state[:, :size], state[:, size:].roll(1, dims=1)], dim=1)
-
-
 def mixed(state: Tensor) -> Tensor:
     """Entries in another order, in which no neuron lies on one frequency."""
     order = torch.randperm(state.shape[1], generator=torch.Generator().manual_seed(0))
@@ -151,7 +143,7 @@ ON_RUNS: dict[str, Doctor] = {
     "training_visits_the_saddles": LEVELS,
     "collapsed_neuron_crosses_to_the_other_sign": LATE,
     "diagonal_difference_is_conserved": drifted,
-    "saddles_are_the_lasso_up_to_a_collapse": other_network({"data_arrays": penalties}),
+    "saddles_are_the_lasso_up_to_a_collapse": other_network({"data_arrays": shifted_penalties}),
     "deeper_networks_visit_saddles": LEVELS,
     "linear_maximal_utility": other_network({"utility": steeper}),
     "commuting_modes_come_in_order": ORDER,

@@ -43,6 +43,14 @@ def test_verdict_of_a_run(numbers: dict[str, Any], status: str | None, compared:
     assert (verdict.sentence, verdict.tone) == (sentence, tone)
 
 
+def test_the_verdict_names_the_prediction() -> None:
+    sentences = [run_verdict(_numbers(*numbers, None, None), status, numbers[0] > 0, 2, source="decoupled").sentence
+                 for numbers, status in (((3, 0, 0), "horizon"), ((3, 0, 0), "converged"), ((0, 0, 0), None))]
+    assert all("the decoupled flow predicts" in sentence and "AGF" not in sentence for sentence in sentences)
+    nothing = run_verdict(_numbers(0, 0, 0, None, None), "converged", True, 0, source="decoupled")
+    assert nothing.sentence.startswith("The decoupled flow predicts no drop")
+
+
 def test_a_failing_claim_is_in_the_first_words_and_the_colour() -> None:
     good = _numbers(5, 5, 5, 0.02, 0.003)
     for failing, lead in ((["a"], "1 claim fails: "), (["a", "b"], "2 claims fail: ")):
