@@ -14,8 +14,14 @@ PYTEST = OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(WORKERS) --dist loa
 # The longest first, so that both processes are busy to the end.
 FIGURES := relu $(filter-out relu,$(sort $(basename $(notdir $(wildcard configs/experiment/paper/*.yaml)))))
 
+# One preset for each network, for `make agreement`.
+NETWORKS := diagonal_5d diagonal_deep linear_commuting linear_noncommuting attention_rank_one attention_rank_two \
+	relu_orthogonal modadd_small_scale
+COMMA := ,
+SPACE := $(subst ,, )
+
 .DEFAULT_GOAL := help
-.PHONY: help setup run figures test test-slow test-lowest lint bench docs notebook clean
+.PHONY: help setup run figures agreement test test-slow test-lowest lint bench docs notebook clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -37,6 +43,11 @@ figures: ## every figure of the paper: outputs/figures (about 4 minutes)
 # One figure, for instance: make figure-attention ARGS="study.seeds=3"
 figure-%: $(STAMP)
 	$(VENV)/bin/agfrun experiment=paper/$* $(ARGS)
+
+agreement: $(STAMP) ## every prediction of every network: outputs/agreement, and the table of docs/agreement.md (about 25 minutes)
+	$(VENV)/bin/agfrun -m study=agreement init=gaussian experiment=$(subst $(SPACE),$(COMMA),$(NETWORKS)) \
+		hydra.sweep.dir=outputs/agreement overwrite=true $(ARGS)
+	$(VENV)/bin/python docs/make_agreement.py outputs/agreement
 
 test: $(STAMP) ## the fast tests
 	$(PYTEST) -m "not slow"

@@ -53,7 +53,7 @@ def agreement(overrides: list[str], seed: int, scale: float, variants: list[str]
     rows = []
     for name, (prediction, prediction_seconds) in predictions.items():
         threshold = VARIANTS[name].get("threshold", 1.0)
-        theory = architecture.theory(initial, config.init.log_scale, threshold)
+        theory = architecture.theory(initial, problem.log_scale, threshold)
         predicted = predicted_events(prediction.extended_to(horizon), final_sizes)
         measured = detect_events(training.trajectory, threshold, final_sizes)
         for row in compare(predicted, measured, theory, list(theory.events), initial_loss):

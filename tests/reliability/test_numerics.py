@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 from pathlib import Path
@@ -38,8 +39,9 @@ from agfrun.labs.staircases.dynamics import stability
 from agfrun.labs.staircases.dynamics.clock import loss_factor
 from agfrun.labs.staircases.dynamics.integrate import StepController
 from agfrun.labs.staircases.dynamics.result import TrainingResult
-from agfrun.labs.staircases.dynamics.stability import largest_stable_rate, sharpness
+from agfrun.labs.staircases.dynamics.stability import batch_sharpness, largest_stable_rate, sharpness
 from agfrun.labs.staircases.events.event import Event
+from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinear
 from agfrun.labs.staircases.run.advice import with_advice
 from agfrun.labs.staircases.run.comparison import match_events
 from agfrun.labs.staircases.run.pipeline import prepare
@@ -91,6 +93,45 @@ def test_the_bound_is_where_descent_leaves_a_minimum(name: str, normalization: s
     before = float(architecture.loss(architecture.residual(nearby))) - least
     assert excess(0.97 * bound) < before
     assert not excess(1.03 * bound) < 100 * before
+
+
+def test_the_sharpest_of_mini_batches_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of rows drawn with replacement, each batch being a regression of its own."""
+    architecture, final = minimum("diagonal")
+    assert isinstance(architecture, DiagonalLinear)
+    data, exact = architecture.data, []
+    monkeypatch.setattr(stability, "MOST_BATCHES", 5)
+    for seed in range(5):
+        rows = torch.randint(len(data.inputs), (4,), generator=torch.Generator().manual_seed(seed))
+        batch = copy.copy(architecture)
+        batch.data = dataclasses.replace(data, inputs=data.inputs[rows], targets=data.targets[rows])
+        exact.append(sharpness(batch, final))
+    assert max(exact) > 1.2 * sharpness(architecture, final)
+    assert batch_sharpness(architecture, final, 4) == pytest.approx(max(exact), rel=1e-3)
+    monkeypatch.setattr(stability, "MOST_SAMPLES", 8)  # of two batches
+    assert batch_sharpness(architecture, final, 4) == pytest.approx(max(exact[:2]), rel=1e-3)
+
+
+def test_the_rate_advised_for_mini_batches_trains_where_that_of_all_samples_diverges() -> None:
+    config = load_config(["model=fully_connected_linear", "init.scale=1e-2", "train=gradient_descent",
+                          "train.batch_size=4", "train.max_steps=500", "agf.beside=[]"])
+    plan = prepare(config)
+    architecture, states = plan.problem.architecture, [plan.prediction.final]
+    factor = loss_factor(config.train.loss_normalization, architecture.output_dimension)
+    whole = largest_stable_rate(architecture, states, 0.0, factor)
+    bound = largest_stable_rate(architecture, states, 0.0, factor, 4)
+    assert whole is not None
+    assert bound is not None
+
+    def ends(rate: float, seed: int) -> str:
+        settings = dataclasses.replace(config.train, learning_rate=rate)
+        try:
+            return run_once(dataclasses.replace(config, train=settings, seed=seed), progress=False).training.status
+        except DivergenceError:
+            return "diverged"
+
+    assert ends(0.95 * whole, 0) == "diverged"
+    assert [ends(0.95 * bound, seed) for seed in range(3)] == ["horizon"] * 3
 
 
 def test_there_is_no_bound_without_curvature() -> None:

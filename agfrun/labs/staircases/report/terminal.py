@@ -40,7 +40,7 @@ def comparison_text(comparison: pd.DataFrame) -> str:
     """
     ordered = pd.concat([comparison[comparison["kind"] == kind] for kind in _KINDS])
     rows = [_cells(row) for row in ordered.head(_MOST_ROWS).to_dict("records")]
-    lines = _aligned([*_HEADINGS, *rows]) if rows else ["no events to compare"]
+    lines = aligned([*_HEADINGS, *rows]) if rows else ["no events to compare"]
     if len(ordered) > _MOST_ROWS:
         lines.append(f"... and {len(ordered) - _MOST_ROWS} more in {tables.COMPARISON.file}")
     lines += _elsewhere(ordered)
@@ -83,7 +83,7 @@ def ladder_text(ladder: pd.DataFrame, seconds: Mapping[str, float], main: str) -
     rows = [(NAMES[row["source"]], *_ladder_cells(row, seconds.get(stage_of(row["source"], main)))) for row in rungs]
     words = [f"{NAMES[row['source']]}: {row[column]}" for row in rungs
              for column in ("void", "warning") if not is_missing(row[column])]
-    return ["", *_aligned([*_LADDER_HEADINGS, *rows]), *words, ""]
+    return ["", *aligned([*_LADDER_HEADINGS, *rows]), *words, ""]
 
 
 def in_ladder_order(ladder: pd.DataFrame) -> pd.DataFrame:
@@ -104,12 +104,12 @@ def _number(value: object) -> str:
     return "-" if pd.isna(value) else f"{value:.4g}"
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Words to the left, numbers to the right, two blanks between columns."""
+def aligned(rows: Sequence[Sequence[str]], words: int = 1) -> list[str]:
+    """Columns of words, the first so many, to the left, of numbers to the right, two blanks between them."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
-            cell.ljust(width) if place == 0 else cell.rjust(width)
+            cell.ljust(width) if place < words else cell.rjust(width)
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows

@@ -12,12 +12,15 @@ from agfrun.labs.staircases.dynamics.delay import relative_delay
 from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.dynamics.stability import largest_stable_rate
 from agfrun.labs.staircases.dynamics.statuses import GAVE_UP
+from agfrun.labs.staircases.dynamics.trajectory import Trajectory
 from agfrun.labs.staircases.events.event import Event
 from agfrun.labs.staircases.events.plateaus import Staircase, find_staircase
 from agfrun.labs.staircases.networks.base import Architecture
 
 # Of the flow's time; a longer delay is said.
 LARGEST_DELAY = 0.05
+# Of the initial loss: what it must have lost not to stand still.
+FALLEN = 0.05
 
 
 def with_advice(config: RunConfig, architecture: Architecture, prediction: Prediction,
@@ -28,17 +31,21 @@ def with_advice(config: RunConfig, architecture: Architecture, prediction: Predi
         learned: whether training has learned any feature.
     """
     staircase = find_staircase(training.trajectory.times, training.trajectory.loss)
-    advice = _advice(config, architecture, prediction, training, "" if learned else _unlearned(staircase))
+    unlearned = "" if learned else _unlearned(training.trajectory, staircase)
+    advice = _advice(config, architecture, prediction, training, unlearned)
     # What noise hides is said where nothing was learned; that the loss ran away is said of a divergence anyway.
     told = not staircase.note or training.status in GAVE_UP or staircase.note in advice
     return advice if told else f"{advice}; {staircase.note}"
 
 
-def _unlearned(staircase: Staircase) -> str:
+def _unlearned(path: Trajectory, staircase: Staircase) -> str:
     """What to call it where training has acquired no feature."""
     if staircase.drops:
         count = len(staircase.drops)
         return f"the loss fell in {count} drop{'s' * (count > 1)}, but no feature was acquired"
+    first, last = float(path.loss[0]), float(path.loss[-1])
+    if staircase.note and last < (1 - FALLEN) * first:
+        return f"the loss fell from {first:.3g} to {last:.3g}, but {staircase.note}"
     return staircase.note or "nothing was learned"
 
 
@@ -87,7 +94,7 @@ def _smaller_rate(settings: GradientDescentConfig, architecture: Architecture, p
     before = path.times[path.loss <= path.loss[0]]
     states = [prediction.final, *([training.recorder.state_near(float(before[-1]))[1]] if len(before) else [])]
     factor = loss_factor(settings.loss_normalization, architecture.output_dimension)
-    bound = largest_stable_rate(architecture, states, settings.momentum, factor)
+    bound = largest_stable_rate(architecture, states, settings.momentum, factor, settings.batch_size)
     if bound is None or not bound < settings.learning_rate:
         return "try a smaller train.learning_rate"
     return f"try train.learning_rate < {_rounded_down(bound):g}"

@@ -66,7 +66,7 @@ def _ties_as_in(ours: Sequence[Event], theirs: Sequence[Event]) -> list[int]:
 def compare(
     predicted: Sequence[Event], measured: Sequence[Event], theory: Theory | None, theory_events: Sequence[Event],
     initial_loss: float, kinds: Sequence[str] = COMPARED_KINDS, source: str = "agf",
-    errors: Mapping[Event, float] | None = None,
+    errors: Mapping[Event, float] | None = None, resolution: float = 0.0,
 ) -> list[dict[str, Any]]:
     """Rows of comparison.csv of one source: drops of the loss, acquisitions, then activations; a row an event.
 
@@ -75,6 +75,7 @@ def compare(
 
     Args:
         errors: relative error of predicted times, as it is estimated before training.
+        resolution: relative error of measured times, beside which predicted ones need be no better.
     """
     rows: list[dict[str, Any]] = []
     for kind in kinds:
@@ -84,7 +85,7 @@ def compare(
         for place, match in enumerate(matches):
             rows.append({"source": source, "event": len(rows) + 1,
                          **_row(match, closed[closed_form[place]] if place in closed_form else None, theory,
-                                (errors or {}).get(match.predicted, math.nan))})
+                                (errors or {}).get(match.predicted, math.nan), resolution)})
     _add_levels_of_acquisitions(rows, theory)
     return rows
 
@@ -123,7 +124,8 @@ def _add_levels_of_acquisitions(rows: Sequence[dict[str, Any]], theory: Theory |
             row["level_theory"] = levels[row["feature"]].pop(0)
 
 
-def _row(match: Match, closed_form: Event | None, theory: Theory | None, error: float) -> dict[str, Any]:
+def _row(match: Match, closed_form: Event | None, theory: Theory | None, error: float,
+         resolution: float) -> dict[str, Any]:
     event, partner = match.predicted, match.measured
     time = partner.time if partner else math.nan
     # The time at which a neuron takes another feature says nothing of the one that was predicted.
@@ -140,7 +142,8 @@ def _row(match: Match, closed_form: Event | None, theory: Theory | None, error: 
         "time_error_predicted": error,
         "time_training": time,
         "time_ratio": ratio,
-        "within_predicted_error": None if math.isnan(ratio) or math.isnan(error) else abs(ratio - 1) <= error,
+        "within_predicted_error": None if math.isnan(ratio) or math.isnan(error) else (
+            abs(ratio - 1) <= error + resolution),
         "level_predicted": event.loss_after,
         "level_training": partner.loss_after if partner else math.nan,
         "level_error": level_error(_levels(event), _levels(partner)) if partner and same else math.nan,

@@ -163,7 +163,7 @@ def judge(plan: Plan, training: TrainingResult) -> Result:
     for rung in rungs:
         seen = measured if rung.threshold == threshold else detect_events(
             training.trajectory, rung.threshold, problem.final_sizes)
-        rows += _compared(rung, problem, predictions, seen)
+        rows += _compared(rung, problem, predictions, seen, training.statistics.drop_time_error or 0.0)
     predicted, own = list(rungs[0].events), [row for row in rows if row["source"] == rungs[0].source]
     evidence = Evidence(
         architecture=problem.architecture, initial=problem.initial * math.exp(problem.log_factor),
@@ -177,15 +177,15 @@ def judge(plan: Plan, training: TrainingResult) -> Result:
         verdict=verdict(own), horizon=plan.horizon)
 
 
-def _compared(rung: Rung, problem: Problem, predictions: Predictions, measured: Sequence[Event]
+def _compared(rung: Rung, problem: Problem, predictions: Predictions, measured: Sequence[Event], resolution: float
               ) -> list[dict[str, Any]]:
-    """Rows of comparison.csv of one rung; `measured` are the events of training at its threshold."""
+    """Rows of comparison.csv of one rung, see `compare`; `measured` are the events of training at its threshold."""
     theory, events = predictions.theory, rung.events
     if rung.source == THEORY:  # it is not held against itself
         kept = (event for event in events if event.neuron is not None or event.kind == "drop")
         theory, events = None, [*kept, *of_features(events)]
     return compare(events, measured, theory, list(theory.events) if theory else [], problem.initial_loss,
-                   compared_kinds(problem.architecture.interchangeable_neurons), rung.source, rung.errors)
+                   compared_kinds(problem.architecture.interchangeable_neurons), rung.source, rung.errors, resolution)
 
 
 def _events(measured: list[Event], rungs: Sequence[Rung]) -> dict[str, list[Event]]:

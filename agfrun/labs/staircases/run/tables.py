@@ -79,7 +79,8 @@ COMPARISON = Schema("comparison.csv", (
     Column("time_error_predicted", "number", "relative error of the predicted time as estimated before training"),
     Column("time_training", "number", "measured time"),
     Column("time_ratio", "number", "predicted over measured time; empty where a neuron takes another feature"),
-    Column("within_predicted_error", "flag", "whether the ratio is within the estimated error of 1"),
+    Column("within_predicted_error", "flag", "whether the ratio is within the estimated error of 1, and what the "
+           "measured time is uncertain by (`drop_time_error`)"),
     Column("level_predicted", "number", "predicted loss after the event"),
     Column("level_training", "number", "measured loss after the event"),
     Column("level_error", "number", "difference of the two levels as a share of the drop, predicted or measured, "
@@ -103,7 +104,8 @@ LADDER = Schema("ladder.csv", (
     Column("median_time_error", "number", "median relative error of their times"),
     Column("worst_time_error", "number", "worst relative error of their times"),
     Column("worst_level_error", "number", "worst error of the level after them, as a share of the drop"),
-    Column("within_predicted_error", "integer", "how many times are off by no more than was estimated before training"),
+    Column("within_predicted_error", "integer", "how many times are off by no more than was estimated before training, "
+           "and what training's times are uncertain by"),
     Column("void", "text", "why it says nothing after its last event"),
     Column("warning", "text", "why it is not to be trusted"),
 ), "each prediction's cost and errors, and what training cost")

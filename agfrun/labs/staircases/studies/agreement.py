@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,11 +12,12 @@ import pandas as pd
 
 from agfrun.files.series import Tables, attempt, require_some, shown
 from agfrun.labs.staircases.config import RunConfig
-from agfrun.labs.staircases.run.single import RUN_COUNTS, check_seeds, one_run, seeds_of
+from agfrun.labs.staircases.report.terminal import aligned
+from agfrun.labs.staircases.run.single import RUN_COUNTS, check_log10_scales, check_seeds, run_at, seeds_of
 from agfrun.labs.staircases.run.tables import LADDER
 from agfrun.labs.staircases.sources import LADDER as RUNGS
 from agfrun.labs.staircases.sources import NAMES, TRAINING
-from agfrun.study.checks import require
+from agfrun.report.html.numbers import percent
 from agfrun.study.registry import register
 from agfrun.study.study import Study, StudyResult
 from agfrun.study.table import Column, Schema
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from agfrun.study.bench import Bench
     from agfrun.study.study import Saved
 
-SMALLEST_EXPONENT = -1e6
 _CASE = (
     Column("log10_scale", "number", "decimal logarithm of the initialization scale"),
     Column("seed", "integer", "seed of the initialization"),
@@ -43,12 +42,15 @@ AGREEMENT = Schema("agreement.csv", (
     _CASE[0],
     Column("source", "text", "who predicts: theory, own_size, agf or decoupled"),
     Column("runs", "integer", "runs in which it predicts anything that training shows"),
-    Column("order", "integer", "those of them in which everything it predicts comes in the predicted order"),
-    Column("events", "integer", "predicted events that training shows, in all runs"),
+    Column("order", "integer", "those of them in which all that training shows of it comes in the predicted order"),
+    Column("kind", "text", "which events are counted: acquisitions, or activations where there are no others"),
+    Column("predicted", "integer", "events that it predicts, in all runs, also after the end of training"),
+    Column("events", "integer", "those of them that training shows"),
     Column("median_time_error", "number", "median over runs of the median relative error of a time"),
     Column("worst_time_error", "number", "worst relative error of a time"),
     Column("worst_level_error", "number", "worst error of a level after an event, as a share of the drop"),
-    Column("within_predicted_error", "integer", "events off by no more than was estimated before training"),
+    Column("within_predicted_error", "integer", "events off by no more than was estimated before "
+           "training, and what training's times are uncertain by"),
     Column("share_of_training", "number", "median of its evaluations over the gradients that training took"),
 ), "each prediction at each scale")
 TABLES = (RUNS, RUNG_OF_RUN, AGREEMENT)
@@ -73,10 +75,7 @@ class AgreementConfig(Study):
 
     def check(self, config: RunConfig) -> None:
         """See `Study.check`."""
-        scales = self.log10_scales
-        require("study.log10_scales", scales, len(set(scales)) == len(scales) >= 1
-                and all(SMALLEST_EXPONENT <= scale < 0 for scale in scales),
-                "different exponents, at least one, from -1e6 up to but not including 0")
+        check_log10_scales(self.log10_scales, 1)
         check_seeds(config, self.seeds)
 
     def run(self, config: RunConfig, bench: Bench) -> StudyResult:
@@ -118,8 +117,8 @@ def summarized(rungs: pd.DataFrame) -> list[dict[str, Any]]:
 def _of_rung(own: pd.DataFrame, trained: pd.Series) -> dict[str, Any]:
     shares = [row.evaluations / trained[row.seed] for row in own.itertuples()]
     return {
-        "runs": len(own), "order": int((own["in_order"] == own["predicted"]).sum()),
-        "events": int(own["measured"].sum()),
+        "runs": len(own), "order": int((own["in_order"] == own["measured"]).sum()),
+        "kind": own["kind"].iloc[0], "predicted": int(own["predicted"].sum()), "events": int(own["measured"].sum()),
         "median_time_error": float(own["median_time_error"].median()),
         "worst_time_error": float(own["worst_time_error"].max()),
         "worst_level_error": float(own["worst_level_error"].max()),
@@ -130,10 +129,7 @@ def _of_rung(own: pd.DataFrame, trained: pd.Series) -> dict[str, Any]:
 
 def _rows(config: RunConfig, log10_scale: float, seed: int) -> dict[str, Any]:
     """The rows of one run by table, and why it failed."""
-    from agfrun.labs.staircases.run.pipeline import run  # torch
-
-    init = dataclasses.replace(config.init, log10_scale=log10_scale)
-    made = attempt(lambda: run(one_run(config, init=init, seed=seed), progress=False))
+    made = attempt(lambda: run_at(config, log10_scale, seed))
     case = {"log10_scale": log10_scale, "seed": seed}
     if made.outcome is None:
         return {"reason": made.reason, "runs": [{**case, "status": "failed", "reason": made.reason}], "rungs": []}
@@ -144,16 +140,8 @@ def _rows(config: RunConfig, log10_scale: float, seed: int) -> dict[str, Any]:
 
 def _text(agreement: pd.DataFrame, finished: int, runs: int) -> str:
     """The table for the terminal."""
-    header = ("scale", "prediction", "in order", "median", "worst", "level", "of training")
-    lines: list[Sequence[str]] = [header, *(
-        (f"1e{row.log10_scale:g}", NAMES[row.source], f"{row.order}/{row.runs}", _percent(row.median_time_error),
-         _percent(row.worst_time_error), _percent(row.worst_level_error), f"{row.share_of_training:.2g}")
+    rows: list[Sequence[str]] = [("scale", "prediction", "in order", "median", "worst", "level", "of training"), *(
+        (f"1e{row.log10_scale:g}", NAMES[row.source], f"{row.order}/{row.runs}", percent(row.median_time_error),
+         percent(row.worst_time_error), percent(row.worst_level_error), f"{row.share_of_training:.2g}")
         for row in agreement.itertuples())]
-    widths = [max(len(line[place]) for line in lines) for place in range(len(header))]
-    return "\n".join([f"{finished} of {runs} runs finished", *("  ".join(
-        word.ljust(width) if place < 2 else word.rjust(width)
-        for place, (word, width) in enumerate(zip(line, widths, strict=True))).rstrip() for line in lines)])
-
-
-def _percent(value: float) -> str:
-    return "-" if pd.isna(value) else f"{value:.2g}" if value >= 1 else f"{100 * value:.2g}%"
+    return "\n".join([f"{finished} of {runs} runs finished", *aligned(rows, words=2)])

@@ -19,9 +19,8 @@ from agfrun.files.series import Attempt, Tables, attempt, require_some, shown
 from agfrun.files.tables import empty_table
 from agfrun.labs.staircases.analysis.rates import CONFIDENCE, PowerLaw, fit_power_law
 from agfrun.labs.staircases.config import RunConfig
-from agfrun.labs.staircases.run.single import RUN_COUNTS, check_seeds, one_run, seeds_of
+from agfrun.labs.staircases.run.single import RUN_COUNTS, check_log10_scales, check_seeds, run_at, seeds_of
 from agfrun.labs.staircases.sources import AGF, DECOUPLED, THEORY
-from agfrun.study.checks import require
 from agfrun.study.claim import Claim, Statement
 from agfrun.study.registry import register
 from agfrun.study.study import Study, StudyResult
@@ -42,7 +41,6 @@ CLOCK_RATES_ABOVE = (-1.5, -2.0, -2.5, -3.0)
 FITTED = ("loss", "features", "time")
 # An exponent whose interval is wider than this to either side tells 0 (no approach) from 1 (the law) no more.
 DECISIVE = 0.5
-SMALLEST_EXPONENT = -1e6
 NOT_PROVED = "not proved"
 
 RUNS = Schema("runs.csv", (
@@ -52,7 +50,7 @@ RUNS = Schema("runs.csv", (
     Column("clock_rate", "number", "accelerated over gradient-flow time"),
     Column("status", "text", "how training ended; failed if it did not"),
     Column("reason", "text", "why"),
-    Column("predicted_acquisitions", "integer", "acquisitions that AGF predicts"),
+    Column("predicted_acquisitions", "integer", "acquisitions that the main prediction predicts"),
     Column("measured_acquisitions", "integer", "those of them that training shows"),
     Column("in_predicted_order", "integer", "acquisitions up to the first out of order"),
     Column("worst_time_error", "number", "largest relative error of a predicted time"),
@@ -63,7 +61,7 @@ RUNS = Schema("runs.csv", (
 CURVES = Schema("curves.csv", (
     Column("log10_scale", "number", "decimal logarithm of the initialization scale"),
     Column("seed", "integer", "seed of the initialization"),
-    Column("source", "text", "training, agf or theory"),
+    Column("source", "text", "training, agf, decoupled or theory"),
     Column("clock_time", "number", "accelerated time"),
     Column("loss_share", "number", "loss over the initial loss"),
 ), "losses on the accelerated clock")
@@ -71,7 +69,7 @@ DISTANCES = Schema("distances.csv", (
     Column("log10_scale", "number", "decimal logarithm of the initialization scale"),
     Column("seed", "integer", "seed of the initialization"),
     Column("clock_rate", "number", "accelerated over gradient-flow time"),
-    Column("reference", "text", "what training is compared with: agf or theory"),
+    Column("reference", "text", "what training is compared with: agf, decoupled or theory"),
     Column("quantity", "text", "what is compared: time, loss, features or plateaus"),
     Column("feature", "text", "the feature; empty for all together"),
     Column("occurrence", "integer", "which acquisition of that feature, from 1"),
@@ -80,7 +78,7 @@ DISTANCES = Schema("distances.csv", (
     Column("resolved", "flag", "whether the distance is far enough above the integration's error"),
 ), "what separates training from its reference")
 RATES = Schema("rates.csv", (
-    Column("reference", "text", "agf or theory"),
+    Column("reference", "text", "agf, decoupled or theory"),
     Column("quantity", "text", "time, loss or features"),
     Column("feature", "text", "the feature; empty for all together"),
     Column("exponent", "number", "of distance = prefactor * clock_rate^exponent"),
@@ -115,11 +113,8 @@ class VanishingInitConfig(Study):
 
     def check(self, config: RunConfig) -> None:
         """See `Study.check`."""
-        scales = self.log10_scales
-        if scales is not None:
-            require("study.log10_scales", scales, len(set(scales)) == len(scales) >= 3
-                    and all(SMALLEST_EXPONENT <= scale < 0 for scale in scales),
-                    "at least three different exponents from -1e6 up to but not including 0, or null")
+        if self.log10_scales is not None:
+            check_log10_scales(self.log10_scales, 3, ", or null")
         check_seeds(config, self.seeds)
 
     def run(self, config: RunConfig, bench: Bench) -> StudyResult:
@@ -211,18 +206,11 @@ def _clock(config: RunConfig) -> AcceleratedClock:
     return AcceleratedClock(build_problem(anywhere).architecture.homogeneity_degree)
 
 
-def _attempt(config: RunConfig, log10_scale: float, seed: int) -> Attempt[Result]:
-    from agfrun.labs.staircases.run.pipeline import run  # torch
-
-    init = dataclasses.replace(config.init, log10_scale=log10_scale)
-    return attempt(lambda: run(one_run(config, init=init, seed=seed), progress=False))
-
-
 def _rows(config: RunConfig, clock: AcceleratedClock, log10_scale: float, seed: int) -> dict[str, Any]:
     """The rows of one run by table, and why it failed."""
     from agfrun.labs.staircases.analysis.approach import curve_rows, distance_rows  # torch
 
-    made = _attempt(config, log10_scale, seed)
+    made = attempt(lambda: run_at(config, log10_scale, seed))
     rate, case = clock.rate(log10_scale), {"log10_scale": log10_scale, "seed": seed}
     run = case | {"clock": clock.formula, "clock_rate": rate} | _run_row(made, rate)
     if made.outcome is None:

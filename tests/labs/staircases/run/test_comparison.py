@@ -199,10 +199,13 @@ def test_closed_form_of_another_feature_is_left_out() -> None:
     assert math.isnan(row["time_theory"])
 
 
-@pytest.mark.parametrize(("measured", "error", "within"), [(2.1, 0.06, True), (2.5, 0.06, False), (2.1, NAN, None)])
-def test_estimated_errors_stand_beside_the_measured_ones(measured: float, error: float, within: bool | None) -> None:
+@pytest.mark.parametrize(("measured", "error", "resolution", "within"), [
+    (2.1, 0.06, 0.0, True), (2.5, 0.06, 0.0, False), (2.1, NAN, 1.0, None), (2.5, 0.06, 0.15, True)])
+def test_estimated_errors_stand_beside_the_measured_ones(measured: float, error: float, resolution: float,
+                                                         within: bool | None) -> None:
     event = acquisition(2.0, "1")
-    (row,) = compare([event], [acquisition(measured, "1")], None, [], 4.0, source="own_size", errors={event: error})
+    (row,) = compare([event], [acquisition(measured, "1")], None, [], 4.0, source="own_size", errors={event: error},
+                     resolution=resolution)
     assert row["source"] == "own_size"
     assert row["time_error_predicted"] == pytest.approx(error, nan_ok=True)
     assert row["within_predicted_error"] is within

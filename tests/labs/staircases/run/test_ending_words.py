@@ -32,6 +32,7 @@ def said(plan: Plan, loss: np.ndarray, learned: bool, status: str = "horizon") -
 @pytest.mark.parametrize(("loss", "words"), [
     (np.ones(500), "it ended; nothing was learned, though"),
     (1 + NOISE, "it ended; no drop can be told from noise of standard deviation 0.3"),
+    (5 - 0.02 * TIMES + NOISE, "it ended; the loss fell from 5.04 to 4.11, but no drop can be told from noise"),
     (np.where(TIMES < 20, 2.0, 1.0), "it ended; the loss fell in 1 drop, but no feature was acquired, though"),
 ])
 def test_what_is_said_where_nothing_was_acquired(plan: Plan, loss: np.ndarray, words: str) -> None:

@@ -16,9 +16,9 @@ from agfrun.labs.staircases.studies.agreement import AgreementConfig, summarized
 
 
 def rung(scale: float, seed: int, source: str, evaluations: int, **numbers: float | None) -> dict[str, object]:
-    return {"log10_scale": scale, "seed": seed, "source": source, "evaluations": evaluations, "predicted": 3,
-            "measured": 3, "in_order": 3, "median_time_error": 0.1, "worst_time_error": 0.2, "worst_level_error": 0.0,
-            "within_predicted_error": None} | numbers
+    return {"log10_scale": scale, "seed": seed, "source": source, "evaluations": evaluations,
+            "kind": "acquisition", "predicted": 3, "measured": 3, "in_order": 3, "median_time_error": 0.1,
+            "worst_time_error": 0.2, "worst_level_error": 0.0, "within_predicted_error": None} | numbers
 
 
 def trained(scale: float, seed: int, evaluations: int) -> dict[str, object]:
@@ -30,7 +30,7 @@ def trained(scale: float, seed: int, evaluations: int) -> dict[str, object]:
 RUNGS = pd.DataFrame([
     rung(-2, 0, "agf", 50), rung(-2, 0, "own_size", 10, within_predicted_error=3), trained(-2, 0, 100),
     rung(-2, 1, "agf", 10, in_order=2, median_time_error=0.3, worst_time_error=0.7, worst_level_error=0.04),
-    rung(-2, 1, "own_size", 0, within_predicted_error=1, measured=2), trained(-2, 1, 40),
+    rung(-2, 1, "own_size", 0, within_predicted_error=1, measured=2, in_order=2), trained(-2, 1, 40),
     rung(-2, 2, "own_size", 5, measured=0, worst_time_error=None, within_predicted_error=None), trained(-2, 2, 10),
     rung(-4, 0, "agf", 30, worst_time_error=0.05), trained(-4, 0, 10),
 ])
@@ -41,11 +41,14 @@ def test_a_row_a_scale_and_prediction() -> None:
     assert [(row["log10_scale"], row["source"]) for row in rows] == [(-2, "own_size"), (-2, "agf"), (-4, "agf")]
     own, published, below = rows
     assert published == {
-        "log10_scale": -2, "source": "agf", "runs": 2, "order": 1, "events": 6, "median_time_error": pytest.approx(0.2),
+        "log10_scale": -2, "source": "agf", "runs": 2, "order": 1, "kind": "acquisition", "predicted": 6, "events": 6,
+        "median_time_error": pytest.approx(0.2),
         "worst_time_error": 0.7, "worst_level_error": 0.04, "within_predicted_error": None,
         "share_of_training": pytest.approx((0.5 + 0.25) / 2)}
     # A run of which training shows nothing that it predicts says nothing of its errors.
-    assert (own["runs"], own["events"], own["within_predicted_error"]) == (2, 5, 4)
+    assert (own["runs"], own["predicted"], own["events"], own["within_predicted_error"]) == (2, 6, 5, 4)
+    # What is predicted for a time after the end of training is in no order.
+    assert own["order"] == 2
     assert own["share_of_training"] == pytest.approx((0.1 + 0.0) / 2)
     assert (below["share_of_training"], below["worst_time_error"]) == (3.0, 0.05)
 
