@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
@@ -77,6 +78,16 @@ def set_log_axis(axes: Axes, which: Literal["x", "y"], limits: tuple[float, floa
 def of_source(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     """The rows of one source."""
     return frame[frame["source"] == source]
+
+
+def typical_run(curves: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The one of several curves (S, T) on common times that is nearest to all others: their medoid, (T,).
+
+    A pointwise median of staircases rests on levels that no run has, wherever drops of several runs overlap.
+    """
+    finite = np.nan_to_num(curves)
+    distances = [np.abs(finite - curve).mean(axis=1).sum() for curve in finite]
+    return np.asarray(curves[int(np.argmin(distances))])
 
 
 def of_prediction(frame: pd.DataFrame) -> pd.DataFrame:

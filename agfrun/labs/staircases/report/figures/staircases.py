@@ -16,6 +16,7 @@ from agfrun.labs.staircases.report.figures.context import (
     of_source,
     prediction_name,
     set_log_axis,
+    typical_run,
 )
 from agfrun.report.figures.colours import sequential_colours
 from agfrun.report.figures.style import OKABE_ITO, TEXT_WIDTH, new_figure, settle, styled
@@ -34,9 +35,10 @@ _SIDES = ("training", "prediction")
 def plot_staircases(runs: pd.DataFrame, loss: pd.DataFrame, homogeneity_degree: int | None) -> Figure:
     """Draw every run's loss over time, training on the left and the prediction on the right, a row for each scale.
 
-    Thin lines are runs, the line is their median at equal times and the band reaches from the 10th to the
-    90th percentile; the median of the prediction lies over training too. Several scales share one time axis, in
-    units of the time that a neuron takes to grow from its scale: log(1 / scale) at degree 2, scale^(2 - degree) beyond.
+    Thin lines are runs, the thick one of them is nearest to all others, and the band reaches from the 10th to the
+    90th percentile at equal times; that of the prediction lies over training too. Several scales share one time
+    axis, in units of the time that a neuron takes to grow from its scale: log(1 / scale) at degree 2,
+    scale^(2 - degree) beyond.
 
     Args:
         runs: the runs in their column `run`, with the column `log10_init_scale`.
@@ -59,8 +61,8 @@ def plot_staircases(runs: pd.DataFrame, loss: pd.DataFrame, homogeneity_degree: 
             set_log_axis(axes, "x", horizontal)
             set_log_axis(axes, "y", vertical)
         if len(curves["prediction"]):
-            row[0].plot(grid, np.median(curves["prediction"], axis=0), color="black", linewidth=0.9,
-                        linestyle=(0, (4, 1.6)), gid="prediction:median")
+            row[0].plot(grid, typical_run(curves["prediction"]), color="black", linewidth=0.9,
+                        linestyle=(0, (4, 1.6)), gid="prediction:typical")
         row[0].set_ylabel("loss / initial loss")
         row[1].text(0.98, 0.95, _scale_label(log, own["run"].nunique()), transform=row[1].transAxes, ha="right",
                     va="top")
@@ -118,7 +120,7 @@ def _draw(axes: Axes, grid: FloatArray, curves: FloatArray, colour: str, source:
     if len(curves) > 1:
         low, high = np.percentile(curves, _BAND, axis=0)
         axes.fill_between(grid, low, high, color=colour, alpha=0.18, linewidth=0)
-    axes.plot(grid, np.median(curves, axis=0), color=colour, linewidth=1.4, gid=f"{source}:median")
+    axes.plot(grid, typical_run(curves), color=colour, linewidth=1.4, gid=f"{source}:typical")
 
 
 def _scale_label(log10_scale: float, runs: int) -> str:
@@ -139,4 +141,4 @@ def _add_legend(figure: Figure, name: str) -> None:
         [Line2D([], [], color="0.3", linewidth=0.4), Line2D([], [], color="0.3", linewidth=1.4),
          Patch(color="0.3", alpha=0.18, linewidth=0), Line2D([], [], color="black", linewidth=0.9,
                                                              linestyle=(0, (4, 1.6)))],
-        ["runs", "median", f"{_BAND[0]}-{_BAND[1]}%", f"median of {name}"], loc="outside upper left", ncols=4)
+        ["runs", "typical run", f"{_BAND[0]}-{_BAND[1]}%", f"typical run, {name}"], loc="outside upper left", ncols=4)

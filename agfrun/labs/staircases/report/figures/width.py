@@ -16,6 +16,7 @@ from agfrun.labs.staircases.report.figures.context import (
     of_source,
     prediction_name,
     set_log_axis,
+    typical_run,
 )
 from agfrun.report.figures.colours import sequential_colours
 from agfrun.report.figures.style import COLUMN_WIDTH, OKABE_ITO, new_figure, settle, styled
@@ -31,7 +32,7 @@ _CURVES_NAMED = 8
 def plot_width(runs: pd.DataFrame, curves: pd.DataFrame, trends: pd.DataFrame) -> Figure:
     """Draw what the study `width` found.
 
-    Above: the loss of training, one colour a width; the line is the median over the seeds, the band their
+    Above: the loss of training, one colour a width; the line is the seed nearest to all others, the band their
     range. Below: the duration of drops against width, a dot each run, the line their median; open squares are
     the prediction's, where it was made and its drops take time.
 
@@ -54,7 +55,7 @@ def _draw_losses(axes: Axes, curves: pd.DataFrame) -> None:
     grid = np.geomspace(*limits, _GRID)
     for width, colour in zip(widths, colours, strict=True):
         losses = _on_grid(curves[curves["width"] == width], grid)
-        axes.plot(grid, np.nanmedian(losses, axis=0), color=colour, gid=f"training:{width}")
+        axes.plot(grid, typical_run(losses), color=colour, gid=f"training:{width}")
         if len(losses) > 1:
             axes.fill_between(grid, np.nanmin(losses, axis=0), np.nanmax(losses, axis=0), color=colour, alpha=0.25,
                               linewidth=0)

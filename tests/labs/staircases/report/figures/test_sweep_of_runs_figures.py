@@ -9,6 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from agfrun import CompareConfig, SavedSweep
+from agfrun.labs.staircases.report.figures.context import typical_run
 from agfrun.labs.staircases.report.figures.drop_times import plot_drop_times
 from agfrun.report.sweep_figures import figures_of_sweep
 
@@ -109,15 +110,28 @@ def test_a_key_with_one_value_among_the_ended_runs_is_no_axis() -> None:
     assert names_of(only(sweep(), **{"model.width": 4})) == ["drop_times", "staircases", "numbers_scale"]
 
 
-def test_staircases_have_a_row_for_each_scale_and_their_median() -> None:
+def test_the_typical_run_is_a_real_one_near_to_most() -> None:
+    """Of eleven steps of width 1 at random times, and of two that never fall: the step in the middle."""
+    times, moments = np.linspace(0, 10, 1001), np.random.default_rng(0).uniform(2, 8, 11)
+    curves = np.array([np.where(times < moment, 1.0, 0.0) for moment in moments])
+    np.testing.assert_array_equal(typical_run(curves), curves[np.argsort(moments)[5]])
+    # Halves of two kinds have a median that is neither: the levels 1, 0.5, 0 of one and 1, 0.2, 0 of the other.
+    kinds = np.array([np.select([times < 3, times < 6], [1.0, level], 0.0) for level in (0.5, 0.2, 0.5, 0.2)])
+    assert any(np.array_equal(typical_run(kinds), curve) for curve in kinds)
+    assert not any(np.array_equal(np.median(kinds, axis=0), curve) for curve in kinds)
+    gone = np.vstack([curves, np.full((2, times.size), np.nan)])
+    assert np.isfinite(typical_run(gone)).all()
+
+
+def test_staircases_have_a_row_for_each_scale_and_a_typical_run() -> None:
     figures = dict(figures_of_sweep(sweep(keys=("init.scale",))))
     panels = figures["staircases"].axes
     assert len(panels) == 2 * len(SCALES)
     for scale, (training, agf) in zip(SCALES, zip(panels[::2], panels[1::2], strict=True), strict=True):
         assert agf.texts[0].get_text() == f"initialization scale {scale:.3g}, 10 runs"
-        (median,) = [line for line in training.get_lines() if line.get_gid() == "training:median"]
+        (typical,) = [line for line in training.get_lines() if line.get_gid() == "training:typical"]
         # Time in units of log(1 / scale), loss as a part of the first.
-        np.testing.assert_allclose(np.interp([0.9, 1.5, 2.0], median.get_xdata(), median.get_ydata()),
+        np.testing.assert_allclose(np.interp([0.9, 1.5, 2.0], typical.get_xdata(), typical.get_ydata()),
                                    [1.0, 0.5625, 0.125], rtol=2e-2)
     assert panels[-1].get_xlabel() == "gradient-flow time / log(1 / scale)"
 
