@@ -1,16 +1,20 @@
 """Draw the pictures of the documentation into docs/images: python docs/make_images.py (about five minutes).
 
 Every picture comes from a run that this script makes; nothing is drawn by hand. The staircases of README.md are
-the figures of the commands that it names.
+the figures of the commands that it names. What the runs of single figures have predicted and measured is kept in
+images/numbers.json, and a test compares it with fresh runs: pictures that are out of date fail it.
 """
 
 from __future__ import annotations
 
+import json
+import math
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -22,6 +26,8 @@ from agfrun.labs.staircases.sources import NAMES
 from agfrun.report.figures.style import TEXT_WIDTH, TRAINING_GREY, feature_colours
 
 IMAGES = Path(__file__).with_name("images")
+NUMBERS = IMAGES / "numbers.json"
+NUMBER_COLUMNS = ("time_predicted", "time_training", "level_predicted", "level_training")
 DOTS_PER_INCH = 150
 
 # Figures of a run that are shown as they are: name of the picture, overrides of the run, name of the figure.
@@ -50,8 +56,9 @@ def main() -> None:
     save(degree_three(), "algorithm_degree_three")
     save(collapse(), "algorithm_collapse")
     save(cost_phases(), "algorithm_cost_phases")
-    for name, overrides, figure in FIGURES:
-        copy_figure(name, overrides, figure)
+    numbers = {name: copy_figure(name, overrides, figure) for name, overrides, figure in FIGURES}
+    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(rows)}" for name, rows in numbers.items())
+    NUMBERS.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
     for name, experiment, figure in SWEEPS:
         copy_sweep_figure(name, experiment, figure)
 
@@ -167,11 +174,19 @@ def mark_rounds(panels: Sequence[Axes], result: Result) -> None:
             axes.axvline(round_.time, color="0.85", linewidth=0.7, zorder=0)
 
 
-def copy_figure(name: str, overrides: Sequence[str], figure: str) -> None:
-    """One figure of a run, as `agfrun` draws it."""
+def copy_figure(name: str, overrides: Sequence[str], figure: str) -> list[list[Any]]:
+    """One figure of a run, as `agfrun` draws it; returns the numbers that it shows."""
     with tempfile.TemporaryDirectory() as folder:
-        run(load_config([*overrides, "plot_formats=[png]"]), output_dir=folder, progress=False)
+        result = run(load_config([*overrides, "plot_formats=[png]"]), output_dir=folder, progress=False)
         (IMAGES / f"{name}.png").write_bytes((Path(folder) / "plots" / f"{figure}.png").read_bytes())
+    return numbers_of(result)
+
+
+def numbers_of(result: Result) -> list[list[Any]]:
+    """Kind and feature of each compared event of the main prediction, with its times and levels in five digits."""
+    return [[row["kind"], row["feature"] or "", *(
+        float(f"{row[name]:.4e}") if math.isfinite(row[name]) else None for name in NUMBER_COLUMNS)]
+            for row in result.main_rows]
 
 
 def copy_sweep_figure(name: str, experiment: str, figure: str) -> None:
