@@ -105,13 +105,13 @@ def width_tables(seeds: int = 2, agf_duration: float = 0.0) -> dict[str, pd.Data
     return {schema.name: rows_table(schema, rows[schema.name]) for schema in WIDTH_TABLES}
 
 
-def test_losses_are_the_median_within_the_range_of_the_seeds() -> None:
+def test_losses_are_those_of_one_seed_within_the_range_of_all() -> None:
     figure = plot_width(**width_tables())
     above, below = figure.axes
     assert set(lines(above)) == {"training:2", "training:4", "training:8"}
-    median = lines(above)["training:4"]
-    expected = np.mean([np.interp(median[:, 0], [1.0, end], [1.0, 0.0]) for end in (2.0, 3.0)], axis=0)
-    assert median[:, 1] == pytest.approx(expected)
+    typical = lines(above)["training:4"]
+    seeds = [np.interp(typical[:, 0], [1.0, end], [1.0, 0.0]) for end in (2.0, 3.0)]
+    assert any(typical[:, 1] == pytest.approx(seed) for seed in seeds)
     assert len(above.collections) == 3
     assert legend(above) == ["2", "4", "8"]
     assert drawn(figure)

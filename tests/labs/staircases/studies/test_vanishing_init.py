@@ -143,9 +143,9 @@ def test_seeds_are_counted_from_the_configured_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["study.log10_scales=[-1,-2]"], "at least three different exponents"),
-        (["study.log10_scales=[-1,-2,-2]"], "at least three different exponents"),
-        (["study.log10_scales=[-1,-2,0.5]"], "at least three different exponents"),
+        (["study.log10_scales=[-1,-2]"], "at least 3 different exponents"),
+        (["study.log10_scales=[-1,-2,-2]"], "at least 3 different exponents"),
+        (["study.log10_scales=[-1,-2,0.5]"], "at least 3 different exponents"),
         (["study.log10_scales=1e-4"], "must be a list of numbers"),
         (["study.seeds=0"], "an integer from 1 to 100000"),
         (["study.seeds=2", "experiment=diagonal_5d"], "1 with init=deterministic"),
