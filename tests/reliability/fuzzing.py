@@ -20,8 +20,8 @@ from agfrun.study import registry
 from agfrun.study.config_tree import slot_groups
 from agfrun.study.conversion import field_types, known_keys
 
-# Seconds in which a command line must have ended, be it by Ctrl-C.
-LIMIT = 10.0
+# Seconds after which a command line is ended by Ctrl-C, and a last resort where that does not end it.
+LIMIT, PATIENCE = 10.0, 300.0
 
 # Lines that are no errors; the second kind is asked for with hydra.verbose.
 ASIDES = ("agfrun: warning: ", "agfrun: DEBUG: ", "agfrun: compiling ", "sweep: ")
@@ -179,7 +179,7 @@ def complaint(arguments: Sequence[str], folder: Path, may_differ: bool = False) 
 
     It ends with exit status 0, or 2 and one line, or, where training went wrong, 1 and one line that says how; a sweep
     says as much of each of its runs. It writes no traceback and no half-written file, and nothing at all if it ended
-    with 2. What is asked for may take longer than `LIMIT`; Ctrl-C then ends it in that time.
+    with 2. What is asked for may take longer than `LIMIT`; Ctrl-C then ends it.
 
     Args:
         may_differ: exit status 1 without a line is fine too: what was compared is not the same.
@@ -188,14 +188,13 @@ def complaint(arguments: Sequence[str], folder: Path, may_differ: bool = False) 
     here.mkdir(parents=True)
     command = Command(arguments, folder, here)
     command.process.join(LIMIT)
-    long = command.process.is_alive()
-    if long:
+    if command.process.is_alive():
         command.kill(signal.SIGINT)
-        command.process.join(LIMIT)
+        command.process.join(PATIENCE)
         if command.process.is_alive():
             command.kill()
             command.process.join()
-            return f"Ctrl-C did not end it in {LIMIT:g} s"
+            return f"Ctrl-C did not end it in {PATIENCE:g} s"
     status, errors = command.process.exitcode, command.err.read_text(errors="replace")
     lines = [line for line in errors.splitlines() if line.strip() and not line.startswith(ASIDES)]
     written = [path for path in here.rglob("*") if path.is_file()]
@@ -204,9 +203,9 @@ def complaint(arguments: Sequence[str], folder: Path, may_differ: bool = False) 
     swept = bool(lines) and all(line.startswith(OF_ONE_RUN) for line in lines)
     if "Traceback" in errors or "Traceback" in command.out.read_text(errors="replace"):
         return errors
-    if long:
-        if status != 130 or len(lines) != 1:
-            return f"Ctrl-C ended it with status {status}: {errors}"
+    if status == 130:  # unless it came to its end by itself at that moment
+        if len(lines) != 1:
+            return f"Ctrl-C ended it with {len(lines)} lines: {errors}"
     elif status == 2:
         if len(lines) != 1 and not swept and not _is_usage(lines):
             return f"status 2 with {len(lines)} lines: {errors}"
