@@ -54,6 +54,8 @@ class Architecture(ABC):
         minimal_loss: least loss that the network can reach, or a bound below it; progress is counted from it.
         interchangeable_neurons: whether every orthogonal mixture of the neurons makes the same network, so that
             single neurons mean nothing.
+        features_are_neurons: whether the network has no features of its own: they are its neurons, by their numbers
+            from 0, each of the size of its output.
         wording: how features are called.
         claims: functions of `staircases.claims.claim.Evidence` that check what is claimed of a network from outside;
             those of the built-in networks are in `staircases.claims`.
@@ -70,6 +72,7 @@ class Architecture(ABC):
     dtype: torch.dtype
     minimal_loss: float = 0.0
     interchangeable_neurons: bool = False
+    features_are_neurons: bool = False
     wording: Wording = Wording()
     claims: ClassVar[tuple[Callable[..., list[Claim]], ...]] = ()
 

@@ -24,6 +24,7 @@ from agfrun.labs.staircases.events.detect import detect_events
 from agfrun.labs.staircases.events.event import Event
 from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.labs.staircases.run.advice import with_advice, with_delay
+from agfrun.labs.staircases.run.clusters import clusters_of
 from agfrun.labs.staircases.run.comparison import compare, compared_kinds, of_features, verdict
 from agfrun.labs.staircases.run.ladder import Predictions, Rung, ladder_rows, rungs_of
 from agfrun.labs.staircases.run.problem import Problem, build_architecture, draw_initialization
@@ -149,9 +150,9 @@ def judge(plan: Plan, training: TrainingResult) -> Result:
     """Detect the events of training, compare them with the predicted ones and check the claims."""
     # The path needs a last plateau, and a figure wants it to reach as far as training.
     end = max(float(training.trajectory.times[-1]), LAST_PLATEAU * plan.prediction.last_time)
-    predictions = plan.predictions.extended_to(end)
-    config, problem, prediction, theory = plan.config, plan.problem, predictions.main, predictions.theory
-    threshold = config.agf.threshold
+    config, problem, threshold = plan.config, plan.problem, plan.config.agf.threshold
+    predictions = _clustered(plan, training).extended_to(end)
+    prediction, theory = predictions.main, predictions.theory
     measured = detect_events(training.trajectory, threshold, problem.final_sizes)
     training.trajectory = mark_active(training.trajectory, measured)
     training.statistics = with_reading_error(training.statistics, measured)
@@ -175,6 +176,21 @@ def judge(plan: Plan, training: TrainingResult) -> Result:
         config=config, problem=problem, predictions=predictions, rungs=rungs, training=training,
         events=_events(measured, rungs), comparison=rows, ladder=ladder_rows(rungs, rows, training), claims=claims,
         verdict=verdict(own), horizon=plan.horizon)
+
+
+def _clustered(plan: Plan, training: TrainingResult) -> Predictions:
+    """The predictions; where features are neurons, those of one direction are made one there and in training."""
+    architecture, initial_loss = plan.problem.architecture, plan.problem.initial_loss
+    if not architecture.features_are_neurons or not bool(torch.isfinite(training.final).all()):
+        return plan.predictions
+    # An output of the size s is worth at most s^2 / 2 of the loss where all is learned.
+    smallest = math.sqrt(2 * plan.config.agf.loss_tolerance * initial_loss)
+    sizes = np.asarray(architecture.features(training.final).double().cpu().numpy())
+    clusters = clusters_of(training.final, sizes, smallest)
+    training.trajectory = clusters.of_path(training.trajectory)
+    alternations = {source: clusters.of_prediction(prediction)
+                    for source, prediction in plan.predictions.alternations.items()}
+    return dataclasses.replace(plan.predictions, alternations=alternations)
 
 
 def _compared(rung: Rung, problem: Problem, predictions: Predictions, measured: Sequence[Event], resolution: float

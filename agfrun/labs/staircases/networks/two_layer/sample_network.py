@@ -54,6 +54,7 @@ class SampleNetwork(Architecture):
         # Parts of equal mean square that make a typical norm of sqrt(2).
         self.parameter_blocks = tuple((size, (2 / (len(sizes) * size)) ** 0.5) for size in sizes)
         self.feature_names = data.group_names or tuple(map(str, range(width)))
+        self.features_are_neurons = not data.group_names and type(self).features is SampleNetwork.features
         self.wording = Wording("group", "output along target") if data.group_names else Wording("neuron", "output")
         self._try_neuron()
 
