@@ -42,6 +42,8 @@ warnings.filterwarnings("ignore", message=r"[\s\S]*deprecated", module=r"hydra\.
 def entry_point() -> NoReturn:
     """The console script: run the command line and end the process with its exit status."""
     _open_what_is_closed()
+    # Of a notebook whose cell this is: Matplotlib would look for it, and figures here need none.
+    os.environ.pop("MPLBACKEND", None)
     try:
         status = main(sys.argv[1:])
         sys.stdout.flush()

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from agfrun.files.folders import CHECKPOINTS_FOLDER
 from agfrun.files.run_files import RunFiles, opened
 from agfrun.runner.provenance import provenance
@@ -42,7 +44,7 @@ def execute(config: Any, *, output_dir: Path | str | None = None, progress: bool
     """
     validate(config)
     with opened_run(config, output_dir, progress, command, resume) as run:
-        with _saying_how_to_go_on(run.bench.folder):
+        with _saying_how_to_go_on(run.bench.folder), _own_threads():
             result: StudyResult = config.study.run(config, run.bench)
         run.finish(result)
     failure = result.failure or (interruption_of(result.reason) if result.status == INTERRUPTED else None)
@@ -124,9 +126,9 @@ class OpenRun:
 
 def _drawn(folder: Path, formats: Sequence[str]) -> list[Path]:
     """Draw the figures from the files written so far. One that cannot be drawn is not worth a run."""
-    from agfrun.report.redraw import redraw  # Matplotlib, which a run without figures need not load
-
     try:
+        from agfrun.report.redraw import redraw  # Matplotlib, which a run without figures need not load
+
         return redraw(folder, formats)
     except OutputError:
         raise
@@ -145,6 +147,17 @@ def _report(folder: Path) -> None:
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         print(f"agfrun: warning: no report was written for {folder}: {reason}", file=sys.stderr)
+
+
+@contextmanager
+def _own_threads() -> Iterator[None]:
+    """How many threads a study computes on is no matter of whoever called it: afterwards it is as before."""
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch is not None else None
+    with threadpool_limits():  # of BLAS and OpenMP, as they are
+        yield
+    if torch is not None:
+        torch.set_num_threads(before)
 
 
 @contextmanager
