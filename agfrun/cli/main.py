@@ -198,12 +198,22 @@ def _run(composed: DictConfig, folder: Path, overrides: Sequence[str]) -> None:
         raise OutputError(f"the run folder {folder} is not writable; choose another with hydra.run.dir=DIR")
 
     check_installed(config.tracking)
+    gone = list[BrokenPipeError]()
+
+    def tell(findings: str) -> None:
+        try:
+            _say(findings)
+        except BrokenPipeError as error:  # whoever was reading: figures and page are drawn all the same
+            gone.append(error)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
     try:
-        result = execute(
+        execute(
             config,
             output_dir=folder,
             progress=None,
             command=["agfrun", *(f"--import={source}" for source in named_modules()), *sys.argv[1:]],
+            tell=tell,
         )
     except (UsageError, OutputError):
         raise  # there was no run, and what lies in the folder is another's
@@ -211,13 +221,16 @@ def _run(composed: DictConfig, folder: Path, overrides: Sequence[str]) -> None:
         track(folder, config, overrides)
         raise
     track(folder, config, overrides)
-    _say(result.summary())
+    if gone:
+        raise gone[0]
+    _say(f"written to {folder}")
 
 
 def _say(text: str) -> None:
     """Print what a finished run has to say; the run is none the worse if there is no room for that."""
     try:
-        print(text, flush=True)
+        if text:
+            print(text, flush=True)
     except BrokenPipeError:
         raise
     except OSError as error:

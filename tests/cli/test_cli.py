@@ -49,12 +49,10 @@ def start(arguments: list[str], directory: Path, before: str = "", warm: bool = 
 def fake_run(body: str) -> str:
     """Code that puts a run of this body in the place of the real one, to test the command line alone."""
     return f"""
-import types
 import agfrun.runner.execution
-def execute(config, *, output_dir, progress, command):
+def execute(config, *, output_dir, progress, command, tell):
     {body}
-    said = f"command: {{command}} progress: {{progress}} folder: {{output_dir}}"
-    return types.SimpleNamespace(summary=lambda: said)
+    tell(f"command: {{command}} progress: {{progress}} folder: {{output_dir}}")
 agfrun.runner.execution.execute = execute
 """
 

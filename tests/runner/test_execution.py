@@ -361,3 +361,22 @@ def test_figures_need_no_backend(backend: str, tmp_path: Path) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
     assert {"done.json", "manifest.json"} <= {path.name for path in (tmp_path / "run").iterdir()}
     assert list((tmp_path / "run" / "plots").glob("*.png"))
+
+
+def test_findings_are_told_before_anything_is_drawn(tmp_path: Path) -> None:
+    told = []
+    result = execute(shown(), output_dir=tmp_path / "run", progress=False, tell=lambda findings: told.append(
+        (findings, {path.name for path in (tmp_path / "run").iterdir()})))
+    ((findings, there),) = told
+    assert result.summary() == f"{findings}\nwritten to {tmp_path / 'run'}"
+    assert {*OF_WALK} <= there
+    assert not {"plots", "report.html", "manifest.json", "done.json"} & there
+
+
+def test_a_reader_who_has_gone_costs_nothing_of_the_run(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        f"{sys.executable} -m agfrun model=diagonal_linear train.horizon=5 report=false hydra.run.dir=run | true",
+        shell=True, executable="/bin/bash", cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        timeout=200, check=False)
+    assert ended.stderr == ""
+    assert {"done.json", "plots"} <= {path.name for path in (tmp_path / "run").iterdir()}
