@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from agfrun.cli.commands import COMMANDS
-from agfrun.cli.help import HELP_FLAGS, help_text
+from agfrun.cli.help import HELP_FLAGS, greeting, help_text
 from agfrun.cli.seeds import as_sweep
 from agfrun.configuration.composition import from_composed
 from agfrun.files.folders import CHECKPOINTS_FOLDER
@@ -75,6 +75,9 @@ def main(arguments: Sequence[str]) -> int:
         The exit status: 0; 1 a run failed; 2 the command or configuration is wrong; 130 interrupted.
     """
     try:
+        if not arguments:
+            print(greeting())
+            return 0
         arguments = _import_named(arguments)
         folders, words = _config_dirs(arguments)
         if words and words[0] in COMMANDS:  # which work on folders, and have no use for configurations
