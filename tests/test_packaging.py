@@ -73,7 +73,7 @@ def test_the_page_of_licences_is_that_of_the_tested_versions() -> None:
 
 def test_the_script_lists_the_licences_of_what_is_installed() -> None:
     script = [sys.executable, str(REPOSITORY / "scripts" / "licences.py")]
-    printed = subprocess.run(script, check=True, capture_output=True, text=True, timeout=60).stdout
+    printed = subprocess.run(script, check=True, capture_output=True, text=True, timeout=600).stdout
     head = (REPOSITORY / "docs" / "licences.md").read_text(encoding="utf-8").partition("|")[0]
     assert printed.startswith(head)
     for name, licence in (("numpy", ""), ("pytest", "MIT")):
@@ -85,7 +85,7 @@ def test_the_script_lists_the_licences_of_what_is_installed() -> None:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     options = ["--no-deps", "--no-build-isolation", "--wheel-dir", str(folder)]
-    subprocess.run([*PIP, "wheel", *options, str(REPOSITORY)], check=True, timeout=120)
+    subprocess.run([*PIP, "wheel", *options, str(REPOSITORY)], check=True, timeout=600)
     (path,) = folder.glob("agfrun-*.whl")
     return path
 
@@ -108,13 +108,13 @@ def test_the_wheel_holds_every_configuration_and_file_of_the_package(wheel: Path
 @pytest.mark.slow
 def test_an_installed_wheel_works_from_another_directory(wheel: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
-    subprocess.run([*PIP, "install", "--no-deps", "--target", str(site), str(wheel)], check=True, timeout=120)
+    subprocess.run([*PIP, "install", "--no-deps", "--target", str(site), str(wheel)], check=True, timeout=600)
 
     def agfrun(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [str(site / "bin" / "agfrun"), *arguments],
             cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(site)},
-            capture_output=True, text=True, timeout=120,
+            capture_output=True, text=True, timeout=600,
         )
 
     assert str(site / "agfrun" / "configs") in agfrun("--info", "searchpath").stdout

@@ -78,4 +78,4 @@ class Forked:
 
     def close(self) -> None:
         """End it."""
-        self.process.communicate(timeout=10)
+        self.process.communicate(timeout=600)

@@ -208,7 +208,7 @@ def test_a_reader_that_leaves_is_no_error(arguments: str, tmp_path: Path) -> Non
     done = subprocess.run(
         ["bash", "-c", f"{sys.executable} program.py {arguments} | true; echo ${{PIPESTATUS[0]}}"],
         cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
-        capture_output=True, text=True, timeout=60,
+        capture_output=True, text=True, timeout=600,
     )
     assert (done.stdout, done.stderr) == ("141\n", "")
 

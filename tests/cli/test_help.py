@@ -37,7 +37,7 @@ sys.exit(status)
                          ids=" ".join)
 def test_help_needs_nothing_that_takes_time_to_import(arguments: list[str], tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", COMMAND, *arguments], cwd=tmp_path, capture_output=True, text=True,
-                          timeout=60, check=False)
+                          timeout=600, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"{help_text(arguments)}\nimported:\n"
     assert list(tmp_path.iterdir()) == []
@@ -159,7 +159,7 @@ def test_help_for_what_there_is_not(arguments: list[str], said: str) -> None:
 
 
 def test_the_program_alone_greets_and_starts_nothing(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", COMMAND], cwd=tmp_path, capture_output=True, text=True, timeout=60,
+    done = subprocess.run([sys.executable, "-c", COMMAND], cwd=tmp_path, capture_output=True, text=True, timeout=600,
                           check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"{greeting()}\nimported:\n"

@@ -50,7 +50,7 @@ class Cluster:
 
     def tell(self, *command: str) -> str:
         """What a command prints inside."""
-        status, output, errors = self.run(command, timeout=30)
+        status, output, errors = self.run(command, timeout=600)
         assert status == 0, errors
         return output.strip()
 
@@ -70,17 +70,17 @@ def slurm_cluster(environment: dict[str, str]) -> Iterator[Cluster]:
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     if process.stdout.readline().strip() != UP:
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=600)
         raise (Unavailable if process.returncode == MISSING else RuntimeError)(errors.strip())
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="utf-8").split()
     try:
         yield Cluster(int(children[0]), environment | {"SLURM_CONF": f"{STATE}/slurm.conf",
                                                        "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"})
     finally:
-        process.communicate("\n", timeout=60)
+        process.communicate("\n", timeout=600)
 
 
-def wait_until(holds: Callable[[], object], seconds: float = 150) -> None:
+def wait_until(holds: Callable[[], object], seconds: float = 600) -> None:
     """Wait until something holds."""
     deadline = time.monotonic() + seconds
     while not holds():

@@ -26,7 +26,7 @@ def start(command: list[str], directory: Path, settings: dict[str, str]) -> subp
 def test_a_cluster_is_started_for_the_sweep(directory: Path) -> None:
     process = start(arguments(directory, "hydra/launcher=ray", "hydra.launcher.local_cpus=2", "seed=0,1",
                               "sweep.batch_size=1"), directory, environment())
-    output, errors = process.communicate(timeout=150)
+    output, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
     assert output.startswith("2 runs: 2 finished, none failed\n")
     assert (runs(directory)["status"] == "converged").all()
@@ -46,7 +46,7 @@ def test_a_lost_node_and_a_killed_process_take_only_their_own_jobs_and_resume_do
         nodes[1].cut_power()
         os.kill(on_head[0], signal.SIGKILL)
         gate.unlink()
-        output, errors = process.communicate(timeout=150)
+        output, errors = process.communicate(timeout=600)
         assert process.returncode == 1, errors
         assert output.startswith("4 runs: 1 finished, 3 failed\n")
         failed = runs(directory).query("status == 'failed'")["reason"]
@@ -54,12 +54,12 @@ def test_a_lost_node_and_a_killed_process_take_only_their_own_jobs_and_resume_do
         assert failed.str.fullmatch(rf"its process {on_head[0]} on \S+ was killed, .*").sum() == 1
         before = finished(directory)
 
-        _, errors = stranger.communicate(timeout=150)
+        _, errors = stranger.communicate(timeout=600)
         assert stranger.returncode == 2, errors
         assert f"no Ray cluster at hydra.launcher.address={address}" in errors.splitlines()[-1]
 
         again = start([*sweep, "sweep.resume=sweep"], directory, settings)
-        output, errors = again.communicate(timeout=150)
+        output, errors = again.communicate(timeout=600)
         assert again.returncode == 0, errors
         assert "4 runs: 4 finished, none failed" in output
         assert before.items() <= finished(directory).items()

@@ -26,7 +26,7 @@ SMALL = ["spectrum.dimension=60", "plot_formats=[png]"]
 
 
 def agfrun(*arguments: str, folder: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*arguments), cwd=folder, capture_output=True, text=True, check=False, timeout=120,
+    return subprocess.run(command(*arguments), cwd=folder, capture_output=True, text=True, check=False, timeout=600,
                           env=os.environ | {"PYTHONPATH": str(REPOSITORY)})
 
 
@@ -146,11 +146,11 @@ def test_an_interrupted_run_goes_on_to_the_same_numbers(number: signal.Signals, 
     assert agfrun(*RUN, *long, f"hydra.run.dir={whole}").returncode == 0
     with subprocess.Popen(command(*RUN, *long, f"hydra.run.dir={cut}"), cwd=REPOSITORY, stderr=subprocess.PIPE,
                           env=os.environ | {"PYTHONPATH": str(REPOSITORY)}, text=True) as process:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 600
         while not list(cut.glob("checkpoints/00000[2-9]*")) and time.monotonic() < deadline:
             time.sleep(0.02)
         process.send_signal(number)
-        told = process.communicate(timeout=60)[1]
+        told = process.communicate(timeout=600)[1]
     assert not (cut / "done.json").exists() or "interrupted" in (cut / "done.json").read_text()
     if number == signal.SIGTERM:
         assert process.returncode == 143

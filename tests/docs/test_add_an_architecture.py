@@ -25,7 +25,7 @@ def agfrun(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command line in a folder outside the repository."""
     environment = {key: value for key, value in os.environ.items() if key not in ("HYDRA_FULL_ERROR", "AGFRUN_DEBUG")}
     return subprocess.run([sys.executable, "-m", "agfrun", *arguments], cwd=folder, capture_output=True, text=True,
-                          env=environment | {"PYTHONPATH": str(REPOSITORY)}, timeout=120, stdin=subprocess.DEVNULL)
+                          env=environment | {"PYTHONPATH": str(REPOSITORY)}, timeout=600, stdin=subprocess.DEVNULL)
 
 
 @pytest.fixture

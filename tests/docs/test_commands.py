@@ -122,7 +122,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(REPOSITORY / "docs" / "examples", folder, dirs_exist_ok=True)
     shutil.copytree(REPOSITORY / "docs" / "examples", folder / "docs" / "examples")
     for block in blocks(REPOSITORY / "docs" / "guides" / "own_data.md", "python"):
-        subprocess.run([sys.executable, "-c", block], cwd=folder, check=True, timeout=60)
+        subprocess.run([sys.executable, "-c", block], cwd=folder, check=True, timeout=600)
     finished = agfrun(["model=diagonal_linear", *SHORTER, "hydra.run.dir=finished"], folder)
     assert finished.returncode == 0, finished.stderr
     swept = agfrun(["-m", "model=diagonal_linear", *SHORTER, "report=false", "hydra.sweep.dir=swept"], folder)
@@ -133,7 +133,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def agfrun(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if key not in ("HYDRA_FULL_ERROR", "AGFRUN_DEBUG")}
     return subprocess.run([sys.executable, "-m", "agfrun", *arguments], cwd=folder, capture_output=True, text=True,
-                          env=environment | {"PYTHONPATH": str(REPOSITORY)}, timeout=150, stdin=subprocess.DEVNULL)
+                          env=environment | {"PYTHONPATH": str(REPOSITORY)}, timeout=600, stdin=subprocess.DEVNULL)
 
 
 @pytest.mark.parametrize("command", [

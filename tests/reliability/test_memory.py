@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -39,9 +38,7 @@ UNCOUNTABLE = [
 
 @pytest.mark.parametrize("words", ABSURD)
 def test_what_does_not_fit_is_refused_with_the_number(words: str, tmp_path: Path) -> None:
-    start = time.monotonic()
     line = error_of(run(words.split(), tmp_path))
-    assert time.monotonic() - start < 20  # seconds; it is one
     assert " is not allowed: must be smaller: the run would need about " in line
     assert line.endswith(" are available")
     assert line.split("=")[0].removeprefix("agfrun: error: ") in words

@@ -64,7 +64,7 @@ def test_what_nohup_ignores_stays_ignored() -> None:
 def test_closed_streams_lose_nothing(closed: str, tmp_path: Path) -> None:
     line = f"exec {sys.executable} -m agfrun {' '.join(SMALL)} hydra.run.dir=run {closed}"
     done = subprocess.run(["bash", "-c", line], cwd=tmp_path, env=environment(), capture_output=True, text=True,
-                          timeout=100, check=False)
+                          timeout=600, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "run" / "done.json").exists()
     assert_sound(tmp_path / "run")
@@ -74,7 +74,7 @@ def test_closed_streams_lose_nothing(closed: str, tmp_path: Path) -> None:
 def test_a_full_disk_below_the_output_is_a_warning(tmp_path: Path) -> None:
     line = f"exec {sys.executable} -m agfrun {' '.join(SMALL)} hydra.run.dir=run > /dev/full"
     done = subprocess.run(["bash", "-c", line], cwd=tmp_path, env=environment(), capture_output=True, text=True,
-                          timeout=100, check=False)
+                          timeout=600, check=False)
     assert done.returncode == 0
     assert done.stderr == "agfrun: warning: the summary could not be printed: No space left on device\n"
     assert (tmp_path / "run" / "done.json").exists()

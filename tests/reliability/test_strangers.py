@@ -121,7 +121,7 @@ def test_no_package_is_imported_to_look_for_configurations_in_it(place: str, tmp
     asked = (["hydra.searchpath=[pkg://theirs]"] if place == "command line" else
              ["--config-path", str(tmp_path / "theirs"), "--config-name", "main"])
     ended = subprocess.run([sys.executable, "-m", "agfrun", *asked, *SMALL], cwd=tmp_path, env=environment(),
-                           capture_output=True, text=True, timeout=100, check=False)
+                           capture_output=True, text=True, timeout=600, check=False)
     assert ended.returncode == 2
     assert ended.stderr.startswith("agfrun: error: hydra.searchpath=pkg://theirs is not allowed")
     assert len(ended.stderr.splitlines()) == 1
@@ -294,7 +294,7 @@ def test_code_from_outside_runs_only_if_it_is_named(tmp_path: Path) -> None:
     (tmp_path / "theirs" / "theirs.py").write_text(f"open({str(tmp_path / 'marker')!r}, 'w')\n")
     arguments = ["--config-dir", str(tmp_path / "theirs"), "model=theirs"]
     ended = subprocess.run([sys.executable, "-m", "agfrun", *arguments], cwd=tmp_path / "theirs", env=environment(),
-                           capture_output=True, text=True, timeout=100, check=False)
+                           capture_output=True, text=True, timeout=600, check=False)
     assert ended.returncode == 2
     assert not (tmp_path / "marker").exists()
     main([f"--import={tmp_path}/theirs/theirs.py", "--version"])

@@ -357,7 +357,7 @@ def test_figures_need_no_backend(backend: str, tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", "from agfrun.cli.main import entry_point; entry_point()", "model=diagonal_linear",
          "train.horizon=5", "report=false", "hydra.run.dir=run"], cwd=tmp_path, stdin=subprocess.DEVNULL,
-        env={**os.environ, "MPLBACKEND": backend}, capture_output=True, text=True, timeout=200, check=False)
+        env={**os.environ, "MPLBACKEND": backend}, capture_output=True, text=True, timeout=600, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert {"done.json", "manifest.json"} <= {path.name for path in (tmp_path / "run").iterdir()}
     assert list((tmp_path / "run" / "plots").glob("*.png"))
@@ -377,6 +377,6 @@ def test_a_reader_who_has_gone_costs_nothing_of_the_run(tmp_path: Path) -> None:
     ended = subprocess.run(
         f"{sys.executable} -m agfrun model=diagonal_linear train.horizon=5 report=false hydra.run.dir=run | true",
         shell=True, executable="/bin/bash", cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        timeout=200, check=False)
+        timeout=600, check=False)
     assert ended.stderr == ""
     assert {"done.json", "plots"} <= {path.name for path in (tmp_path / "run").iterdir()}

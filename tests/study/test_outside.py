@@ -260,7 +260,7 @@ said("study=claims", "study.seeds=1")
 said("study=dimension")
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, text=True, capture_output=True, check=False,
-                          timeout=120, env=os.environ | {"PYTHONPATH": str(FOLDER.parents[1])})
+                          timeout=600, env=os.environ | {"PYTHONPATH": str(FOLDER.parents[1])})
     assert done.stderr.count("\n") == 1, done.stderr
     assert "study=walk has no init" in done.stderr
     assert [line for line in done.stdout.splitlines() if line.startswith(("study=", "resume", "plot"))] == [

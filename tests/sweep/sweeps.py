@@ -22,4 +22,4 @@ def command(arguments: list[str]) -> list[str]:
 
 def start(arguments: list[str], directory: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(arguments), cwd=directory, env=environment(), stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=200, check=False)
+                          capture_output=True, text=True, timeout=600, check=False)

@@ -31,7 +31,7 @@ def hostile(tmp_path: Path) -> list[str]:
             "data=rotated_regression", "init=gaussian", "plots=false", "hydra.sweep.dir=sweep"]
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 600.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
@@ -156,8 +156,8 @@ def test_an_interrupted_sweep_leaves_no_process_and_is_continued(tmp_path: Path,
     wait_until(lambda: len(finished(sweep)) == 2 and len(list(sweep.glob(".sweep/logs/*.jsonl"))) == 4)
     family = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(kind)
-    errors = process.communicate(timeout=60)[1]
-    wait_until(lambda: not any(child.is_running() and child.status() != "zombie" for child in family), 30)
+    errors = process.communicate(timeout=600)[1]
+    wait_until(lambda: not any(child.is_running() and child.status() != "zombie" for child in family))
     assert process.returncode == (-kind if kind == signal.SIGKILL else 128 + kind)
     assert "Traceback" not in errors
     assert ("interrupted; continue with: agfrun --import " in errors) is (kind != signal.SIGKILL)
@@ -214,7 +214,7 @@ def test_processes_of_a_sweep_import_nothing_from_the_current_folder(name: str, 
     # -P: as the console script does it; `python -m` asks for the current folder.
     words = [*SMALL, "seed=0,1", "plots=false", "report=false", "hydra.sweep.dir=sweep"]
     ended = subprocess.run([sys.executable, "-P", "-m", "agfrun", "-m", *words], cwd=tmp_path, env=environment(),
-                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=200, check=False)
+                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600, check=False)
     assert ended.returncode == 0, ended.stderr
     assert not (tmp_path / "ran").exists()
     assert runs(tmp_path / "sweep")["status"].tolist() == ["converged"] * 2
@@ -224,7 +224,7 @@ def test_two_sweeps_never_share_a_folder(tmp_path: Path) -> None:
     arguments = ["-m", *SMALL, "seed=0,1", "plots=false", "report=false", "hydra.sweep.dir=sweep"]
     both = [subprocess.Popen(command(arguments), cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL,
                              stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    said = [process.communicate(timeout=120)[1] for process in both]
+    said = [process.communicate(timeout=600)[1] for process in both]
     statuses = sorted(process.returncode for process in both)
     assert statuses == [0, 2], said
     refused = next(text for text, process in zip(said, both, strict=True) if process.returncode == 2)
@@ -243,5 +243,5 @@ def test_a_sweep_is_collected_while_it_runs(tmp_path: Path, hostile: list[str]) 
     assert done.returncode == 0, done.stderr
     assert sorted(runs(sweep)["status"]) in (["converged", "missing"], ["converged", "unfinished"])
     (tmp_path / "gate").unlink()
-    assert process.wait(60) == 0
+    assert process.wait(600) == 0
     assert runs(sweep)["status"].tolist() == ["converged"] * 2

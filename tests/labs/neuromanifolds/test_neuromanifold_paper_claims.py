@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -21,11 +20,9 @@ def known(monkeypatch: pytest.MonkeyPatch) -> dict[str, PaperClaim]:
     return {claim.name: claim for claim in chosen_claims(["neuromanifolds"])}
 
 
-def test_all_hold_in_a_moment(known: dict[str, PaperClaim]) -> None:
-    started = time.perf_counter()
+def test_all_hold(known: dict[str, PaperClaim]) -> None:
     contexts = Contexts([0, 1, 2], "cpu")
     rows = [decide(claim, contexts) for claim in known.values()]
-    assert time.perf_counter() - started < 2
     assert len(rows) >= 3
     assert [row["claim"] for row in rows if row["verdict"] != HOLDS] == []
     assert {row["laboratory"] for row in rows} == {"neuromanifolds"}

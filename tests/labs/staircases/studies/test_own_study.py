@@ -21,7 +21,7 @@ TINY = ["model=diagonal_linear", "init=gaussian", "init.scale=1e-6", "plot_forma
 def agfrun(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "agfrun", *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=False,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY)}, timeout=120)
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)}, timeout=600)
 
 
 def command_of_the_page() -> list[str]:
@@ -64,7 +64,7 @@ def test_an_interrupted_series_does_no_seed_twice(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-m", "agfrun", *arguments], cwd=REPOSITORY,
                           env=os.environ | {"PYTHONPATH": str(REPOSITORY)}) as process:
         log = tmp_path / "cut" / "checkpoints" / "steps.jsonl"
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 600
         while (not log.exists() or "seed 0" not in log.read_text()) and time.monotonic() < deadline:
             time.sleep(0.01)
         process.kill()
