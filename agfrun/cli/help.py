@@ -27,10 +27,11 @@ GLOBAL = "@package _global_"
 # Groups of config.yaml that are no part of a run's configuration.
 BESIDE_GROUPS = ("hydra", "experiment")
 
-USAGE = """\
+ABOUT = """\
 agfrun is a laboratory for how neural networks learn, and what functions they can be: one command trains or
 computes, compares with what theory says, and leaves tables, figures and a page.
-
+"""
+USAGE = """\
 Usage:
   agfrun [study=NAME] [GROUP=CHOICE ...] [KEY=VALUE ...]   one run; study=compare unless told
   agfrun --multirun KEY=VALUE,VALUE ...          one run for each combination of the values, on all cores
@@ -79,6 +80,15 @@ class _File:
     builds_on: tuple[str, ...] = ()
 
 
+def greeting() -> str:
+    """What `agfrun` alone says: the laboratories, how to begin in each, and where to look further."""
+    lines = [ABOUT]
+    for name in _names_of_laboratories():
+        laboratory = importlib.import_module(f"{LABS}.{name}")
+        lines += [f"{name}: {laboratory.QUESTION}", f"  {laboratory.FIRST_COMMAND}", ""]
+    return "\n".join([*lines, "agfrun --help shows everything else; agfrun study=NAME --help the keys of one study."])
+
+
 def help_text(arguments: Sequence[str]) -> str:
     """The help for a command line.
 
@@ -92,7 +102,7 @@ def help_text(arguments: Sequence[str]) -> str:
     trees = [*_further_trees(arguments), config_directory()]
     chosen = dict(argument.split("=", 1) for argument in arguments if "=" in argument and not argument.startswith("-"))
     if STUDY not in chosen:
-        return "\n".join([USAGE, *_laboratories(), "", *_groups(), "", EXAMPLES.rstrip()])
+        return "\n".join([ABOUT, USAGE, *_laboratories(), "", *_groups(), "", EXAMPLES.rstrip()])
     return "\n".join(_study(trees, chosen))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from agfrun.cli.commands import COMMANDS
-from agfrun.cli.help import HELP_FLAGS, help_text
+from agfrun.cli.help import HELP_FLAGS, greeting, help_text
 from agfrun.cli.seeds import as_sweep
 from agfrun.configuration.composition import from_composed
 from agfrun.files.folders import CHECKPOINTS_FOLDER
@@ -42,6 +42,8 @@ warnings.filterwarnings("ignore", message=r"[\s\S]*deprecated", module=r"hydra\.
 def entry_point() -> NoReturn:
     """The console script: run the command line and end the process with its exit status."""
     _open_what_is_closed()
+    # Of a notebook whose cell this is: Matplotlib would look for it, and figures here need none.
+    os.environ.pop("MPLBACKEND", None)
     try:
         status = main(sys.argv[1:])
         sys.stdout.flush()
@@ -73,6 +75,9 @@ def main(arguments: Sequence[str]) -> int:
         The exit status: 0; 1 a run failed; 2 the command or configuration is wrong; 130 interrupted.
     """
     try:
+        if not arguments:
+            print(greeting())
+            return 0
         arguments = _import_named(arguments)
         folders, words = _config_dirs(arguments)
         if words and words[0] in COMMANDS:  # which work on folders, and have no use for configurations
@@ -196,12 +201,22 @@ def _run(composed: DictConfig, folder: Path, overrides: Sequence[str]) -> None:
         raise OutputError(f"the run folder {folder} is not writable; choose another with hydra.run.dir=DIR")
 
     check_installed(config.tracking)
+    gone = list[BrokenPipeError]()
+
+    def tell(findings: str) -> None:
+        try:
+            _say(findings)
+        except BrokenPipeError as error:  # whoever was reading: figures and page are drawn all the same
+            gone.append(error)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
     try:
-        result = execute(
+        execute(
             config,
             output_dir=folder,
             progress=None,
             command=["agfrun", *(f"--import={source}" for source in named_modules()), *sys.argv[1:]],
+            tell=tell,
         )
     except (UsageError, OutputError):
         raise  # there was no run, and what lies in the folder is another's
@@ -209,13 +224,16 @@ def _run(composed: DictConfig, folder: Path, overrides: Sequence[str]) -> None:
         track(folder, config, overrides)
         raise
     track(folder, config, overrides)
-    _say(result.summary())
+    if gone:
+        raise gone[0]
+    _say(f"written to {folder}")
 
 
 def _say(text: str) -> None:
     """Print what a finished run has to say; the run is none the worse if there is no room for that."""
     try:
-        print(text, flush=True)
+        if text:
+            print(text, flush=True)
     except BrokenPipeError:
         raise
     except OSError as error:

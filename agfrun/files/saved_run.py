@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +61,20 @@ def study_of(run_dir: Path, config: Mapping[str, Any]) -> Study:
     kind = registry.study_type(name)
     if kind is None:
         raise OutputError(f"{run_dir} is a run of the study {name}, which is not known here; name its module with "
-                          "--import")
+                          f"{' '.join(_imports(run_dir)) or '--import'}")
     known = {field.name for field in dataclasses.fields(kind)}
     values = config.get("study")
     made = kind(**{key: value for key, value in values.items() if key in known} if isinstance(values, dict) else {})
     assert isinstance(made, Study)
     return made
+
+
+def _imports(run_dir: Path) -> list[str]:
+    """How modules were named on the command line of a run, as far as its manifest tells."""
+    command = read_json(run_dir / MANIFEST_FILE).get("command")
+    words = [word for word in command if isinstance(word, str)] if isinstance(command, list) else []
+    joined = [word for word in words if word.startswith("--import=")]
+    return joined + [f"--import={source}" for flag, source in pairwise(words) if flag == "--import"]
 
 
 def study_name(config: Mapping[str, Any]) -> str:

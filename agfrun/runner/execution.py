@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from threadpoolctl import threadpool_limits
 
 from agfrun.files.folders import CHECKPOINTS_FOLDER
 from agfrun.files.run_files import RunFiles, opened
@@ -24,7 +26,8 @@ INTERRUPTED = "interrupted"
 
 
 def execute(config: Any, *, output_dir: Path | str | None = None, progress: bool | None = None,
-            command: Sequence[str] | None = None, resume: bool = False) -> StudyResult:
+            command: Sequence[str] | None = None, resume: bool = False,
+            tell: Callable[[str], None] | None = None) -> StudyResult:
     """Do what a configuration says, and write everything to `output_dir` (None: nowhere).
 
     Args:
@@ -32,6 +35,7 @@ def execute(config: Any, *, output_dir: Path | str | None = None, progress: bool
         progress: show a bar; None decides by whether standard error is a terminal.
         command: command line for the manifest.
         resume: go on with the run in `output_dir`, from what it has left there.
+        tell: called with the findings once the tables are written, before anything is drawn.
 
     Raises:
         ConfigError: a value is not allowed, or files are asked for of a study that is not registered.
@@ -42,9 +46,9 @@ def execute(config: Any, *, output_dir: Path | str | None = None, progress: bool
     """
     validate(config)
     with opened_run(config, output_dir, progress, command, resume) as run:
-        with _saying_how_to_go_on(run.bench.folder):
+        with _saying_how_to_go_on(run.bench.folder), _own_threads():
             result: StudyResult = config.study.run(config, run.bench)
-        run.finish(result)
+        run.finish(result, tell)
     failure = result.failure or (interruption_of(result.reason) if result.status == INTERRUPTED else None)
     if failure is not None:
         raise failure
@@ -80,8 +84,8 @@ class OpenRun:
         self.config, self._files, self._command = config, files, command
         self.bench = Bench(files, progress=progress, resume=resume)
 
-    def finish(self, result: StudyResult) -> None:
-        """Write what came of the run, `done.json` last; nothing where it has no folder.
+    def finish(self, result: StudyResult, tell: Callable[[str], None] | None = None) -> None:
+        """Write what came of the run, `done.json` last; nothing where it has no folder. `tell`: see `execute`.
 
         Raises:
             OutputError: something cannot be written; the message says how to go on, where that is possible.
@@ -92,18 +96,20 @@ class OpenRun:
                 print(f"agfrun: warning: {files.folder} has vanished; it is made anew", file=sys.stderr)
                 files.begin()
             with _saying_how_to_go_on(files.folder):
-                self._write(files, result)
+                self._write(files, result, tell)
             result.folder = files.folder
             if result.status != INTERRUPTED:
                 files.clear_checkpoints()
         result.wall_seconds = clock.seconds
 
-    def _write(self, files: RunFiles, result: StudyResult) -> None:
+    def _write(self, files: RunFiles, result: StudyResult, tell: Callable[[str], None] | None) -> None:
         config, clock = self.config, self.bench.clock
         with clock.stage("write"):
             files.save(result.tables, result.words)
             files.write_claims(result.claims)
             files.write_arrays(result.arrays)
+        if tell is not None and result.failure is None and result.status != INTERRUPTED:
+            tell(result.findings())
         figures: list[Path] = []
         if config.plots:
             with clock.stage("plot"):
@@ -124,9 +130,9 @@ class OpenRun:
 
 def _drawn(folder: Path, formats: Sequence[str]) -> list[Path]:
     """Draw the figures from the files written so far. One that cannot be drawn is not worth a run."""
-    from agfrun.report.redraw import redraw  # Matplotlib, which a run without figures need not load
-
     try:
+        from agfrun.report.redraw import redraw  # Matplotlib, which a run without figures need not load
+
         return redraw(folder, formats)
     except OutputError:
         raise
@@ -145,6 +151,17 @@ def _report(folder: Path) -> None:
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         print(f"agfrun: warning: no report was written for {folder}: {reason}", file=sys.stderr)
+
+
+@contextmanager
+def _own_threads() -> Iterator[None]:
+    """How many threads a study computes on is no matter of whoever called it: afterwards it is as before."""
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch is not None else None
+    with threadpool_limits():  # of BLAS and OpenMP, as they are
+        yield
+    if torch is not None:
+        torch.set_num_threads(before)
 
 
 @contextmanager

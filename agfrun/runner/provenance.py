@@ -32,6 +32,7 @@ def provenance(config: RunSettings, command: Sequence[str] | None) -> dict[str, 
         "study": config.study.name,
         "config_hash": config_hash(config),
         "seed": config.seed,
+        "directory": str(Path.cwd()),
         "inputs": _checksums(config),
         "config": saved_values(config),
     }

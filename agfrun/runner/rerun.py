@@ -15,7 +15,7 @@ from pandas.api.types import is_float_dtype
 
 from agfrun.files.folders import DONE_FILE, MANIFEST_FILE
 from agfrun.files.json_files import read_object
-from agfrun.files.saved_run import finished_status, of_this_format, read_config, study_of
+from agfrun.files.saved_run import config_value, finished_status, of_this_format, read_config, study_of
 from agfrun.files.tables import read_any_table
 from agfrun.runner.execution import execute
 from agfrun.study.conversion import from_mapping
@@ -96,6 +96,7 @@ def rerun(run_dir: Path, output_dir: Path | None = None, progress: bool | None =
     values = (of_this_format(run_dir, {"format": manifest.get("format", 1), **saved}) if isinstance(saved, dict)
               else read_config(run_dir))
     study_of(run_dir, values)
+    values = _with_files_found(values, manifest)
     config = _without_decoration(from_mapping(values))
     # The hash of the first format was of keys that are no more.
     expected = manifest.get("config_hash")
@@ -145,6 +146,19 @@ def _difference(table: str, one: pd.Series[Any], other: pd.Series[Any]) -> Diffe
         return Difference(table, column, f"{count} of {len(one)} entries differ", np.inf)
     size = float((one - other).abs().max() / max(one.abs().max(), other.abs().max()))
     return Difference(table, column, f"numbers differ by up to {size:.2g} of the largest", size)
+
+
+def _with_files_found(values: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Files that are named from the folder in which the run was started, if they are not there from here."""
+    found, directory = dict(values), manifest.get("directory")
+    for key in manifest.get("inputs") or {}:
+        group, _, name = str(key).partition(".")
+        path = config_value(found, group, name, None)
+        if not (isinstance(path, str) and isinstance(directory, str)) or Path(path).expanduser().exists():
+            continue
+        if (there := Path(directory) / path).is_file():
+            found[group] = {**found[group], name: str(there)}
+    return found
 
 
 def _without_decoration(config: Any) -> Any:

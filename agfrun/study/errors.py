@@ -64,12 +64,19 @@ def first_line(error: BaseException) -> str:
 
 
 def closest(word: object, allowed: Iterable[str]) -> str | None:
-    """The allowed word closest to `word`, whatever its case, or None if none is close or `word` is no word."""
+    """The allowed word closest to `word`, whatever its case, or None if none is close or `word` is no word.
+
+    Else the only one that it abbreviates: `lr` for learning_rate, `steps` for max_steps.
+    """
     if not isinstance(word, str):
         return None
     by_lower_case = {choice.lower(): choice for choice in allowed}
     found = difflib.get_close_matches(word.lower(), by_lower_case, n=1, cutoff=0.67)
-    return by_lower_case[found[0]] if found else None
+    if not found:
+        words = {lower: lower.split("_") for lower in by_lower_case}
+        found = [lower for lower, parts in words.items()
+                 if word.lower() in (*parts, "".join(part[:1] for part in parts))]
+    return by_lower_case[found[0]] if len(found) == 1 else None
 
 
 def did_you_mean(suggestion: str | None) -> str:

@@ -13,8 +13,8 @@ Handler = Callable[[int, FrameType | None], Any]
 
 BY_USER = "interrupted by the user"
 BY_SIGNAL = "ended by "
-# Sent by batch systems and `kill`, and by a terminal that is closed.
-TERMINATING = (signal.SIGTERM, signal.SIGHUP)
+# Sent by `kill` and by batch systems before they kill, by a terminal that is closed, and by `sbatch --signal=USR1@90`.
+TERMINATING = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
 
 class Terminated(KeyboardInterrupt):
@@ -32,7 +32,7 @@ def interruption_of(reason: str) -> KeyboardInterrupt:
 class Interruption:
     """Within this context a first Ctrl-C is noted in `asked`; a second one interrupts at once.
 
-    The same goes for SIGTERM and SIGHUP where a handler of them is installed (`agfrun.study.termination`).
+    The same goes for those of `TERMINATING` where a handler of them is installed (`agfrun.study.termination`).
 
     A KeyboardInterrupt that is raised within the context, by whatever it calls, counts as noted too. Outside the
     main thread, where signals do not arrive, only that is left.

@@ -75,11 +75,14 @@ class StudyResult:
     folder: Path | None = None
     wall_seconds: Mapping[str, float] = field(default_factory=dict)
 
-    def summary(self) -> str:
-        """The study's own text, its claims, and where the files are."""
+    def findings(self) -> str:
+        """The study's own text, and its claims."""
         lines = [self.text] if self.text else []
-        lines += [claims_line(self.claims)] if self.claims else []
-        return "\n".join([*lines, *([f"written to {self.folder}"] if self.folder else [])])
+        return "\n".join([*lines, *([claims_line(self.claims)] if self.claims else [])])
+
+    def summary(self) -> str:
+        """The findings, and where the files are."""
+        return "\n".join([*filter(None, [self.findings()]), *([f"written to {self.folder}"] if self.folder else [])])
 
 
 def claims_line(claims: Sequence[Claim]) -> str:

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP end a run as Ctrl-C does: what is finished is saved first."""
+"""SIGTERM, SIGHUP and SIGUSR1 end a run as Ctrl-C does: what is finished is saved first."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def heed_termination() -> None:
 
 
 def exit_status(interruption: KeyboardInterrupt) -> int:
-    """That of a program that was ended by a signal: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
+    """That of a program that a signal ended: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP, 138 for SIGUSR1."""
     return SIGNALLED + (int(interruption.args[0]) if isinstance(interruption, Terminated) else signal.SIGINT)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -101,10 +102,27 @@ def launch(overrides: Sequence[Sequence[str]], folder: Path, settings: SweepConf
         batches = batches_of(jobs, settings.batch_size, engine.workers, together, imports=origin.imports,
                              config_dirs=origin.config_dirs, format=sweep.read_format())
         _announce(sweep, jobs, batches, engine)
-        with _Watch(sweep, len(jobs), progress) as watch:
+        with _Watch(sweep, len(jobs), progress) as watch, _safe_path():
             while batches:
                 batches = _round(sweep, batches, engine, watch)
         return _outcome(sweep, jobs)
+
+
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """Python processes that are started meanwhile, here or on other machines, import nothing from the current folder.
+
+    A stranger's `random.py` there would run in place of Python's own, and one's own `signal.py` would break the sweep.
+    """
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
 
 
 def _planned(sweep: SweepFolder, jobs: list[Job], settings: SweepConfig) -> list[Job]:

@@ -49,12 +49,10 @@ def start(arguments: list[str], directory: Path, before: str = "", warm: bool = 
 def fake_run(body: str) -> str:
     """Code that puts a run of this body in the place of the real one, to test the command line alone."""
     return f"""
-import types
 import agfrun.runner.execution
-def execute(config, *, output_dir, progress, command):
+def execute(config, *, output_dir, progress, command, tell):
     {body}
-    said = f"command: {{command}} progress: {{progress}} folder: {{output_dir}}"
-    return types.SimpleNamespace(summary=lambda: said)
+    tell(f"command: {{command}} progress: {{progress}} folder: {{output_dir}}")
 agfrun.runner.execution.execute = execute
 """
 
@@ -184,12 +182,12 @@ def test_a_run_interrupted_at_once_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_failed_run_says_why_in_one_line(tmp_path: Path) -> None:
     diverges = "from agfrun.study.errors import DivergenceError; raise DivergenceError('loss is NaN\\nat step 3')"
-    done = start([], tmp_path, before=fake_run(diverges))
+    done = start(["seed=1"], tmp_path, before=fake_run(diverges))
     assert (done.returncode, done.stderr) == (1, "agfrun: error: loss is NaN at step 3\n")
 
 
 def test_a_programming_error_shows_its_traceback(tmp_path: Path) -> None:
-    done = start([], tmp_path, before=fake_run("1 / 0"))
+    done = start(["seed=1"], tmp_path, before=fake_run("1 / 0"))
     assert done.returncode == 1
     assert done.stderr.startswith("Traceback")
     assert done.stderr.endswith("ZeroDivisionError: division by zero\n")

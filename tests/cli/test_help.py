@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from outside_laboratory import CONFIGS
 
 from agfrun import ConfigError, load_config
-from agfrun.cli.help import help_text
+from agfrun.cli.help import greeting, help_text
 from agfrun.study import registry
 from agfrun.study.config_tree import config_directory, shipped_choices, slot_groups
 from agfrun.study.conversion import suiting
@@ -156,3 +156,16 @@ def test_studies_and_choices_from_outside_are_explained_from_their_files(words: 
 def test_help_for_what_there_is_not(arguments: list[str], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         help_text(arguments)
+
+
+def test_the_program_alone_greets_and_starts_nothing(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", COMMAND], cwd=tmp_path, capture_output=True, text=True, timeout=600,
+                          check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{greeting()}\nimported:\n"
+    lines = done.stdout.splitlines()
+    for name in registry.laboratories():
+        assert any(line.startswith(f"{name}: ") for line in lines)
+    assert sum(line.startswith("  agfrun ") for line in lines) == len(registry.laboratories())
+    assert max(map(len, lines)) <= 110
+    assert list(tmp_path.iterdir()) == []

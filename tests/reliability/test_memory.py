@@ -24,6 +24,7 @@ ABSURD = [
     "model=relu data=teacher_student data.samples=10000000000",
     "model=monomial data=teacher_student data.output_dimension=99999999999",
     "data=one_hot_modular_addition data.p=9999999",
+    "model=diagonal_linear init=gaussian train=gradient_descent train.batch_size=20000000000",
 ]
 UNCOUNTABLE = [
     ("-m seed=range(0,1000000000000)", "seed=range(0,1000000000000) makes a sweep of 1e+12 runs"),

@@ -124,3 +124,19 @@ def test_rerun_of_a_study_compares_its_tables(tmp_path: Path) -> None:
     outcome = rerun(tmp_path / "run", progress=False)
     assert len(outcome.tables) >= 2
     assert outcome.differences == []
+
+
+def test_a_run_is_done_again_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its files are where they were, seen from the folder in which it was started."""
+    (tmp_path / "there").mkdir()
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there" / "template.csv").write_text("1.5\n2.0\n-3.0\n0.5\n-1.0\n")
+    ended = run(["data=custom_modular_addition", "data.path=template.csv", "model.width=4", "agf.max_events=1",
+                 "train.horizon=1", "plots=false", "report=false", "hydra.run.dir=run"], tmp_path / "there")
+    assert ended.status == 0, ended.errors
+    monkeypatch.chdir(tmp_path / "here")
+    again = rerun(tmp_path / "there" / "run", tmp_path / "again", progress=False)
+    assert not again.differences
+    (tmp_path / "there" / "template.csv").rename(tmp_path / "moved.csv")
+    refused = run(["rerun", str(tmp_path / "there" / "run")], tmp_path / "here")
+    assert "data.path=template.csv is not allowed: it cannot be read" in error_of(refused)

@@ -26,7 +26,8 @@ SEEDS = ("data.p=5", "data.frequencies=[1,2]", "data.amplitudes=[4,2]", "model.w
 
 
 @pytest.mark.parametrize(("kind", "number"), [
-    *(("flow", number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)), ("descent", signal.SIGTERM)])
+    *(("flow", number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGINT)),
+    ("descent", signal.SIGTERM)])
 def test_seeds_that_are_trained_together_end_by_a_signal_and_leave_what_is_known(
     number: signal.Signals, kind: str, tmp_path: Path,
 ) -> None:

@@ -7,12 +7,14 @@ import dataclasses
 import functools
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+import torch
 import yaml
 from outside_laboratory import CONFIGS, FOLDER, composed
 from tiny_runs import read_json
@@ -22,6 +24,7 @@ from agfrun.cli.main import main
 from agfrun.files.locking import FolderLock
 from agfrun.study.conversion import from_mapping
 from agfrun.study.interruption import Terminated
+from agfrun.study.study import StudyResult
 
 OF_WALK = ["path.csv", "runs.csv", "diary.csv", "claims.csv"]
 NUMBERS = {"distance", "turns", "home"}
@@ -325,3 +328,55 @@ def test_the_command_line_says_how_a_run_ended(deed: str, status: int, said: str
     quiet = ["plots=false", "report=false", f"hydra.run.dir={folder}"]
     assert main([*CONFIGS, "study=walk", f"study.deed='{deed}'", *quiet]) == status
     assert capsys.readouterr().err == said.format(folder, f"agfrun --import {FOLDER}/walks.py", folder)
+
+
+def test_threads_are_the_callers_again(walks: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A study may choose how many threads it computes on; a notebook goes on with its own."""
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        config = composed("study=walk")
+        seen = []
+
+        def run(self: Any, config: Any, bench: Any) -> StudyResult:
+            torch.set_num_threads(1)
+            seen.append(torch.get_num_threads())
+            return StudyResult()
+
+        monkeypatch.setattr(type(config.study), "run", run)
+        execute(config, output_dir=None, progress=False)
+        assert seen == [1]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "module://none.such", "nonsense"])
+def test_figures_need_no_backend(backend: str, tmp_path: Path) -> None:
+    """As in a cell `!agfrun ...` of a notebook, whose kernel names one that only a kernel has."""
+    ended = subprocess.run(
+        [sys.executable, "-c", "from agfrun.cli.main import entry_point; entry_point()", "model=diagonal_linear",
+         "train.horizon=5", "report=false", "hydra.run.dir=run"], cwd=tmp_path, stdin=subprocess.DEVNULL,
+        env={**os.environ, "MPLBACKEND": backend}, capture_output=True, text=True, timeout=600, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert {"done.json", "manifest.json"} <= {path.name for path in (tmp_path / "run").iterdir()}
+    assert list((tmp_path / "run" / "plots").glob("*.png"))
+
+
+def test_findings_are_told_before_anything_is_drawn(tmp_path: Path) -> None:
+    told = []
+    result = execute(shown(), output_dir=tmp_path / "run", progress=False, tell=lambda findings: told.append(
+        (findings, {path.name for path in (tmp_path / "run").iterdir()})))
+    ((findings, there),) = told
+    assert result.summary() == f"{findings}\nwritten to {tmp_path / 'run'}"
+    assert {*OF_WALK} <= there
+    assert not {"plots", "report.html", "manifest.json", "done.json"} & there
+
+
+def test_a_reader_who_has_gone_costs_nothing_of_the_run(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        f"{sys.executable} -m agfrun model=diagonal_linear train.horizon=5 report=false hydra.run.dir=run | true",
+        shell=True, executable="/bin/bash", cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        timeout=600, check=False)
+    assert ended.stderr == ""
+    assert {"done.json", "plots"} <= {path.name for path in (tmp_path / "run").iterdir()}

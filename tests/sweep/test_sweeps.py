@@ -8,6 +8,7 @@ import random
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -206,6 +207,19 @@ def test_killed_at_any_moment_a_sweep_loses_only_what_is_in_flight(tmp_path: Pat
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["random", "multiprocessing", "signal", "agfrun", "torch"])
+def test_processes_of_a_sweep_import_nothing_from_the_current_folder(name: str, tmp_path: Path) -> None:
+    """Neither a stranger's module that has the name of one of Python's or of ours, nor one's own by accident."""
+    (tmp_path / f"{name}.py").write_text("from pathlib import Path\nPath(__file__).with_name('ran').touch()\n")
+    # -P: as the console script does it; `python -m` asks for the current folder.
+    words = [*SMALL, "seed=0,1", "plots=false", "report=false", "hydra.sweep.dir=sweep"]
+    ended = subprocess.run([sys.executable, "-P", "-m", "agfrun", "-m", *words], cwd=tmp_path, env=environment(),
+                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert not (tmp_path / "ran").exists()
+    assert runs(tmp_path / "sweep")["status"].tolist() == ["converged"] * 2
+
+
 def test_two_sweeps_never_share_a_folder(tmp_path: Path) -> None:
     arguments = ["-m", *SMALL, "seed=0,1", "plots=false", "report=false", "hydra.sweep.dir=sweep"]
     both = [subprocess.Popen(command(arguments), cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL,

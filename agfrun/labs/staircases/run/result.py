@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import html
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +22,7 @@ from agfrun.labs.staircases.dynamics.trajectory import Trajectory
 from agfrun.labs.staircases.events.event import Event
 from agfrun.labs.staircases.networks.theory import Theory
 from agfrun.labs.staircases.report.html.verdict import run_verdict
-from agfrun.labs.staircases.report.saved import saved_run
+from agfrun.labs.staircases.report.saved import SavedRun, saved_run
 from agfrun.labs.staircases.report.terminal import comparison_text, ladder_text
 from agfrun.labs.staircases.run import tables
 from agfrun.labs.staircases.run.ladder import Predictions, Rung
@@ -54,9 +56,9 @@ class Plan:
         return self.predictions.main
 
 
-@dataclass
+@dataclass(repr=False)
 class Result:
-    """A finished run.
+    """A finished run; a notebook shows its staircase and its comparison.
 
     Attributes:
         config, problem: what was run.
@@ -106,13 +108,31 @@ class Result:
         """Training, the main prediction with neurons and features, and the losses of the others."""
         return collect_trajectories(self.training.trajectory, self.rungs)
 
+    def __repr__(self) -> str:
+        """Which network and seed, and the verdict."""
+        where = f", in {self.output_dir}" if self.output_dir is not None else ""
+        return f"<Result of model={self.config.model.name} seed={self.config.seed}: {self._judged()[:-1]}{where}>"
+
+    def _repr_html_(self) -> str:
+        """The staircase and the text, for notebooks."""
+        from agfrun.labs.staircases.report.run_figures import figures_of_run  # Matplotlib, which a run need not load
+        from agfrun.report.figures.style import render  # the same
+
+        _, staircase = next(iter(figures_of_run(self._saved())))
+        picture = base64.b64encode(render(staircase, "png")).decode("ascii")
+        return (f'<img alt="loss of training and of its predictions" src="data:image/png;base64,{picture}">'
+                f"<pre>{html.escape(self.summary())}</pre>")
+
+    def _judged(self) -> str:
+        """The verdict in a sentence."""
+        failing = [claim.claim for claim in self.claims if claim.holds is False]
+        return run_verdict(self.verdict, self.training.status, True, self.verdict["predicted_acquisitions"], failing,
+                           self.prediction.source).sentence
+
     def text(self) -> str:
         """The comparison as a table for the terminal, and how training and the prediction ended."""
         main = self.prediction.source
-        failing = [claim.claim for claim in self.claims if claim.holds is False]
-        judged = run_verdict(self.verdict, self.training.status, True, self.verdict["predicted_acquisitions"], failing,
-                             main)
-        endings = [judged.sentence, f"training {self.training.status}: {self.training.reason}",
+        endings = [self._judged(), f"training {self.training.status}: {self.training.reason}",
                    f"{main} ended: {self.prediction.reason}"]
         if self.theory is not None and self.theory.undecided:
             endings.append(self.theory.undecided)
@@ -133,9 +153,12 @@ class Result:
         """The figures that the run's folder holds in `plots/`, by name: `staircase`, `features`, `neurons`, ..."""
         from agfrun.labs.staircases.report.run_figures import figures_of_run  # Matplotlib, which a run need not load
 
-        saved = Saved(self.output_dir or Path(), dataclasses.asdict(self.config), tables_of(self), parameters(self),
-                      words_of(self.problem))
-        return dict(figures_of_run(saved_run(saved)))
+        return dict(figures_of_run(self._saved()))
+
+    def _saved(self) -> SavedRun:
+        """As if it were read from its folder."""
+        return saved_run(Saved(self.output_dir or Path(), dataclasses.asdict(self.config), tables_of(self),
+                               parameters(self), words_of(self.problem)))
 
 
 class _Made(Mapping[str, pd.DataFrame]):

@@ -15,6 +15,8 @@ NUMBER_BYTES = {"float64": 8, "float32": 4}
 VECTORS = 60
 # Square matrices of an integrator that factorizes: the Jacobian, its factors, those of the carried error.
 MATRICES = 8
+# Arrays of a mini-batch: its samples, what they become, and products of both.
+SAMPLE_ARRAYS = 3
 # Numbers of 8 bytes for each row of the recorded paths: for a neuron, and for a feature, which has a row of the
 # tables to itself.
 NEURON_NUMBERS, FEATURE_NUMBERS = 16, 40
@@ -48,12 +50,13 @@ def check_training_memory(config: Any, data: object) -> None:
 def training_memory(config: Any, width: int, dimension: int) -> float:
     """Bytes that prediction and training take, of a network of H neurons (`width`) of dimension D.
 
-    Besides the parameters these are the matrices of an integrator that factorizes, and the recorded paths, of about
-    D features.
+    Besides the parameters these are the matrices of an integrator that factorizes, the samples of a mini-batch, and the
+    recorded paths, of about D features.
     """
     number, parameters = NUMBER_BYTES[config.dtype], float(width) * dimension
     # A state is kept whole even if it exceeds what states may take.
     states = min(STATES, 2.0 * config.train.max_rows * parameters * number)
     paths = 8.0 * config.train.max_rows * (NEURON_NUMBERS * width + FEATURE_NUMBERS * dimension)
     matrices = MATRICES * parameters**2 if config.train.factorizes(parameters) else 0.0
-    return float(states + paths + number * (VECTORS * parameters + matrices))
+    batch = SAMPLE_ARRAYS * float(getattr(config.train, "batch_size", None) or 0) * (width + dimension)
+    return float(states + paths + number * (VECTORS * parameters + matrices + batch))

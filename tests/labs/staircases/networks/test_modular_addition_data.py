@@ -168,7 +168,7 @@ def test_template_by_its_values_drops_the_mean_and_what_is_rounding() -> None:
 
 
 @pytest.mark.parametrize(("name", "text"), [
-    ("row.csv", "1.5,-2,0.25,4\n"), ("column.csv", "1.5\n-2\n0.25\n4\n"), ("mixed.csv", "\ufeff1.5, -2\n0.25,  4"),
+    ("row.csv", "1.5,-2,0.25,4\n"), ("column.csv", "1.5\n-2\n0.25\n4\n"), ("marked.csv", "\ufeff1.5, -2 0.25,  4\n\n"),
 ])
 def test_own_template_from_csv(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text, encoding="utf-8")
@@ -204,6 +204,7 @@ def wrong_files(folder: Path) -> dict[str, str]:
     (folder / "cut.npy").write_bytes(b"\x93NUMPY\x01")
     (folder / "empty.csv").write_text("")
     (folder / "flat.csv").write_text("2,2,2,2")
+    (folder / "decimal_commas.csv").write_text("1,5\n2,5\n-3,0\n")
     (folder / "header.csv").write_text("x\n1\n2\n")
     (folder / "missing_number.csv").write_text("1,nan,3")
     (folder / "binary.csv").write_bytes(b"\xff\xfe\x00")
@@ -211,6 +212,7 @@ def wrong_files(folder: Path) -> dict[str, str]:
     return {"matrix.npy": "one row", "complex.npy": "real", "objects.npy": "cannot be read", "number.npy": "one row",
             "one.npy": "at least two", "infinite.npy": "at most 1e\\+12 in size", "archive.npy": "cannot be read",
             "cut.npy": "cannot be read", "empty.csv": "at least two", "flat.csv": "not all equal",
+            "decimal_commas.csv": "one number a line, or all in one line, with decimal points",
             "header.csv": "without a header", "missing_number.csv": "at most 1e\\+12 in size",
             "binary.csv": "cannot be read",
             "folder.npy": "cannot be read", "nowhere.csv": "No such file"}

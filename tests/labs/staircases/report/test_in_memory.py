@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import base64
+import html
+import re
 from pathlib import Path
 
 import pytest
@@ -32,3 +35,20 @@ def test_figures_are_those_of_the_folder(result: Result) -> None:
     assert {"staircase", "neurons"} <= figures.keys() == files.keys()
     for name, figure in figures.items():
         assert render(figure, "png") == files[name]
+
+
+@ON_EITHER
+def test_a_notebook_shows_the_staircase_and_the_text(result: Result) -> None:
+    shown = result._repr_html_()
+    picture = re.fullmatch(r'<img alt="[^"]*" src="data:image/png;base64,([^"]*)"><pre>(.*)</pre>', shown, re.DOTALL)
+    assert picture is not None
+    assert base64.b64decode(picture[1]) == render(result.figures()["staircase"], "png")
+    assert html.unescape(picture[2]) == result.summary()
+    assert "<" not in picture[2]
+
+
+@ON_EITHER
+def test_a_result_in_a_line(result: Result) -> None:
+    assert re.fullmatch(r"<Result of model=\w+ seed=\d+: .* drops? .*>", repr(result))
+    assert str(result.output_dir) in repr(result)
+    assert len(repr(result)) < 300

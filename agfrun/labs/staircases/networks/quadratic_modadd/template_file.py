@@ -16,7 +16,8 @@ SUFFIXES = (".npy", ".csv")
 def read_template(key: str, name: str) -> np.ndarray:
     """The finite numbers of a file, in order; at least two, and not all of them equal.
 
-    `.npy`: one array of real numbers. `.csv`: numbers separated by commas, spaces or lines, no header.
+    `.npy`: one array of real numbers. `.csv`: one number a line, or all in one line, separated by commas or spaces; no
+    header.
 
     Args:
         key: configuration key that names the file, for errors.
@@ -43,8 +44,11 @@ def read_template(key: str, name: str) -> np.ndarray:
 
 
 def _read_csv(key: str, name: str, path: Path) -> np.ndarray:
-    words = path.read_text(encoding="utf-8-sig").replace(",", " ").split()
+    text = path.read_text(encoding="utf-8-sig")
+    lines = [line.replace(",", " ").split() for line in text.splitlines() if line.strip()]
+    if len(lines) > 1 and any(len(words) > 1 for words in lines):  # of a decimal comma, say
+        raise ConfigError(key, name, "must have one number a line, or all in one line, with decimal points")
     try:
-        return np.array([float(word) for word in words])
+        return np.array([float(word) for words in lines for word in words])
     except ValueError:
         raise ConfigError(key, name, "must be a file of numbers separated by commas, without a header") from None
