@@ -164,18 +164,32 @@ def test_a_run_that_replaces_another_studys_takes_its_tables_and_figures_and_not
     assert read_run(folder)[1].tables.keys() == {"dreams", "claims"}
 
 
+OTHERS = {"config.yaml": b"lr: 0.1\n", "manifest.json": b'{"files": ["data.csv", "plots/mine.png"]}',
+          "done.json": b'{"status": "finished"}', "report.html": b"<html>mine</html>", "labels.json": b"{}",
+          "claims.csv": b"1\n", "dreams.csv": b"1\n", "plots/mine.png": b"png", "checkpoints/000001.safetensors": b"x",
+          "parameters.safetensors": b"mine"}
+
+
 @pytest.mark.parametrize("changes", [{}, {"overwrite": True}], ids=str)
-def test_a_folder_that_holds_no_run_keeps_what_is_in_it(changes: dict[str, Any], tmp_path: Path) -> None:
-    """Another program's manifest says nothing about what may be removed."""
-    mine = {"manifest.json": b'{"files": ["data.csv", "plots/mine.png"]}', "data.csv": b"1\n", "plots/mine.png": b"png",
-            "report.html": b"mine", "labels.json": b"{}", "diary.csv.bak": b"mine"}
-    (tmp_path / "plots").mkdir()
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_folder_with_files_of_others_that_a_run_might_write_is_refused(name: str, changes: dict[str, Any],
+                                                                        tmp_path: Path) -> None:
+    """Whatever is asked for: that they bear such a name is no sign that they may be written over or removed."""
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(OTHERS[name])
+    config = dataclasses.replace(composed("study=rest"), plots=False, report=False, **changes)
+    with pytest.raises(OutputError, match=f"holds no run of this program, but has {name.partition('/')[0]}, which "):
+        execute(config, output_dir=tmp_path)
+    assert contents(tmp_path) == {name: OTHERS[name]}
+
+
+def test_a_folder_with_files_of_others_that_are_not_in_the_way_takes_a_run(tmp_path: Path) -> None:
+    mine = {"data.csv": b"1\n", "diary.csv.bak": b"mine", ".notes.tmp": b"mine", "failed.json": b"mine"}
     for name, content in mine.items():
         (tmp_path / name).write_bytes(content)
-    execute(dataclasses.replace(composed("study=rest"), plots=False, report=False, **changes), output_dir=tmp_path)
-    written = {"manifest.json"}  # by the run
-    assert {name: (tmp_path / name).read_bytes() for name in mine.keys() - written} == {
-        name: mine[name] for name in mine.keys() - written}
+    execute(dataclasses.replace(composed("study=rest"), plots=False, report=False), output_dir=tmp_path)
+    assert contents(tmp_path).items() >= mine.items()
+    assert (tmp_path / "done.json").exists()
 
 
 def test_what_a_run_wrote_that_never_ended_is_taken_too(tmp_path: Path) -> None:

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from agfrun.files.reading import MIB, read_named_text
 from agfrun.labs.staircases.networks.array_files import read_npy
 from agfrun.study.checks import LARGEST_DATUM, ORDINARY, require
 from agfrun.study.errors import ConfigError
 
 SUFFIXES = (".npy", ".csv")
+MOST_TEMPLATE = 64 * MIB
 
 
 def read_template(key: str, name: str) -> np.ndarray:
@@ -43,7 +45,7 @@ def read_template(key: str, name: str) -> np.ndarray:
 
 
 def _read_csv(key: str, name: str, path: Path) -> np.ndarray:
-    words = path.read_text(encoding="utf-8-sig").replace(",", " ").split()
+    words = read_named_text(path, MOST_TEMPLATE).read().replace(",", " ").split()
     try:
         return np.array([float(word) for word in words])
     except ValueError:
