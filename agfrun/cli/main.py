@@ -208,7 +208,7 @@ def _run(composed: DictConfig, folder: Path, overrides: Sequence[str]) -> None:
     except Exception:
         track(folder, config, overrides)
         raise
-    track(folder, config, overrides)
+    track(result.folder or folder, config, overrides)
     _say(result.summary())
 
 

@@ -71,6 +71,24 @@ def opened(config: RunSettings, folder: Path | str | None, resume: bool = False)
         files.close()
 
 
+@contextmanager
+def beside(files: RunFiles) -> Iterator[RunFiles]:
+    """The files of the same run in a new folder beside its own, which is gone.
+
+    Raises:
+        OutputError: the folder cannot be made.
+    """
+    there, number = files.folder.absolute(), 2
+    while is_there(there.with_name(f"{there.name}_{number}")):
+        number += 1
+    others = RunFiles(files.config, there.with_name(f"{there.name}_{number}"))
+    try:
+        others.begin()
+        yield others
+    finally:
+        others.close()
+
+
 class RunFiles:
     """A run folder, which nobody else writes into before `close`.
 

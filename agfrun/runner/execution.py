@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agfrun.files.folders import CHECKPOINTS_FOLDER
-from agfrun.files.run_files import RunFiles, opened
+from agfrun.files.run_files import RunFiles, beside, opened
 from agfrun.runner.provenance import provenance
 from agfrun.study import registry
 from agfrun.study.bench import Bench
@@ -92,11 +92,24 @@ class OpenRun:
                 print(f"agfrun: warning: {files.folder} has vanished; it is made anew", file=sys.stderr)
                 files.begin()
             with _saying_how_to_go_on(files.folder):
-                self._write(files, result)
-            result.folder = files.folder
+                result.folder = self._written(files, result)
             if result.status != INTERRUPTED:
                 files.clear_checkpoints()
         result.wall_seconds = clock.seconds
+
+    def _written(self, files: RunFiles, result: StudyResult) -> Path:
+        """Write what came of the run; where its folder is removed meanwhile, all of it into a new one beside it."""
+        try:
+            self._write(files, result)
+            return files.folder
+        except OutputError:
+            if files.is_there():
+                raise
+        with beside(files) as others:
+            self._write(others, result)
+            print(f"agfrun: warning: {files.folder} was removed while the results were written; they are in "
+                  f"{others.folder}", file=sys.stderr)
+            return others.folder
 
     def _write(self, files: RunFiles, result: StudyResult) -> None:
         config, clock = self.config, self.bench.clock

@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
+import importlib
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from tiny_runs import read_json
 from agfrun import AgfrunError, ConfigError, OutputError, __version__, config_hash, execute, read_run
 from agfrun.cli.main import main
 from agfrun.files.locking import FolderLock
+from agfrun.files.run_files import RunFiles
 from agfrun.study.conversion import from_mapping
 from agfrun.study.interruption import Terminated
 
@@ -286,6 +289,34 @@ def test_what_cannot_be_drawn_or_shown_costs_a_warning(drawing: str, absent: str
         *({"plots", "report.html"} - {absent})}
     assert set(read_json(folder / "manifest.json")["files"]) == {*OF_WALK, *(
         ["plots/walk.png"] if absent != "plots" else [])}
+
+
+@pytest.mark.parametrize("stage", ["agfrun.report.redraw.redraw", "agfrun.report.html.report.write_report",
+                                   "agfrun.files.run_files.RunFiles.write_arrays"])
+def test_a_folder_that_is_removed_while_results_are_written_costs_none_of_them(
+        stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are in memory: they are written beside it, next to whatever lies there, and a line says where."""
+    place, _, name = stage.rpartition(".")
+    owner = RunFiles if name == "write_arrays" else importlib.import_module(place)
+    original, folder = getattr(owner, name), tmp_path / "run"
+
+    def removing(*arguments: Any, **more: Any) -> Any:
+        if not (tmp_path / "removed").exists():
+            (tmp_path / "removed").touch()
+            shutil.rmtree(folder)
+        return original(*arguments, **more)
+
+    monkeypatch.setattr(owner, name, removing)
+    (tmp_path / "run_2").write_text("mine")
+    result = execute(shown(), output_dir=folder)
+    assert result.folder == tmp_path / "run_3"
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"agfrun: warning: {folder} was removed while the results were written; they are in {tmp_path / 'run_3'}")
+    assert {path.name for path in result.folder.iterdir()} == {
+        *OF_WALK, "config.yaml", "labels.json", "parameters.safetensors", "manifest.json", "done.json", "plots",
+        "report.html"}
+    assert not folder.exists()
+    assert (tmp_path / "run_2").read_text() == "mine"
 
 
 def test_a_table_that_a_study_does_not_declare_is_a_mistake(tmp_path: Path, walks: Any) -> None:
