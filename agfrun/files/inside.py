@@ -6,6 +6,7 @@ not, for a link leads to a file or a folder that is somebody else's.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -108,5 +109,7 @@ def _regular(descriptor: int) -> int:
 def _refuse_kind(mode: int) -> None:
     if stat.S_ISLNK(mode):
         raise OSError(LINK)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if not stat.S_ISREG(mode):
         raise OSError(NO_FILE)

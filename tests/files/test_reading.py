@@ -12,7 +12,7 @@ from agfrun.files.tables import open_table, read_any_table
 from agfrun.files.writing import append_text, remove_file, remove_folder, remove_temporaries, write_text
 
 WITHIN = {"a link": "it is a link", "a link to nothing": "it is a link", "a pipe": "it is no regular file",
-          "a folder": "it is no regular file", "a device": "it is a link", "nothing": "No such file or directory"}
+          "a folder": "Is a directory", "a device": "it is a link", "nothing": "No such file or directory"}
 
 
 def lay(path: Path, kind: str) -> None:
@@ -45,7 +45,7 @@ def test_what_the_user_names_may_be_a_link_to_a_regular_file(kind: str, tmp_path
     if kind == "a link":
         assert read_named_text(path).read() == "mine"
     else:
-        with pytest.raises(OSError, match="no regular file|No such file"), open_named(path):
+        with pytest.raises(OSError, match="no regular file|No such file|Is a directory"), open_named(path):
             pass
 
 
