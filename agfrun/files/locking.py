@@ -58,7 +58,7 @@ class FolderLock:
             try:
                 self._lock(descriptor, what)
                 if _is_at(self.path, descriptor):
-                    os.pwrite(descriptor, _holder().ljust(LENGTH - 1)[: LENGTH - 1].encode() + b"\n", 0)
+                    os.pwrite(descriptor, _holder(), 0)
                     return descriptor
             except BaseException:
                 os.close(descriptor)
@@ -146,6 +146,8 @@ def _is_at(path: Path, descriptor: int) -> bool:
         return False
 
 
-def _holder() -> str:
+def _holder() -> bytes:
+    """The line of this process, filled up with spaces."""
     since = time.strftime("%Y-%m-%d %H:%M:%S")
-    return f"process {os.getpid()} on {os.uname().nodename}, since {since}"
+    line = f"process {os.getpid()} on {os.uname().nodename}, since {since}"
+    return line[: LENGTH - 1].ljust(LENGTH - 1).encode("ascii", "replace") + b"\n"

@@ -244,7 +244,8 @@ def remove_unfinished(config: RunSettings, folder: Path) -> None:
     if is_there(folder / CONFIG_FILE):
         _remove_run(folder, config.study.tables)
         remove_folder(folder / CHECKPOINTS_FOLDER)
-        remove_file(folder / CONFIG_FILE)
+        for name in (DONE_FILE, CONFIG_FILE):
+            remove_file(folder / name)
 
 
 def _remove_run(folder: Path, schemas: Iterable[Schema]) -> None:

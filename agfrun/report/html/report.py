@@ -49,7 +49,7 @@ def write_comparison(run_dirs: Sequence[Path], output: Path | None = None) -> Pa
         OutputError: a folder holds no run, a file is damaged, or the page cannot be written.
     """
     folders = [job for run_dir in map(Path, run_dirs)
-               for job in ([run_dir] if is_there(run_dir / CONFIG_FILE) else sweep_folders(run_dir) or [run_dir])]
+               for job in ([run_dir] if is_there(run_dir / CONFIG_FILE) else _within(run_dir) or [run_dir])]
     folders = list(dict.fromkeys(folder.absolute() for folder in folders))
     common = Path(os.path.commonpath([folder.parent for folder in folders]))
     if output is None:
@@ -69,6 +69,14 @@ def _write_page_of_runs(folder: Path) -> Path:
     refuse_foreign_page(path)
     write_text(path, several_page(entries, f"{len(entries)} runs · {folder.resolve().name}", folder))
     return path
+
+
+def _within(folder: Path) -> list[Path]:
+    """See `sweep_folders`; none of them is a link, since the user has not named it."""
+    found = sweep_folders(folder)
+    for run in found:
+        refuse_link(run)
+    return found
 
 
 def sweep_folders(folder: Path) -> list[Path]:
