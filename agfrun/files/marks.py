@@ -25,7 +25,8 @@ _SHOWN = 3
 
 def holds_run(folder: Path) -> bool:
     """Whether a folder holds a run of this program, whole or not: its configuration, or else another file, says so."""
-    if _FORMAT_LINE.match(beginning(folder / CONFIG_FILE, 40)):  # quickly, for folders of thousands of runs
+    said = beginning(folder / CONFIG_FILE, _WITHIN)
+    if _FORMAT_LINE.match(said) and "\nstudy:\n" in said:  # quickly, for folders of thousands of runs
         return True
     config = _configuration(folder / CONFIG_FILE)
     if isinstance(config.get("format"), int) and "study" in config or config.keys() >= _OF_FIRST_FORMAT:

@@ -39,7 +39,7 @@ def parse_yaml(text: str) -> Any:
         ValueError: it is none, is deeper than `DEEPEST`, refers to parts of itself, or holds an overlong scalar.
     """
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe one
+        return yaml.load(text, Loader=_Loader)  # a safe one
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from error
     except (LookupError, AttributeError, TypeError, ArithmeticError) as error:  # `!!int ''`, `!!timestamp x`
