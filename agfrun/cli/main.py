@@ -211,7 +211,7 @@ def _run(composed: DictConfig, folder: Path, overrides: Sequence[str]) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     try:
-        execute(
+        result = execute(
             config,
             output_dir=folder,
             progress=None,
@@ -223,10 +223,11 @@ def _run(composed: DictConfig, folder: Path, overrides: Sequence[str]) -> None:
     except Exception:
         track(folder, config, overrides)
         raise
-    track(folder, config, overrides)
+    written = result.folder or folder
+    track(written, config, overrides)
     if gone:
         raise gone[0]
-    _say(f"written to {folder}")
+    _say(f"written to {written}")
 
 
 def _say(text: str) -> None:

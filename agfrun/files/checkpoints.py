@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import safetensors
-import safetensors.numpy
 import torch
 
+from agfrun.files.arrays import read_arrays
 from agfrun.files.folders import CHECKPOINTS_FOLDER, folder_name
+from agfrun.files.inside import made_inside, refuse_link
+from agfrun.files.parsing import parse_json
 from agfrun.files.training_state import TrainingState
-from agfrun.files.writing import write_safetensors
+from agfrun.files.writing import remove_file, remove_folder, write_safetensors
 from agfrun.study.errors import CheckpointError, OutputError
 from agfrun.study.settings import CheckpointConfig
 
@@ -42,11 +41,17 @@ class CheckpointFolder:
         settings: how often and how many.
         config_hash: of the run; a checkpoint of another is not taken up.
         name: tells one of several trainings of the run from the others; empty where there is one alone.
+
+    Raises:
+        OutputError: the folder of checkpoints is a link.
     """
 
     def __init__(self, run_dir: Path, settings: CheckpointConfig, config_hash: str, name: str = "") -> None:
-        self.all = run_dir / CHECKPOINTS_FOLDER
-        self.folder = self.all / folder_name(name) if name else self.all
+        self.run_dir = run_dir
+        self.names = (CHECKPOINTS_FOLDER, *([folder_name(name)] if name else []))
+        self.folder = run_dir.joinpath(*self.names)
+        for folder in (run_dir / CHECKPOINTS_FOLDER, self.folder):
+            refuse_link(folder)
         self.settings, self.config_hash = settings, config_hash
         self.number = max((int(path.stem) for path in self._files()), default=0)
         self.next = time.monotonic() + (settings.seconds or 0.0)
@@ -62,12 +67,11 @@ class CheckpointFolder:
             return
         started = time.monotonic()
         try:
-            for folder in (self.all, self.folder):  # not the run's folder, should that have vanished
-                folder.mkdir(exist_ok=True)
+            made_inside(self.run_dir, *self.names)  # not the run's folder, should that have vanished
             write_state(self.folder / f"{self.number + 1:06d}.safetensors", state, self.config_hash)
             self.number += 1
             for old in list(self._files())[self.settings.keep:]:
-                old.unlink(missing_ok=True)
+                remove_file(old)
         except (OSError, OutputError) as error:
             if str(error) != self.failure:
                 print(f"agfrun: warning: no checkpoint was written: {error}", file=sys.stderr)
@@ -86,8 +90,7 @@ class CheckpointFolder:
 
     def clear(self) -> None:
         """Remove all of them."""
-        with suppress(OSError):
-            shutil.rmtree(self.folder)
+        remove_folder(self.folder)
 
     def _files(self) -> Iterator[Path]:
         """Newest first."""
@@ -113,15 +116,15 @@ def read_state(path: Path, config_hash: str) -> TrainingState:
         CheckpointError: the file is damaged, no checkpoint, or one of another configuration.
     """
     try:
-        with safetensors.safe_open(path, "np") as file:
-            metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
+        arrays, metadata = read_arrays(path)
         if metadata.get("format") != FORMAT:
             raise CheckpointError(f"{path} is no checkpoint of this version")
         if metadata["sha256"] != _checksum(metadata["numbers"], metadata["config_hash"], arrays):
             raise CheckpointError(f"{path} is damaged: its checksum is wrong")
-        numbers = json.loads(metadata["numbers"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, safetensors.SafetensorError) as error:
+        numbers = parse_json(metadata["numbers"])
+    except OutputError as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from error
+    except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path} is damaged: {' '.join(str(error).split())}") from error
     if metadata["config_hash"] != config_hash:
         raise CheckpointError(f"{path} belongs to another configuration")

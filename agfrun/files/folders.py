@@ -17,6 +17,10 @@ MANIFEST_FILE = "manifest.json"
 REPORT_FILE = "report.html"
 PLOTS_FOLDER = "plots"
 CHECKPOINTS_FOLDER = "checkpoints"
+# Of a sweep: its own files, and what the jobs of it leave beside those of a run.
+SWEEP_HIDDEN = ".sweep"
+FAILED_FILE = "failed.json"
+SAME_FILE = "same.json"
 
 
 def folder_name(override_dirname: str) -> str:

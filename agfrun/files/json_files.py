@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from agfrun.files.inside import is_there
+from agfrun.files.parsing import parse_json
+from agfrun.files.reading import MOST_JSON, read_text
 from agfrun.study.errors import OutputError
 
 
@@ -16,18 +19,18 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         OutputError: the file cannot be read or holds something else.
     """
-    return read_object(path) if path.exists() else {}
+    return read_object(path) if is_there(path) else {}
 
 
-def read_object(path: Path) -> dict[str, Any]:
-    """An object of a JSON file.
+def read_object(path: Path, most: int = MOST_JSON) -> dict[str, Any]:
+    """An object of a JSON file of at most so many bytes.
 
     Raises:
         OutputError: the file cannot be read or holds something else.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        content = parse_json(read_text(path, most))
+    except ValueError as error:
         raise OutputError(f"cannot read {path}: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise OutputError(f"cannot read {path}: it holds no object")

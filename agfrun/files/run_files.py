@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
@@ -22,12 +21,22 @@ from agfrun.files.folders import (
     PLOTS_FOLDER,
     REPORT_FILE,
 )
+from agfrun.files.inside import is_there, made, refuse_link
 from agfrun.files.json_files import read_json
 from agfrun.files.locking import FolderLock
+from agfrun.files.marks import refuse_foreign
 from agfrun.files.saved_run import read_config, study_name
 from agfrun.files.steps import STEPS_FILE, StepLog
 from agfrun.files.tables import conforming, rows_table
-from agfrun.files.writing import remove_temporaries, write_csv, write_json, write_safetensors, write_text
+from agfrun.files.writing import (
+    remove_file,
+    remove_folder,
+    remove_temporaries,
+    write_csv,
+    write_json,
+    write_safetensors,
+    write_text,
+)
 from agfrun.study import registry
 from agfrun.study.claim import CLAIMS, Claim
 from agfrun.study.errors import OutputError
@@ -40,6 +49,9 @@ if TYPE_CHECKING:
     from agfrun.files.checkpoints import CheckpointFolder
 
 LOCK_FILE = ".lock"
+# What any run may write, beside the tables of its study.
+OF_ANY_RUN = (CONFIG_FILE, LABELS_FILE, PARAMETERS_FILE, MANIFEST_FILE, DONE_FILE, REPORT_FILE, CLAIMS.file,
+              PLOTS_FOLDER, CHECKPOINTS_FOLDER)
 
 
 @contextmanager
@@ -59,6 +71,24 @@ def opened(config: RunSettings, folder: Path | str | None, resume: bool = False)
         files.close()
 
 
+@contextmanager
+def beside(files: RunFiles) -> Iterator[RunFiles]:
+    """The files of the same run in a new folder beside its own, which is gone.
+
+    Raises:
+        OutputError: the folder cannot be made.
+    """
+    there, number = files.folder.absolute(), 2
+    while is_there(there.with_name(f"{there.name}_{number}")):
+        number += 1
+    others = RunFiles(files.config, there.with_name(f"{there.name}_{number}"))
+    try:
+        others.begin()
+        yield others
+    finally:
+        others.close()
+
+
 class RunFiles:
     """A run folder, which nobody else writes into before `close`.
 
@@ -71,7 +101,8 @@ class RunFiles:
         resume: whether it is the folder of a run to go on with.
 
     Raises:
-        OutputError: the folder cannot be made, holds a run although it must not, or another process holds it.
+        OutputError: the folder cannot be made, holds a run although it must not, or files of such names that are not
+            this program's, or a link in place of a folder; or another process holds it.
     """
 
     def __init__(self, config: RunSettings, folder: Path, resume: bool = False) -> None:
@@ -82,14 +113,15 @@ class RunFiles:
         self._checkpoints: dict[str, CheckpointFolder] = {}
         self._steps: StepLog | None = None
         keep = not config.overwrite and not resume
+        self._refuse_others()
         self._refuse_if(keep and self.is_there())  # said before the folder is found to be read-only, or taken
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            made(folder)
             self.lock = FolderLock(folder / LOCK_FILE, f"the run in {folder}")
             try:
                 self._refuse_if(keep and self.is_there())
                 if not resume:
-                    (folder / DONE_FILE).unlink(missing_ok=True)
+                    remove_file(folder / DONE_FILE)
                 for part in (folder, folder / PLOTS_FOLDER, folder / CHECKPOINTS_FOLDER):
                     remove_temporaries(part)
             except BaseException:
@@ -104,7 +136,13 @@ class RunFiles:
 
     def is_there(self) -> bool:
         """Whether the folder holds a run, be it unfinished."""
-        return (self.folder / CONFIG_FILE).exists()
+        return is_there(self.folder / CONFIG_FILE)
+
+    def _refuse_others(self) -> None:
+        """What is not this program's stays as it is, whatever is asked for."""
+        refuse_foreign(self.folder, files_of(self.config))
+        for name in (PLOTS_FOLDER, CHECKPOINTS_FOLDER):
+            refuse_link(self.folder / name)
 
     def _refuse_if(self, taken: bool) -> None:
         if taken:
@@ -113,27 +151,14 @@ class RunFiles:
 
     def begin(self) -> None:
         """Write the resolved configuration, after clearing away the files of a run that is overwritten."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        made(self.folder)
         if self.is_there():  # files of these names in another folder are the user's
-            for name in (*self._written(), PARAMETERS_FILE, LABELS_FILE, MANIFEST_FILE, REPORT_FILE):
-                (self.folder / name).unlink(missing_ok=True)
+            _remove_run(self.folder, self.schemas.values())
         if not self.begun and not self._resume:
             self._remove_checkpoints()  # those of a run that is overwritten
         self._write(write_text, CONFIG_FILE, yaml.safe_dump({"format": FORMAT, **saved_values(self.config)},
                                                             sort_keys=False))
         self.begun = True
-
-    def _written(self) -> list[str]:
-        """The tables and figures that a run which is overwritten, of whatever study, says it has written."""
-        written, kind = [], None
-        with suppress(OutputError):  # what cannot be read is nobody's
-            files = read_json(self.folder / MANIFEST_FILE).get("files")
-            written = files if isinstance(files, list) else []
-        with suppress(OutputError):
-            kind = registry.study_type(study_name(read_config(self.folder)))
-        tables = [*(kind.tables if kind is not None else ()), *self.schemas.values(), CLAIMS]  # type: ignore[attr-defined]
-        named = [name for name in written if isinstance(name, str) and _is_plain(name)]
-        return list(dict.fromkeys([*(schema.file for schema in tables), *named]))
 
     def save(self, tables: Mapping[str, pd.DataFrame], words: Mapping[str, Any]) -> None:
         """Write tables that the study declares, and words for labels.json, as they are now.
@@ -174,8 +199,7 @@ class RunFiles:
         self._remove_checkpoints()
 
     def _remove_checkpoints(self) -> None:
-        with suppress(OSError):
-            shutil.rmtree(self.folder / CHECKPOINTS_FOLDER)
+        remove_folder(self.folder / CHECKPOINTS_FOLDER)
 
     def _ensure_begun(self) -> None:
         if not self.begun:
@@ -203,6 +227,45 @@ class RunFiles:
             writer(self.folder / name, *content)
         except OSError as error:
             raise OutputError(f"cannot write {self.folder / name}: {error.strerror or error}") from error
+
+
+def files_of(config: RunSettings) -> list[str]:
+    """Names of the files and folders that a run may write; figures lie in a folder of their own."""
+    return [*OF_ANY_RUN, *(schema.file for schema in config.study.tables)]
+
+
+def remove_unfinished(config: RunSettings, folder: Path) -> None:
+    """Remove what a run that failed or was killed has left in the folder of another one, its configuration last.
+
+    Raises:
+        OutputError: the folder holds files that are not this program's, or some cannot be removed.
+    """
+    refuse_foreign(folder, files_of(config))
+    if is_there(folder / CONFIG_FILE):
+        _remove_run(folder, config.study.tables)
+        remove_folder(folder / CHECKPOINTS_FOLDER)
+        for name in (DONE_FILE, CONFIG_FILE):
+            remove_file(folder / name)
+
+
+def _remove_run(folder: Path, schemas: Iterable[Schema]) -> None:
+    """Remove the files of a run but its configuration: of whatever study it is, and tables of these schemas."""
+    refuse_link(folder / PLOTS_FOLDER)
+    for name in (*_written(folder, schemas), PARAMETERS_FILE, LABELS_FILE, MANIFEST_FILE, REPORT_FILE):
+        remove_file(folder / name)
+
+
+def _written(folder: Path, schemas: Iterable[Schema]) -> list[str]:
+    """The tables and figures that a run which is overwritten, of whatever study, says it has written."""
+    written, kind = [], None
+    with suppress(OutputError):  # what cannot be read is nobody's
+        files = read_json(folder / MANIFEST_FILE).get("files")
+        written = files if isinstance(files, list) else []
+    with suppress(OutputError):
+        kind = registry.study_type(study_name(read_config(folder)))
+    tables = [*(kind.tables if kind is not None else ()), *schemas, CLAIMS]  # type: ignore[attr-defined]
+    named = [name for name in written if isinstance(name, str) and _is_plain(name)]
+    return list(dict.fromkeys([*(schema.file for schema in tables), *named]))
 
 
 def _is_plain(name: str) -> bool:

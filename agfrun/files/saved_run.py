@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from agfrun.files.folders import (
     CONFIG_FILE,
@@ -19,7 +16,10 @@ from agfrun.files.folders import (
     MANIFEST_FILE,
     PARAMETERS_FILE,
 )
-from agfrun.files.json_files import read_json
+from agfrun.files.inside import is_there
+from agfrun.files.json_files import read_json, read_object
+from agfrun.files.parsing import parse_yaml
+from agfrun.files.reading import MOST_YAML, read_text
 from agfrun.study import registry
 from agfrun.study.claim import CLAIMS
 from agfrun.study.errors import OutputError
@@ -43,7 +43,7 @@ def read_run(run_dir: Path) -> tuple[Study, Saved]:
     study = study_of(run_dir, config)
     from agfrun.files.tables import read_table  # pandas, which reading the configuration alone does not need
 
-    schemas = [schema for schema in (*study.tables, CLAIMS) if (run_dir / schema.file).is_file()]
+    schemas = [schema for schema in (*study.tables, CLAIMS) if is_there(run_dir / schema.file)]
     return study, Saved(
         folder=run_dir, config=config,
         tables={schema.name: read_table(run_dir / schema.file, schema) for schema in schemas},
@@ -89,11 +89,11 @@ def read_config(run_dir: Path) -> dict[str, Any]:
         OutputError: the folder is no run, its configuration cannot be read, or its format is none of this version's.
     """
     path = run_dir / CONFIG_FILE
-    if not path.is_file():
+    if not is_there(path):
         raise OutputError(f"{run_dir} is not the folder of a run: it has no {path.name}")
     try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        config = parse_yaml(read_text(path, MOST_YAML))
+    except ValueError as error:
         raise OutputError(f"cannot read {path}: {' '.join(str(error).split())}") from error
     if not isinstance(config, dict):
         raise OutputError(f"cannot read {path}: it holds no configuration")
@@ -141,21 +141,18 @@ def config_value(config: Mapping[str, Any], group: str, key: str, default: objec
 
 
 def finished_status(run_dir: Path) -> str | None:
-    """The status in done.json; None if there is no such file, or it is damaged."""
-    try:
-        done = json.loads((run_dir / DONE_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return str(done.get("status")) if isinstance(done, dict) else None
+    """The status in done.json; None if there is no such file.
+
+    Raises:
+        OutputError: it is damaged, or no regular file.
+    """
+    path = run_dir / DONE_FILE
+    return str(read_object(path).get("status")) if is_there(path) else None
 
 
 def _read_arrays(path: Path) -> dict[str, Any]:
-    if not path.exists():
+    if not is_there(path):
         return {}
-    import safetensors  # compiled, and most studies save no arrays
-    import safetensors.numpy
+    from agfrun.files.arrays import read_arrays  # compiled, and most studies save no arrays
 
-    try:
-        return safetensors.numpy.load_file(path)
-    except (OSError, safetensors.SafetensorError) as error:
-        raise OutputError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+    return read_arrays(path)[0]

@@ -6,13 +6,15 @@ A line of JSON a step, added as soon as it is done: whatever is cut off is the l
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from agfrun.files.writing import write_text
+from agfrun.files.inside import is_there, made_inside
+from agfrun.files.parsing import parse_json
+from agfrun.files.reading import MOST_LINES, read_bytes
+from agfrun.files.writing import append_text, write_text
 from agfrun.study.errors import OutputError
 
 STEPS_FILE = "steps.jsonl"
@@ -45,14 +47,11 @@ class StepLog:
         self._done[key] = json.dumps({"step": key, "value": value})
         self._begin()
         try:
-            self.path.parent.mkdir(exist_ok=True)
+            made_inside(self.path.parent.parent, self.path.parent.name)
             if self._rewrite:  # all at once: a process that is killed now loses none of what was there
                 write_text(self.path, "".join(f"{line}\n" for line in (self._first, *self._done.values())))
             else:
-                with open(self.path, "a", encoding="utf-8") as file:
-                    file.write(f"{self._done[key]}\n")
-                    file.flush()
-                    os.fsync(file.fileno())
+                append_text(self.path, f"{self._done[key]}\n", keep=True)
             self._rewrite = False
         except (OSError, OutputError) as error:
             self._rewrite = True  # the line may have been cut off
@@ -61,16 +60,15 @@ class StepLog:
             self._failure = str(error)
 
     def _read(self) -> dict[str, str]:
-        try:
-            lines = self.path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError):
+        if not is_there(self.path):
             return {}
+        lines = read_bytes(self.path, MOST_LINES).decode("utf-8", "replace").splitlines()
         if not lines or lines[0] != self._first:
             return {}
         done = {}
         for line in lines[1:]:
             try:
-                key, _ = (step := json.loads(line))["step"], step["value"]
+                key, _ = (step := parse_json(line))["step"], step["value"]
             except (ValueError, KeyError, TypeError):
                 break
             done[str(key)] = line

@@ -10,9 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from agfrun.files.folders import CONFIG_FILE, DONE_FILE
+from agfrun.files.folders import CONFIG_FILE, DONE_FILE, FAILED_FILE, SAME_FILE
+from agfrun.files.inside import is_there
 from agfrun.files.json_files import read_object
-from agfrun.files.sweep_folder import FAILED_FILE, SAME_FILE, SweepFolder
+from agfrun.files.sweep_folder import SweepFolder
 from agfrun.files.sweep_jobs import Job, values
 from agfrun.study.errors import OutputError
 
@@ -47,23 +48,27 @@ class State:
 
 
 def states(sweep: SweepFolder, jobs: Sequence[Job]) -> list[State]:
-    """What each job has left so far."""
+    """What each job has left so far.
+
+    Raises:
+        OutputError: the folder of a job is a link.
+    """
     return [_state(sweep, job) for job in jobs]
 
 
 def _state(sweep: SweepFolder, job: Job) -> State:
-    folder = sweep.path / job.folder
+    folder = sweep.inside(job.folder)
     try:
-        if (folder / SAME_FILE).exists() and not (folder / DONE_FILE).exists():
+        if is_there(folder / SAME_FILE) and not is_there(folder / DONE_FILE):
             folder = sweep.inside(str(read_object(folder / SAME_FILE).get("folder")))
-        if (folder / FAILED_FILE).exists():
+        if is_there(folder / FAILED_FILE):
             return State(job, folder, FAILED, str(read_object(folder / FAILED_FILE).get("reason", "")), {})
-        if (folder / DONE_FILE).exists():
+        if is_there(folder / DONE_FILE):
             done = read_object(folder / DONE_FILE)
             return State(job, folder, str(done.get("status", "finished")), str(done.get("reason", "")), done)
     except (OutputError, KeyError) as error:
         return State(job, folder, FAILED, str(error), {})
-    return State(job, folder, UNFINISHED if (folder / CONFIG_FILE).exists() else MISSING, "", {})
+    return State(job, folder, UNFINISHED if is_there(folder / CONFIG_FILE) else MISSING, "", {})
 
 
 def runs_table(found: Sequence[State], keys: Sequence[str]) -> pd.DataFrame:

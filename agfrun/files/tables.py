@@ -6,20 +6,27 @@ table read back equals the table written, bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from agfrun.files.reading import MIB, MOST_TABLE, open_inside
 from agfrun.study.errors import OutputError
+from agfrun.study.memory import available_memory, in_units
 from agfrun.study.table import Column, ColumnKind, Schema
 
 # From pandas 3.1 on every last digit is right without being asked for, and asking is deprecated.
 EXACTLY: dict[str, Any] = {} if tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1) else {
     "float_precision": "round_trip"}
+
+# Of a table's first line; a table that is read takes several times its size of memory.
+LONGEST_HEADER, MOST_COLUMNS = MIB, 10_000
+MEMORY_FOR_A_BYTE, WORTH_A_LOOK = 4, 64 * MIB
 
 _DTYPES: dict[ColumnKind, str] = {
     "number": "float64",
@@ -56,7 +63,8 @@ def read_table(path: Path, schema: Schema) -> pd.DataFrame:
             of its column's kind.
     """
     try:
-        cells = pd.read_csv(path, dtype=str, keep_default_na=False)
+        with open_table(path) as file:
+            cells = pd.read_csv(file, dtype=str, keep_default_na=False)
         _require_whole_rows(path, cells)
         cells = of_now(cells, schema)
         missing = [name for name in schema.names if name not in cells.columns and name not in schema.optional]
@@ -115,11 +123,33 @@ def read_any_table(path: Path) -> pd.DataFrame:
         OutputError: it cannot be read.
     """
     try:
-        table = pd.read_csv(path, **EXACTLY)
+        with open_table(path) as file:
+            table = pd.read_csv(file, **EXACTLY)
     except (OSError, ValueError) as error:
         raise OutputError(f"cannot read {path}: {' '.join(str(error).split())}") from error
     _require_whole_rows(path, table)
     return table
+
+
+@contextmanager
+def open_table(path: Path) -> Iterator[BinaryIO]:
+    """Open a table for reading that can be one: text, of no more columns and bytes than can be held.
+
+    Raises:
+        OutputError: it is something else, or is not there.
+    """
+    with open_inside(path, MOST_TABLE) as file:
+        header = file.readline(LONGEST_HEADER)
+        size, available = file.seek(0, 2), available_memory()
+        if b"\0" in header:
+            raise OutputError(f"cannot read {path}: it holds no text")
+        if header.count(b",") >= MOST_COLUMNS or (len(header) == LONGEST_HEADER and not header.endswith(b"\n")):
+            raise OutputError(f"cannot read {path}: it has more than {MOST_COLUMNS} columns")
+        if size > WORTH_A_LOOK and available is not None and MEMORY_FOR_A_BYTE * size > available:
+            raise OutputError(f"cannot read {path}: it has {in_units(size)}, and {in_units(available)} of memory are "
+                              "available")
+        file.seek(0)
+        yield file
 
 
 def _require_whole_rows(path: Path, table: pd.DataFrame) -> None:

@@ -1,7 +1,8 @@
-"""Atomic writing: a file of a run is either the old one or the whole new one, never a part.
+"""Writing: the one place where files of a run's or a sweep's folder are written, added to and removed.
 
-Each writer fills a temporary file in the target's folder, flushes it to the disk and renames it
-over the target, which is atomic on one file system.
+A file is either the old one or the whole new one, never a part: each writer fills a temporary file in the target's
+folder, flushes it to the disk and renames it over the target, which is atomic on one file system. A link is replaced,
+and what it leads to is left alone; folders on the way are made by `agfrun.files.inside.made_inside`.
 """
 
 from __future__ import annotations
@@ -9,9 +10,12 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import secrets
+import shutil
+import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,7 +24,10 @@ import numpy.typing as npt
 import pandas as pd
 import safetensors.numpy
 
+from agfrun.files.inside import NO_FILE, opened_inside, refuse_links_of_sweep
 from agfrun.study.errors import OutputError
+
+_TEMPORARY = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.tmp", re.DOTALL)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -40,7 +47,49 @@ def _temporary(path: Path) -> Path:
 def remove_temporaries(folder: Path) -> None:
     """Remove what processes that were killed while they wrote into a folder have left; nobody else may be writing."""
     for path in folder.glob(".*.tmp"):
+        if _TEMPORARY.fullmatch(path.name):
+            remove_file(path)
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file if it is there; of a link the link.
+
+    Raises:
+        OutputError: it cannot be removed, or a folder of a sweep on the way to it is a link.
+    """
+    refuse_links_of_sweep(path)
+    try:
         path.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot remove {path}: {error.strerror or error}") from error
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with all that is in it, as far as that is possible; a link, or through one, nothing."""
+    with suppress(OSError):
+        if not folder.is_symlink() and not folder.parent.is_symlink():
+            shutil.rmtree(folder)
+
+
+def append_text(path: Path, text: str, keep: bool = False) -> None:
+    """Add text to the end of a file, which is made if there is none.
+
+    Args:
+        path: of the file.
+        text: to add.
+        keep: whether to wait until the disk has it.
+
+    Raises:
+        OSError: it cannot be written, is a link or no regular file, or goes by another name as well.
+        OutputError: a folder of a sweep on the way to it is a link.
+    """
+    with os.fdopen(opened_inside(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab") as file:
+        if os.fstat(file.fileno()).st_nlink > 1:
+            raise OSError("it is another file as well (a hard link)")
+        file.write(text.encode("utf-8", "replace"))
+        if keep:
+            file.flush()
+            os.fsync(file.fileno())
 
 
 @contextmanager
@@ -50,8 +99,10 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     Raises:
         OutputError: the file cannot be written; an older file at `path` is then left as it was.
     """
+    refuse_links_of_sweep(path)
     temporary = _temporary(path)
     try:
+        _refuse_device(path)
         try:
             with open(temporary, "xb") as file:
                 yield file
@@ -62,6 +113,14 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _refuse_device(path: Path) -> None:
+    """What is neither a file nor a link is nothing that this program has made."""
+    with suppress(FileNotFoundError):
+        mode = path.lstat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode)):
+            raise OSError(NO_FILE)
 
 
 def write_text(path: Path, text: str) -> None:

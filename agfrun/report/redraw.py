@@ -8,13 +8,13 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from agfrun.files.folders import PLOTS_FOLDER
+from agfrun.files.inside import made_inside, refuse_link
 from agfrun.files.saved_run import read_run
 from agfrun.files.sweep_folder import SweepFolder
 from agfrun.files.writing import write_bytes
 from agfrun.report.figures.style import render, styled
 from agfrun.report.saved_sweep import read_sweeps
 from agfrun.report.sweep_figures import figures_of_sweep
-from agfrun.study.errors import OutputError
 
 
 def redraw(run_dir: Path, formats: Sequence[str] = ("png", "pdf")) -> list[Path]:
@@ -36,16 +36,11 @@ def redraw(run_dir: Path, formats: Sequence[str] = ("png", "pdf")) -> list[Path]
     run_dir = Path(run_dir)
     # All is read before anything is written, so that a damaged run keeps the plots that it has.
     figures = _read_figures(run_dir)
-    folder = run_dir / PLOTS_FOLDER
-    if folder.is_symlink():
-        raise OutputError(f"{folder} leads to another place, where no figures are drawn")
+    refuse_link(run_dir / PLOTS_FOLDER)
     written: list[Path] = []
     with styled():  # a study's generator draws while it is asked for the next
         for name, figure in figures:
-            try:
-                folder.mkdir(exist_ok=True)
-            except OSError as error:
-                raise OutputError(f"cannot write {folder}: {error.strerror or error}") from error
+            folder = made_inside(run_dir, PLOTS_FOLDER)
             for file_format in formats:
                 path = folder / f"{name}.{file_format}"
                 write_bytes(path, render(figure, file_format))

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from agfrun.files.folders import LABELS_FILE
+from agfrun.files.inside import is_there
 from agfrun.files.json_files import read_json
 from agfrun.files.saved_run import FIRST_STUDY, read_config, study_of
 from agfrun.files.sweep_folder import SweepFolder
@@ -61,22 +62,24 @@ def read_sweeps(folder: Path) -> list[SavedSweep]:
     Raises:
         OutputError: a table is missing or damaged, or a study is not known here.
     """
-    jobs = SweepFolder(folder).read_plan()
+    sweep = SweepFolder(folder)
+    jobs = sweep.read_plan()
     keys = tuple(column_of(key) for key in swept_keys(jobs) if key != SEED)
     runs = read_any_table(folder / RUNS_FILE)
     runs = runs[runs["config_hash"].notna()] if "config_hash" in runs else runs.head(0)
     names = runs["study"].fillna(FIRST_STUDY) if "study" in runs else pd.Series(FIRST_STUDY, index=runs.index)
-    return [_of_study(folder, runs[names == name], keys) for name in dict.fromkeys(names)]
+    return [_of_study(sweep, runs[names == name], keys) for name in dict.fromkeys(names)]
 
 
-def _of_study(folder: Path, runs: pd.DataFrame, keys: tuple[str, ...]) -> SavedSweep:
-    first = folder / str(runs["run"].iloc[0])
+def _of_study(sweep: SweepFolder, runs: pd.DataFrame, keys: tuple[str, ...]) -> SavedSweep:
+    folder, first = sweep.path, sweep.inside(str(runs["run"].iloc[0]))
     study = study_of(first, read_config(first))
     runs = runs[runs["status"].isin(study.ended)]
     tables = {schema.name: of_now(read_any_table(folder / gathered_file(study.name, schema)), schema)
               for schema in study.tables
-              if schema.in_sweeps != "none" and (folder / gathered_file(study.name, schema)).is_file()}
-    words = next((words for run in runs["run"].head(3) if (words := read_json(folder / str(run) / LABELS_FILE))), {})
+              if schema.in_sweeps != "none" and is_there(folder / gathered_file(study.name, schema))}
+    labels = (read_json(sweep.inside(str(run)) / LABELS_FILE) for run in runs["run"].head(3))
+    words = next((said for said in labels if said), {})
     return SavedSweep(folder, study, runs, keys, tables, words)
 
 

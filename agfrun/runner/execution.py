@@ -11,7 +11,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from agfrun.files.folders import CHECKPOINTS_FOLDER
-from agfrun.files.run_files import RunFiles, opened
+from agfrun.files.run_files import RunFiles, beside, opened
 from agfrun.runner.provenance import provenance
 from agfrun.study import registry
 from agfrun.study.bench import Bench
@@ -96,20 +96,34 @@ class OpenRun:
                 print(f"agfrun: warning: {files.folder} has vanished; it is made anew", file=sys.stderr)
                 files.begin()
             with _saying_how_to_go_on(files.folder):
-                self._write(files, result, tell)
-            result.folder = files.folder
+                result.folder = self._written(files, result, tell)
             if result.status != INTERRUPTED:
                 files.clear_checkpoints()
         result.wall_seconds = clock.seconds
 
-    def _write(self, files: RunFiles, result: StudyResult, tell: Callable[[str], None] | None) -> None:
+    def _written(self, files: RunFiles, result: StudyResult, tell: Callable[[str], None] | None) -> Path:
+        """Write what came of the run; where its folder is removed meanwhile, all of it into a new one beside it."""
+        listeners = [] if tell is None else [tell]  # once, whatever has to be written twice
+        try:
+            self._write(files, result, listeners)
+            return files.folder
+        except OutputError:
+            if files.is_there():
+                raise
+        with beside(files) as others:
+            self._write(others, result, listeners)
+            print(f"agfrun: warning: {files.folder} was removed while the results were written; they are in "
+                  f"{others.folder}", file=sys.stderr)
+            return others.folder
+
+    def _write(self, files: RunFiles, result: StudyResult, told: list[Callable[[str], None]]) -> None:
         config, clock = self.config, self.bench.clock
         with clock.stage("write"):
             files.save(result.tables, result.words)
             files.write_claims(result.claims)
             files.write_arrays(result.arrays)
-        if tell is not None and result.failure is None and result.status != INTERRUPTED:
-            tell(result.findings())
+        if listeners and result.failure is None and result.status != INTERRUPTED:
+            listeners.pop()(result.findings())
         figures: list[Path] = []
         if config.plots:
             with clock.stage("plot"):

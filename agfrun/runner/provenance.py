@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from agfrun.files.folders import FORMAT
+from agfrun.files.reading import open_named
 from agfrun.study.settings import RunSettings, config_hash, saved_values
 from agfrun.study.study import Choice
 from agfrun.version import __version__
@@ -51,7 +52,7 @@ def _checksums(config: RunSettings) -> dict[str, str | None]:
 
 def _checksum(path: Path) -> str | None:
     try:
-        with path.open("rb") as file:
+        with open_named(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return None

@@ -14,9 +14,10 @@ import pandas as pd
 from pandas.api.types import is_float_dtype
 
 from agfrun.files.folders import DONE_FILE, MANIFEST_FILE
+from agfrun.files.inside import is_there
 from agfrun.files.json_files import read_object
 from agfrun.files.saved_run import config_value, finished_status, of_this_format, read_config, study_of
-from agfrun.files.tables import read_any_table
+from agfrun.files.tables import open_table, read_any_table
 from agfrun.runner.execution import execute
 from agfrun.study.conversion import from_mapping
 from agfrun.study.errors import OutputError
@@ -87,7 +88,7 @@ def rerun(run_dir: Path, output_dir: Path | None = None, progress: bool | None =
         OutputError: the folder holds no finished run, its study is not known here, or its files are damaged.
         ConfigError: the configuration is not allowed here.
     """
-    if not (run_dir / DONE_FILE).is_file():
+    if not is_there(run_dir / DONE_FILE):
         raise OutputError(f"{run_dir} holds no finished run: it has no {DONE_FILE}")
     if finished_status(run_dir) == "interrupted":
         raise OutputError(f"{run_dir} holds no finished run: it was interrupted")
@@ -104,6 +105,9 @@ def rerun(run_dir: Path, output_dir: Path | None = None, progress: bool | None =
     if "format" in manifest and expected != found:
         raise OutputError(f"{run_dir / MANIFEST_FILE} does not fit the configuration beside it (hash {expected}, not "
                           f"{found})")
+    for path in run_dir.glob("*.csv"):  # what cannot be compared is said before anything is done again
+        with open_table(path):
+            pass
     with _folder(output_dir) as folder:
         execute(config, output_dir=folder, progress=progress, command=["agfrun", "rerun", str(run_dir)])
         names = sorted({path.name for path in run_dir.glob("*.csv")} | {path.name for path in folder.glob("*.csv")})
@@ -126,7 +130,7 @@ def differences_of(before: Path, now: Path) -> list[Difference]:
     Columns of seconds say how long something took, and are left out.
     """
     for path, there in ((before, "now"), (now, "before")):
-        if not path.exists():
+        if not is_there(path):
             return [Difference(path.name, "", f"is there {there} only", np.inf)]
     one, other = read_any_table(before), read_any_table(now)
     if list(one.columns) != list(other.columns):

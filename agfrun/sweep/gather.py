@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import fcntl
-import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from agfrun.files.folders import DONE_FILE
+from agfrun.files.inside import is_there
 from agfrun.files.json_files import read_object, write_object
+from agfrun.files.locking import taking_turns
+from agfrun.files.reading import MOST_OF_SWEEP
 from agfrun.files.saved_run import FIRST_STUDY
 from agfrun.files.sweep_folder import SweepFolder
 from agfrun.files.sweep_jobs import Job, swept_keys, values
@@ -73,7 +73,7 @@ def gather(folder: Path, formats: Sequence[str] = ("png", "pdf"), report: bool =
     """
     sweep = SweepFolder(Path(folder))
     jobs = sweep.read_plan()
-    with _alone(sweep):
+    with taking_turns(sweep.own() / LOCK_FILE):
         found = states(sweep, jobs)
         keys = list(dict.fromkeys(key for job in jobs for key in values(job)))
         runs = runs_table(found, keys)
@@ -151,30 +151,16 @@ def _stack_all(sweep: SweepFolder, jobs: Sequence[Job], found: Sequence[State]) 
 
 def _source(state: State, keys: Sequence[str]) -> Source:
     given = values(state.job)
-    status = (state.folder / DONE_FILE).stat()
+    status = (state.folder / DONE_FILE).lstat()
     return Source(state.job.folder, state.folder,
                   (state.job.folder, *(plain_value(given.get(key)) or "" for key in keys)),
                   f"{status.st_mtime_ns}-{status.st_size}")
 
 
 def _noted(path: Path) -> dict[str, Stacked]:
-    if not path.exists():
+    if not is_there(path):
         return {}
     try:
-        return {name: from_json(values) for name, values in read_object(path).items()}
+        return {name: from_json(values) for name, values in read_object(path, MOST_OF_SWEEP).items()}
     except (OutputError, TypeError, AttributeError):
         return {}
-
-
-@contextmanager
-def _alone(sweep: SweepFolder) -> Iterator[None]:
-    """Wait until nobody else gathers this sweep."""
-    try:
-        descriptor = os.open(sweep.hidden / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise OutputError(f"cannot write {sweep.hidden}: {error.strerror or error}") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

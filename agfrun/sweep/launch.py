@@ -13,16 +13,24 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from agfrun.files.folders import DONE_FILE, FORMAT
-from agfrun.files.json_files import read_object
-from agfrun.files.sweep_folder import FAILED_FILE, SAME_FILE, SweepFolder, record_failure
+from agfrun.files.folders import DONE_FILE, FAILED_FILE, FORMAT, PLOTS_FOLDER, REPORT_FILE, SAME_FILE
+from agfrun.files.inside import is_there, refuse_link
+from agfrun.files.json_files import read_json
+from agfrun.files.marks import foreign, no_place
+from agfrun.files.run_files import OF_ANY_RUN
+from agfrun.files.sweep_folder import SweepFolder, record_failure
 from agfrun.files.sweep_jobs import Batch, Job, batches_of, job_of, jobs_of
+from agfrun.report.saved_sweep import RUNS_FILE
+from agfrun.study.claim import CLAIMS
 from agfrun.study.errors import AgfrunError, OutputError
 from agfrun.study.settings import SweepConfig
 from agfrun.sweep.engines.engine import Engine
 from agfrun.sweep.log import FAILED, Progress, read_log
 
 LOOK_EVERY = 0.5
+MULTIRUN_FILE = "multirun.yaml"  # which Hydra writes
+# What any sweep may write, beside the tables that it gathers and the folders of its jobs.
+OF_ANY_SWEEP = (MULTIRUN_FILE, RUNS_FILE, CLAIMS.file, REPORT_FILE, PLOTS_FOLDER)
 EARLY_END = "its process ended before it"
 
 
@@ -64,13 +72,26 @@ class Outcome:
                 f"{f', {failed} failed' if failed else ', none failed'}")
 
 
-def check_folder(folder: Path, settings: SweepConfig, overwrite: bool) -> None:
+def check_folder(folder: Path, settings: SweepConfig, overwrite: bool, tables: Sequence[str] = ()) -> None:
     """Refuse a folder that is not fit for what is asked.
 
+    Args:
+        folder: of the sweep.
+        settings: those of the sweep.
+        overwrite: whether it may be one already.
+        tables: names of the tables that are gathered.
+
     Raises:
-        OutputError: `sweep.resume` is not the folder of a sweep, or another folder is one.
+        OutputError: `sweep.resume` is not the folder of a sweep, or another folder is one; or it holds files that would
+            be written over and are not this program's, or a link in place of what is written through.
     """
-    is_sweep = SweepFolder(folder).is_sweep
+    sweep = SweepFolder(folder)
+    is_sweep = sweep.is_sweep
+    sweep.refuse_links()
+    for name in (MULTIRUN_FILE, PLOTS_FOLDER):
+        refuse_link(folder / name)
+    if not is_sweep and (found := foreign(folder, (*OF_ANY_SWEEP, *tables))):
+        raise no_place(folder, "sweep", found, "hydra.sweep.dir")
     if settings.resume is not None and not is_sweep:
         raise OutputError(f"sweep.resume={settings.resume} is not the folder of a sweep")
     if settings.resume is None and is_sweep and not overwrite:
@@ -95,8 +116,9 @@ def launch(overrides: Sequence[Sequence[str]], folder: Path, settings: SweepConf
         KeyboardInterrupt: interrupted; what is finished is written, and can be continued.
     """
     sweep = SweepFolder(folder)
+    jobs = _asked(sweep, jobs_of(overrides), settings)
     with sweep.claimed():
-        jobs = _planned(sweep, jobs_of(overrides), settings)
+        jobs = _planned(sweep, jobs, settings)
         sweep.write_finished()
         together = origin.together if settings.together else ()
         batches = batches_of(jobs, settings.batch_size, engine.workers, together, imports=origin.imports,
@@ -125,11 +147,17 @@ def _safe_path() -> Iterator[None]:
             os.environ["PYTHONSAFEPATH"] = before
 
 
+def _asked(sweep: SweepFolder, jobs: list[Job], settings: SweepConfig) -> list[Job]:
+    """The jobs to run, once it is known that their folders may be written into."""
+    if settings.resume is not None and [job.folder for job in jobs] == [job_of([]).folder]:
+        jobs = sweep.read_plan()  # nothing is asked for but to continue
+    sweep.refuse_foreign(jobs, OF_ANY_RUN)
+    return jobs
+
+
 def _planned(sweep: SweepFolder, jobs: list[Job], settings: SweepConfig) -> list[Job]:
     """The jobs to run; with those that were planned before they make the new plan."""
     before = sweep.read_plan() if sweep.is_sweep else []
-    if settings.resume is not None and [job.folder for job in jobs] == [job_of([]).folder]:
-        jobs = before  # nothing is asked for but to continue
     known = {job.folder for job in jobs}
     begun = sweep.read_format() if settings.resume is not None else FORMAT
     sweep.write_plan([*(job for job in before if job.folder not in known), *jobs], begun)
@@ -137,7 +165,7 @@ def _planned(sweep: SweepFolder, jobs: list[Job], settings: SweepConfig) -> list
 
 
 def _announce(sweep: SweepFolder, jobs: Sequence[Job], batches: Sequence[Batch], engine: Engine) -> None:
-    there = sum((sweep.path / job.folder / DONE_FILE).exists() for job in jobs)
+    there = sum(is_there(sweep.path / job.folder / DONE_FILE) for job in jobs)
     at_once = f", {min(engine.workers, len(batches))} at once" if engine.workers else ""
     counts = f"{len(jobs)} run{'s' * (len(jobs) != 1)} in {len(batches)} batch{'es' * (len(batches) != 1)}"
     print(f"sweep: {counts}{at_once}"
@@ -174,7 +202,7 @@ def _remains(sweep: SweepFolder, number: int, batch: Batch, reason: str, warn: C
     lost = left if not progress.begun and not progress.ended else under_way if len(under_way) == 1 else []
     for place in lost:
         job = batch.jobs[place]
-        record_failure(sweep.path / job.folder, job.overrides, reason or EARLY_END)
+        record_failure(sweep.inside(job.folder), job.overrides, reason or EARLY_END)
         warn(_failure_line(job, reason or EARLY_END))
     alone = [place for place in under_way if place not in lost]
     rest = [place for place in left if place not in lost and place not in alone]
@@ -192,9 +220,9 @@ def _part(batch: Batch, places: Sequence[int], together: tuple[str, ...]) -> Bat
 def _outcome(sweep: SweepFolder, jobs: list[Job]) -> Outcome:
     reasons, statuses = [], set()
     for job in jobs:
-        folder = sweep.path / job.folder
-        failure = read_object(folder / FAILED_FILE) if (folder / FAILED_FILE).exists() else {}
-        if not failure and not any((folder / name).exists() for name in (DONE_FILE, SAME_FILE)):
+        folder = sweep.inside(job.folder)
+        failure = read_json(folder / FAILED_FILE)
+        if not failure and not any(is_there(folder / name) for name in (DONE_FILE, SAME_FILE)):
             failure = {"reason": "it left no result"}
         reasons.append(str(failure.get("reason", "failed")) if failure else "")
         if failure:
@@ -275,13 +303,18 @@ class _Watch:
 
 @contextmanager
 def gathering(folder: Path, formats: Sequence[str], report: bool, parquet: bool | None) -> Iterator[None]:
-    """Gather the tables of a sweep at the end of the block, however that ends."""
+    """Gather the tables of a sweep at the end of the block, however that ends, if its folder can be used at all."""
+    refused = False
     try:
         yield
+    except OutputError:
+        refused = True
+        raise
     finally:
-        from agfrun.sweep.gather import gather  # pandas
+        if not refused:
+            from agfrun.sweep.gather import gather  # pandas
 
-        try:
-            gather(folder, formats, report, parquet)
-        except (AgfrunError, OSError) as error:
-            print(f"agfrun: warning: the tables of {folder} could not be gathered: {error}", file=sys.stderr)
+            try:
+                gather(folder, formats, report, parquet)
+            except (AgfrunError, OSError) as error:
+                print(f"agfrun: warning: the tables of {folder} could not be gathered: {error}", file=sys.stderr)

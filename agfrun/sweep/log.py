@@ -7,8 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from agfrun.files.inside import is_there, made_inside
+from agfrun.files.parsing import parse_json
+from agfrun.files.reading import MOST_LINES, read_bytes
+from agfrun.files.writing import append_text
 
 FINISHED, FAILED = "finished", "failed"
 
@@ -17,7 +24,7 @@ class BatchLog:
     """The writing end."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        made_inside(path.parent.parent, path.parent.name)
         self._path = path
 
     def begin(self, jobs: Sequence[int]) -> None:
@@ -33,8 +40,7 @@ class BatchLog:
         self._say({"together": jobs})
 
     def _say(self, message: dict[str, object]) -> None:
-        with open(self._path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(message) + "\n")
+        append_text(self._path, json.dumps(message) + "\n")
 
 
 @dataclass
@@ -58,21 +64,24 @@ class Progress:
 
 
 def read_log(path: Path) -> Progress:
-    """Read a log, which may not be there yet or end in a broken line."""
+    """Read a log, which may not be there yet or end in a broken line.
+
+    Raises:
+        OutputError: it is a link or no regular file.
+    """
     progress = Progress()
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError:
+    if not is_there(path):
         return progress
-    for line in lines:
-        try:
-            message = json.loads(line)
-        except ValueError:
-            continue
-        if "begin" in message:
-            progress.begun.append(list(message["begin"]))
-        elif "end" in message:
-            progress.ended[int(message["end"])] = (str(message["status"]), str(message["reason"]))
-        elif "together" in message:
-            progress.together.append(int(message["together"]))
+    for line in read_bytes(path, MOST_LINES).decode("utf-8", "replace").splitlines():
+        with suppress(ValueError, KeyError, TypeError):
+            _take_up(progress, parse_json(line))
     return progress
+
+
+def _take_up(progress: Progress, message: dict[str, Any]) -> None:
+    if "begin" in message:
+        progress.begun.append(list(message["begin"]))
+    elif "end" in message:
+        progress.ended[int(message["end"])] = (str(message["status"]), str(message["reason"]))
+    elif "together" in message:
+        progress.together.append(int(message["together"]))

@@ -10,7 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from agfrun.files.sweep_jobs import key_of
-from agfrun.report.saved_sweep import read_sweeps
+from agfrun.report.saved_sweep import gathered_file, read_sweeps
 from agfrun.study.config_tree import config_directory
 from agfrun.study.conversion import chosen_study, from_plain
 from agfrun.study.errors import AgfrunError
@@ -50,7 +50,9 @@ def check(config: DictConfig) -> None:
     check_installed(from_plain(TrackingConfig, OmegaConf.to_container(config.tracking, resolve=True), "tracking"))
     settings = settings_of(config)
     check_sweep(settings)
-    check_folder(folder_of(config), settings, bool(config.overwrite))
+    tables = [name for schema in study_of(config).tables if schema.in_sweeps != "none"
+              for name in (gathered_file(str(config.study.name), schema), f"{schema.name}.parquet")]
+    check_folder(folder_of(config), settings, bool(config.overwrite), tables)
 
 
 def launch_multirun(overrides: Sequence[Sequence[str]], config: DictConfig, engine: Engine) -> Outcome:

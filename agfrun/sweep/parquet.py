@@ -5,9 +5,14 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
+from agfrun.files.inside import is_there
+from agfrun.files.reading import open_inside
+from agfrun.files.writing import replacing
 from agfrun.study.errors import OutputError, UsageError
 
 LARGE = 50 * 2**20
+# Block by block: no more of it is in memory.
+MOST_TO_CONVERT = 2**40
 
 
 def write_parquet(table: Path, asked: bool | None) -> list[Path]:
@@ -24,7 +29,7 @@ def write_parquet(table: Path, asked: bool | None) -> list[Path]:
         UsageError: it is asked for and pyarrow is not installed.
         OutputError: the file cannot be written.
     """
-    if asked is False or not table.is_file() or (asked is None and table.stat().st_size < LARGE):
+    if asked is False or not is_there(table) or (asked is None and table.lstat().st_size < LARGE):
         return []
     if find_spec("pyarrow") is None:
         if asked:
@@ -35,15 +40,12 @@ def write_parquet(table: Path, asked: bool | None) -> list[Path]:
     import pyarrow.parquet
 
     path = table.with_suffix(".parquet")
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with (pyarrow.csv.open_csv(table) as reader,
-              pyarrow.parquet.ParquetWriter(temporary, reader.schema) as writer):
+        with (open_inside(table, MOST_TO_CONVERT) as source, replacing(path) as target,
+              pyarrow.csv.open_csv(source) as reader,
+              pyarrow.parquet.ParquetWriter(target, reader.schema) as writer):
             for block in reader:
                 writer.write_batch(block)
-        temporary.replace(path)
     except (OSError, pyarrow.ArrowException) as error:
         raise OutputError(f"cannot write {path}: {' '.join(str(error).split())}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return [path]

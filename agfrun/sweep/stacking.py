@@ -10,13 +10,20 @@ import csv
 import io
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from agfrun.files.tables import even_indices
+from agfrun.files.inside import is_there
+from agfrun.files.reading import MOST_TABLE, open_inside, read_bytes
+from agfrun.files.tables import LONGEST_HEADER, even_indices
 from agfrun.files.writing import replacing
+from agfrun.study.errors import OutputError
+
+# The gathered table is copied, not held.
+MOST_STACKED = 2**40
 
 
 @dataclass(frozen=True)
@@ -69,10 +76,10 @@ def stack(path: Path, name: str, leading: Sequence[str], sources: Sequence[Sourc
         What the file holds now.
 
     Raises:
-        OutputError: the file cannot be written.
+        OutputError: the file cannot be written, or the table of a run is a link or no table.
     """
     marks = {source.run: source.mark for source in sources}
-    there = path.is_file() and path.stat().st_size == before.size and list(leading) == before.leading
+    there = is_there(path) and path.lstat().st_size == before.size and list(leading) == before.leading
     kept = there and all(marks.get(run) == mark for run, mark in before.marks.items())
     new = [source for source in sources if not (kept and source.run in before.marks)]
     if kept and not new:
@@ -84,7 +91,7 @@ def stack(path: Path, name: str, leading: Sequence[str], sources: Sequence[Sourc
         return Stacked(list(leading), [], -1, {})
     with replacing(path) as file:
         if kept:
-            with open(path, "rb") as old:
+            with open_inside(path, MOST_STACKED) as old:
                 shutil.copyfileobj(old, file, 2**22)
         else:
             file.write(_line([*leading, *columns]))
@@ -105,30 +112,40 @@ def from_json(values: Mapping[str, Any]) -> Stacked:
 def _columns(name: str, sources: Sequence[Source], known: Sequence[str]) -> list[str]:
     """Columns of all tables, in the order in which they come."""
     columns = dict.fromkeys(known)
-    for header in {_header(source.folder / name): None for source in sources}:
-        columns.update(dict.fromkeys(next(csv.reader([header.decode("utf-8")]), [])))
+    for header, path in {_header(source.folder / name): source.folder / name for source in sources}.items():
+        with _naming(path):
+            columns.update(dict.fromkeys(next(csv.reader([header.decode("utf-8")]), [])))
     return list(columns)
 
 
-def _header(path: Path) -> bytes:
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Say which table cannot be stacked."""
     try:
-        with open(path, "rb") as file:
-            return file.readline().rstrip(b"\r\n")
-    except OSError:
+        yield
+    except (ValueError, csv.Error) as error:
+        raise OutputError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+
+
+def _header(path: Path) -> bytes:
+    if not is_there(path):
         return b""
+    with open_inside(path, MOST_TABLE) as file:
+        return file.readline(LONGEST_HEADER).rstrip(b"\r\n")
 
 
 def _append(file: BinaryIO, source: Source, name: str, columns: Sequence[str], most_rows: int | None) -> None:
-    try:
-        content = (source.folder / name).read_bytes()
-    except OSError:
+    path = source.folder / name
+    if not is_there(path):
         return  # this run has no such table
+    content = read_bytes(path, MOST_TABLE)
     header, _, body = content.partition(b"\n")
     if not body:
         return
     prefix = _line(source.leading).rstrip(b"\n") + b","
     if header != _line(columns).rstrip(b"\n") or _has_broken_lines(body):
-        file.writelines(prefix + line for line in _reordered(content, columns))
+        with _naming(path):
+            file.writelines(prefix + line for line in _reordered(content, columns))
         return
     lines = body.splitlines(keepends=True)
     if most_rows is not None and len(lines) > most_rows:

@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from agfrun.configuration.composition import compose_varied
-from agfrun.files.folders import CONFIG_FILE, DONE_FILE, MANIFEST_FILE, REPORT_FILE
+from agfrun.files.folders import DONE_FILE, FAILED_FILE, SAME_FILE
+from agfrun.files.inside import is_there, made_inside
 from agfrun.files.json_files import write_object
-from agfrun.files.sweep_folder import FAILED_FILE, SAME_FILE, SweepFolder, finished_hash, record_failure
+from agfrun.files.run_files import remove_unfinished
+from agfrun.files.sweep_folder import SweepFolder, finished_hash, record_failure
 from agfrun.files.sweep_jobs import Batch, in_common, key_of, values
+from agfrun.files.writing import remove_file, write_bytes
 from agfrun.runner.execution import execute, opened_run
-from agfrun.study.errors import AgfrunError
+from agfrun.study.errors import AgfrunError, OutputError
 from agfrun.study.registry import import_module
 from agfrun.study.settings import config_hash
 from agfrun.study.study import Study
@@ -42,9 +45,7 @@ def run_batch(folder: str, number: int) -> None:
     sweep = SweepFolder(Path(folder))
     batch = sweep.read_batch(number)
     Worker(sweep, batch, BatchLog(sweep.log_file(number))).run()
-    ended = sweep.ended_file(number)
-    ended.parent.mkdir(exist_ok=True)
-    ended.touch()
+    write_bytes(sweep.own("ended") / sweep.ended_file(number).name, b"")
 
 
 class Worker:
@@ -76,8 +77,11 @@ class Worker:
                 self._fail(number, config)
                 continue
             self._say_unsaid(number, config)
-            if not self._is_finished(number, config):
-                waiting[number] = self._prepared(number, config)
+            try:
+                if not self._is_finished(number, config):
+                    waiting[number] = self._prepared(number, config)
+            except OutputError as error:  # a folder that is not to be written into
+                self._fail(number, error)
         if self.batch.together and len(waiting) > 1:
             waiting = self._run_together(waiting)
         for number, config in waiting.items():
@@ -96,8 +100,8 @@ class Worker:
         """The configuration to run. Figures and pages of single runs are made where they are asked for by name."""
         asked = set(map(key_of, self.batch.jobs[number].overrides))
         # What is left of a run that failed or was killed makes no run of the folder.
-        for name in (CONFIG_FILE, MANIFEST_FILE, REPORT_FILE) if not config.overwrite else ():
-            (self._folder(number) / name).unlink(missing_ok=True)
+        if not config.overwrite:
+            remove_unfinished(config, self._folder(number))
         return dataclasses.replace(config, plots=config.plots and "plots" in asked,
                                    report=config.report and "report" in asked)
 
@@ -116,7 +120,7 @@ class Worker:
             self.log.end(number, FAILED, "the folder holds a finished run of another configuration")
             return True
         if self.finished.get(wanted, folder.name) != folder.name:
-            folder.mkdir(exist_ok=True)
+            made_inside(self.sweep.path, folder.name)
             write_object(folder / SAME_FILE, {"folder": self.finished[wanted], "config_hash": wanted})
             self.log.end(number, FINISHED)
             return True
@@ -124,11 +128,11 @@ class Worker:
 
     def _run_alone(self, number: int, config: Any) -> None:
         folder, started = self._folder(number), time.perf_counter()
-        (folder / FAILED_FILE).unlink(missing_ok=True)
+        remove_file(folder / FAILED_FILE)
         try:
             execute(config, output_dir=folder, progress=False, command=self._command(number))
         except Exception as error:
-            if not (folder / DONE_FILE).exists():  # one that diverged has left a result
+            if not is_there(folder / DONE_FILE):  # one that diverged has left a result
                 self._fail(number, error, config_hash=config_hash(config), seconds=time.perf_counter() - started)
                 track(folder, config, self.batch.jobs[number].overrides)
                 return
@@ -141,7 +145,7 @@ class Worker:
         if type(study).run_together is Study.run_together or not self._differ_in(study.together_keys, numbers):
             return waiting
         for number in numbers:
-            (self._folder(number) / FAILED_FILE).unlink(missing_ok=True)
+            remove_file(self._folder(number) / FAILED_FILE)
         self.log.begin(numbers)
         told: set[int] = set()
 
@@ -188,7 +192,7 @@ class Worker:
         self.log.end(number, FAILED, " ".join(reason.split()))
 
     def _folder(self, number: int) -> Path:
-        return self.sweep.path / self.batch.jobs[number].folder
+        return self.sweep.inside(self.batch.jobs[number].folder)
 
     def _command(self, number: int) -> list[str]:
         return ["agfrun", *(f"--import={source}" for source in self.batch.imports),

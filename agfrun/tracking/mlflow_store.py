@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from agfrun.files.locking import taking_turns
 from agfrun.tracking.record import Record
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ ENVIRONMENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIME
                "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 ENDINGS = {"failed": "FAILED", "diverged": "FAILED", "stalled": "FAILED", "unfinished": "KILLED"}
 SQLITE = "sqlite:///"
-LOCK_POLL_SECONDS = 0.05
 
 
 def write_mlflow(record: Record, uri: str, experiment: str, limit: float) -> None:
@@ -55,21 +54,10 @@ def write_mlflow(record: Record, uri: str, experiment: str, limit: float) -> Non
         _write(MlflowClient(tracking_uri=uri), record, experiment)
 
 
-@contextmanager
-def _alone(database: Path, limit: float) -> Iterator[None]:
+def _alone(database: Path, limit: float) -> AbstractContextManager[None]:
     """Hold the lock file beside a database."""
     database.parent.mkdir(parents=True, exist_ok=True)
-    deadline = time.monotonic() + limit
-    with open(database.with_name(f".{database.name}.lock"), "a") as lock:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise TimeoutError(f"other processes held {database} for {limit:g} seconds") from None
-                time.sleep(LOCK_POLL_SECONDS)
-        yield
+    return taking_turns(database.with_name(f".{database.name}.lock"), limit)
 
 
 def _write(client: MlflowClient, record: Record, experiment: str) -> None:

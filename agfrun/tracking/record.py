@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agfrun.files.folders import CONFIG_FILE, DONE_FILE, MANIFEST_FILE
+from agfrun.files.folders import CONFIG_FILE, DONE_FILE, FAILED_FILE, MANIFEST_FILE
+from agfrun.files.inside import is_there
 from agfrun.files.json_files import read_json
 from agfrun.files.saved_run import read_run
-from agfrun.files.sweep_folder import FAILED_FILE
 from agfrun.files.tables import is_missing
 from agfrun.study.claim import CLAIMS
 from agfrun.study.settings import NOT_IN_HASH, RunSettings, config_hash
@@ -88,7 +88,7 @@ def _is_number(value: object) -> bool:
 
 def _series(folder: Path) -> Iterator[Point]:
     """What the study says of its curves and events, and the claims; nothing of a folder that holds no run."""
-    if not (folder / CONFIG_FILE).is_file():
+    if not is_there(folder / CONFIG_FILE):
         return
     study, saved = read_run(folder)
     if saved.tables:

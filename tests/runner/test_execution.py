@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
+import importlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +24,7 @@ from tiny_runs import read_json
 from agfrun import AgfrunError, ConfigError, OutputError, __version__, config_hash, execute, read_run
 from agfrun.cli.main import main
 from agfrun.files.locking import FolderLock
+from agfrun.files.run_files import RunFiles
 from agfrun.study.conversion import from_mapping
 from agfrun.study.interruption import Terminated
 from agfrun.study.study import StudyResult
@@ -167,18 +170,32 @@ def test_a_run_that_replaces_another_studys_takes_its_tables_and_figures_and_not
     assert read_run(folder)[1].tables.keys() == {"dreams", "claims"}
 
 
+OTHERS = {"config.yaml": b"lr: 0.1\n", "manifest.json": b'{"files": ["data.csv", "plots/mine.png"]}',
+          "done.json": b'{"status": "finished"}', "report.html": b"<html>mine</html>", "labels.json": b"{}",
+          "claims.csv": b"1\n", "dreams.csv": b"1\n", "plots/mine.png": b"png", "checkpoints/000001.safetensors": b"x",
+          "parameters.safetensors": b"mine"}
+
+
 @pytest.mark.parametrize("changes", [{}, {"overwrite": True}], ids=str)
-def test_a_folder_that_holds_no_run_keeps_what_is_in_it(changes: dict[str, Any], tmp_path: Path) -> None:
-    """Another program's manifest says nothing about what may be removed."""
-    mine = {"manifest.json": b'{"files": ["data.csv", "plots/mine.png"]}', "data.csv": b"1\n", "plots/mine.png": b"png",
-            "report.html": b"mine", "labels.json": b"{}", "diary.csv.bak": b"mine"}
-    (tmp_path / "plots").mkdir()
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_folder_with_files_of_others_that_a_run_might_write_is_refused(name: str, changes: dict[str, Any],
+                                                                        tmp_path: Path) -> None:
+    """Whatever is asked for: that they bear such a name is no sign that they may be written over or removed."""
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(OTHERS[name])
+    config = dataclasses.replace(composed("study=rest"), plots=False, report=False, **changes)
+    with pytest.raises(OutputError, match=f"holds no run of this program, but has {name.partition('/')[0]}, which "):
+        execute(config, output_dir=tmp_path)
+    assert contents(tmp_path) == {name: OTHERS[name]}
+
+
+def test_a_folder_with_files_of_others_that_are_not_in_the_way_takes_a_run(tmp_path: Path) -> None:
+    mine = {"data.csv": b"1\n", "diary.csv.bak": b"mine", ".notes.tmp": b"mine", "failed.json": b"mine"}
     for name, content in mine.items():
         (tmp_path / name).write_bytes(content)
-    execute(dataclasses.replace(composed("study=rest"), plots=False, report=False, **changes), output_dir=tmp_path)
-    written = {"manifest.json"}  # by the run
-    assert {name: (tmp_path / name).read_bytes() for name in mine.keys() - written} == {
-        name: mine[name] for name in mine.keys() - written}
+    execute(dataclasses.replace(composed("study=rest"), plots=False, report=False), output_dir=tmp_path)
+    assert contents(tmp_path).items() >= mine.items()
+    assert (tmp_path / "done.json").exists()
 
 
 def test_what_a_run_wrote_that_never_ended_is_taken_too(tmp_path: Path) -> None:
@@ -275,6 +292,34 @@ def test_what_cannot_be_drawn_or_shown_costs_a_warning(drawing: str, absent: str
         *({"plots", "report.html"} - {absent})}
     assert set(read_json(folder / "manifest.json")["files"]) == {*OF_WALK, *(
         ["plots/walk.png"] if absent != "plots" else [])}
+
+
+@pytest.mark.parametrize("stage", ["agfrun.report.redraw.redraw", "agfrun.report.html.report.write_report",
+                                   "agfrun.files.run_files.RunFiles.write_arrays"])
+def test_a_folder_that_is_removed_while_results_are_written_costs_none_of_them(
+        stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are in memory: they are written beside it, next to whatever lies there, and a line says where."""
+    place, _, name = stage.rpartition(".")
+    owner = RunFiles if name == "write_arrays" else importlib.import_module(place)
+    original, folder = getattr(owner, name), tmp_path / "run"
+
+    def removing(*arguments: Any, **more: Any) -> Any:
+        if not (tmp_path / "removed").exists():
+            (tmp_path / "removed").touch()
+            shutil.rmtree(folder)
+        return original(*arguments, **more)
+
+    monkeypatch.setattr(owner, name, removing)
+    (tmp_path / "run_2").write_text("mine")
+    result = execute(shown(), output_dir=folder)
+    assert result.folder == tmp_path / "run_3"
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"agfrun: warning: {folder} was removed while the results were written; they are in {tmp_path / 'run_3'}")
+    assert {path.name for path in result.folder.iterdir()} == {
+        *OF_WALK, "config.yaml", "labels.json", "parameters.safetensors", "manifest.json", "done.json", "plots",
+        "report.html"}
+    assert not folder.exists()
+    assert (tmp_path / "run_2").read_text() == "mine"
 
 
 def test_a_table_that_a_study_does_not_declare_is_a_mistake(tmp_path: Path, walks: Any) -> None:

@@ -221,7 +221,7 @@ def test_a_disk_that_is_full_costs_one_warning_and_what_was_not_noted(
     with bench_of() as bench:
         bench.remember("step 0", lambda: 0)
         with monkeypatch.context() as patch:
-            patch.setattr(steps, "open", full, raising=False)
+            patch.setattr(steps, "append_text", full)
             patch.setattr(steps, "write_text", lambda path, text: full())
             assert [bench.remember(f"step {place}", lambda place=place: place) for place in range(1, 5)] == [1, 2, 3, 4]
         assert capsys.readouterr().err == (

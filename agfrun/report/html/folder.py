@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,12 @@ from typing import Any
 from urllib.parse import quote
 
 from agfrun.files.folders import CONFIG_FILE, DONE_FILE, MANIFEST_FILE, PARAMETERS_FILE
+from agfrun.files.inside import is_there
+from agfrun.files.pictures import read_png
 from agfrun.report.html.chart import Cell, Column, PageTable
 from agfrun.report.html.numbers import seconds, text
 from agfrun.study.claim import CLAIMS
+from agfrun.study.errors import OutputError
 from agfrun.study.table import Schema
 
 
@@ -35,16 +39,20 @@ class Picture:
 
 
 def picture(path: Path, description: str) -> Picture | None:
-    """A PNG as a picture inside the page; None if it is not there."""
-    if not path.is_file():
+    """A PNG as a picture inside the page; None if it is not there, or (a warning says so) is a link or no PNG."""
+    if not is_there(path):
         return None
-    content = base64.b64encode(path.read_bytes()).decode("ascii")
+    try:
+        content = base64.b64encode(read_png(path)).decode("ascii")
+    except OutputError as error:
+        print(f"agfrun: warning: the page is made without a picture: {error}", file=sys.stderr)
+        return None
     return Picture(path.stem, f"data:image/png;base64,{content}", description)
 
 
 def is_current(path: Path, source: Path) -> bool:
     """Whether a file is there and no older than what it was made from."""
-    return path.is_file() and source.is_file() and path.stat().st_mtime >= source.stat().st_mtime
+    return is_there(path) and is_there(source) and path.lstat().st_mtime >= source.lstat().st_mtime
 
 
 def links(folder: Path, schemas: Sequence[Schema]) -> list[Link]:
@@ -54,9 +62,9 @@ def links(folder: Path, schemas: Sequence[Schema]) -> list[Link]:
              (PARAMETERS_FILE, CONFIG_FILE, MANIFEST_FILE, DONE_FILE))]
     plots = [*sorted(folder.glob("plots/*.png")), *sorted(folder.glob("plots/*.pdf"))]
     # done.json is written after the page.
-    there = [path for path in named if path.exists() or path.name == DONE_FILE]
+    there = [path for path in named if is_there(path) or path.name == DONE_FILE]
     return [Link(quote(str(path.relative_to(folder))), str(path.relative_to(folder)), meanings.get(path.name, ""))
-            for path in [*there, *plots]]
+            for path in [*there, *plots] if not path.is_symlink()]
 
 
 def configuration_table(config: Mapping[str, Any]) -> PageTable:

@@ -39,10 +39,10 @@ def study_page(study: Study, saved: Saved) -> str:
 
 def pictures_of(folder: Path) -> list[Picture]:
     """The figures that were drawn from the folder's tables, as far as there is room for them."""
-    newest = max(folder.glob("*.csv"), key=lambda path: path.stat().st_mtime, default=None)
+    newest = max(folder.glob("*.csv"), key=lambda path: path.lstat().st_mtime, default=None)
     shown, room = [], _MOST_PICTURE_BYTES
     for path in sorted(folder.glob(f"{PLOTS_FOLDER}/*.png")):
-        room -= path.stat().st_size
+        room -= path.lstat().st_size
         # Claims are written before the figures, tables before the claims.
         if room > 0 and newest is not None and is_current(path, newest):
             found = picture(path, f"Figure {path.stem.replace('_', ' ')}, drawn from the tables of this folder")

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from agfrun.files.folders import DONE_FILE, REPORT_FILE
+from agfrun.files.marks import refuse_foreign_page
 from agfrun.files.sweep_folder import SweepFolder
 from agfrun.files.sweep_jobs import swept_keys
 from agfrun.files.sweep_rows import column_of
@@ -48,6 +49,7 @@ def write_sweep_page(folder: Path) -> Path:
         OutputError: a table is missing or damaged, or the page cannot be written.
     """
     path = folder / REPORT_FILE
+    refuse_foreign_page(path)
     write_text(path, sweep_page(folder))
     return path
 
@@ -105,7 +107,7 @@ def _shown_runs(folder: Path, sweeps: Sequence[SavedSweep], keys: Sequence[str])
             row = sweep.runs.iloc[place]
             name = ", ".join(f"{key}={text(row[key])}" for key in keys if not is_missing(row[key]))
             with suppress(OutputError):
-                shown.append(read_entry(folder / str(row["run"]), name or str(row["run"])))
+                shown.append(read_entry(SweepFolder(folder).inside(str(row["run"])), name or str(row["run"])))
     return shown
 
 

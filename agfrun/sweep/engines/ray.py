@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from agfrun.files.json_files import read_object
+from agfrun.files.sweep_folder import SweepFolder
 from agfrun.study.checks import require
 from agfrun.study.errors import OutputError, UsageError, first_line
 
@@ -156,7 +157,7 @@ def run_batch(folder: str, batch: int) -> None:
     from agfrun.sweep import worker  # pandas
 
     place = _place_file(Path(folder), batch)
-    place.parent.mkdir(exist_ok=True)
+    SweepFolder(Path(folder)).own(place.parent.name)
     write_object(place, {"node": ray.get_runtime_context().get_node_id(), "host": socket.gethostname(),
                          "process": os.getpid()})
     worker.run_batch(folder, batch)

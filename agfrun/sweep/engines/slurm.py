@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agfrun.files.sweep_folder import SweepFolder
 from agfrun.study.checks import require
 from agfrun.study.errors import OutputError, UsageError
 from agfrun.sweep.engines import slurm_queue
@@ -148,7 +149,7 @@ class SlurmEngine:
         if missing:
             raise UsageError(f"hydra/launcher=submitit_slurm needs Slurm's commands, but {', '.join(missing)} cannot "
                              "be found here; start the sweep where jobs are submitted from, such as a login node")
-        own = folder / ".sweep" / SUBMITIT_FOLDER
+        own = SweepFolder(folder).own(SUBMITIT_FOLDER)
         _refuse_beside_earlier(own, self._submitted)
         executor = SlurmExecutor(own, max_num_timeout=self.max_num_timeout, python=self.python)
         try:

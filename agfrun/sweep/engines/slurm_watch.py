@@ -6,7 +6,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from agfrun.files.reading import MOST_LINES, read_bytes
 from agfrun.files.sweep_folder import SweepFolder
+from agfrun.files.writing import remove_file
+from agfrun.study.errors import OutputError
 from agfrun.sweep.engines import slurm_queue
 from agfrun.sweep.engines.local import death
 from agfrun.sweep.engines.slurm_queue import JobState
@@ -59,7 +62,7 @@ class Watch:
     def _forget(self, job_id: str) -> int:
         """Also submitit's own files of the job, but for its log."""
         for path in self._logs.glob(f"{job_id}_*.pkl"):
-            path.unlink(missing_ok=True)
+            remove_file(path)
         self._silent_since.pop(job_id, None)
         return self.batches.pop(job_id)
 
@@ -111,9 +114,10 @@ class Watch:
     def _last_line(self, job_id: str) -> str:
         """The last that the process said that is not submitit's or Slurm's own."""
         try:
-            lines = (self._logs / f"{job_id}_0_log.out").read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError:
+            content = read_bytes(self._logs / f"{job_id}_0_log.out", MOST_LINES)
+        except OutputError:
             return ""
+        lines = content.decode("utf-8", "replace").splitlines()
         said = [line for line in lines if line.strip() and not line.startswith(("submitit ", "srun:", "slurmstepd:"))]
         return " ".join(said[-1].split())[:300] if said else ""
 

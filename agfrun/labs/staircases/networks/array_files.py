@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import math
+import os
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
+from agfrun.files.reading import open_named
+
 LARGEST_BYTES = 2**30
 """Of one array: 134 million numbers of double precision."""
+MOST_CONTENTS = 2**20
+# Of a ZIP archive: its last record, which may have a comment of 64 KiB.
+END_OF_ARCHIVE = 22 + 2**16
 
 
 def read_array(file: IO[bytes], size: int) -> np.ndarray[Any, Any]:
@@ -53,11 +61,30 @@ def read_npy(path: Path) -> np.ndarray[Any, Any]:
     """The array of a `.npy` file.
 
     Raises:
-        OSError: there is no such file.
+        OSError: there is no such file, or it is a pipe or a device.
         ValueError: see `read_array`.
     """
-    with path.open("rb") as file:
-        return read_array(file, path.stat().st_size)
+    with open_named(path) as file:
+        return read_array(file, os.fstat(file.fileno()).st_size)
+
+
+@contextmanager
+def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """A `.npz` archive, open.
+
+    Raises:
+        OSError: see `read_npy`.
+        zipfile.BadZipFile: it is none.
+        ValueError: its table of contents is larger than that of a few arrays.
+    """
+    with open_named(path) as file:
+        file.seek(-min(END_OF_ARCHIVE, os.fstat(file.fileno()).st_size), os.SEEK_END)
+        end = file.read()
+        place = end.rfind(b"PK\x05\x06")
+        if place >= 0 and int.from_bytes(end[place + 12:place + 16], "little") > MOST_CONTENTS:
+            raise ValueError(f"its table of contents has more than {MOST_CONTENTS} bytes")
+        with zipfile.ZipFile(file) as archive:
+            yield archive
 
 
 def read_member(archive: zipfile.ZipFile, name: str) -> np.ndarray[Any, Any]:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from agfrun.files.reading import MOST_ARRAYS, open_named
 from agfrun.labs.staircases.config import InitConfig
 from agfrun.labs.staircases.networks.array_files import read_npy
 from agfrun.study.checks import LARGEST_DATUM, ORDINARY, positive, require
@@ -65,21 +66,16 @@ def _read_safetensors(path: Path, name: str | None, key: str, shape: tuple[int, 
         ConfigError: there is no such array, or it does not fit.
         OSError, ValueError: the file cannot be read.
     """
-    import safetensors  # compiled, and most runs draw their neurons
+    from agfrun.files import arrays  # compiled, and most runs draw their neurons
 
-    try:
-        with path.open("rb"):  # whose message tells a missing file from a forbidden one
-            pass
-        with safetensors.safe_open(path, framework="numpy") as file:
-            held = sorted(file.keys())
-            if key not in held:
-                raise ConfigError("init.key", key, f"{name} has the arrays {', '.join(held) or 'none'}"
-                                  f"{did_you_mean(closest(key, held))}")
-            _check_shape(name, file.get_slice(key).get_shape(), shape)
-            found: np.ndarray[Any, Any] = file.get_tensor(key)
-            return found
-    except (safetensors.SafetensorError, TypeError) as error:  # TypeError: of numbers that NumPy does not know
-        raise ValueError(str(error)) from None
+    with open_named(path, MOST_ARRAYS) as file:
+        header = arrays.read_header(file)
+        held = sorted(header.keys() - {"__metadata__"})
+        if key not in held:
+            raise ConfigError("init.key", key, f"{name} has the arrays {', '.join(held) or 'none'}"
+                              f"{did_you_mean(closest(key, held))}")
+        _check_shape(name, arrays.shape_of(header, key), shape)
+        return arrays.read_open_arrays(file)[key]
 
 
 def _check_shape(name: str | None, found: Iterable[int], needed: tuple[int, int]) -> None:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from agfrun.files.reading import read_named_text
 from agfrun.labs.staircases.config import DataConfig
 from agfrun.labs.staircases.networks.array_files import read_npy
 from agfrun.study.checks import LARGEST_DATUM, ORDINARY, require
@@ -231,7 +232,7 @@ class CustomLinearMapConfig(DataConfig):
 def _csv(path: Path) -> Matrix:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of an empty file, which is refused for its shape
-        return np.loadtxt(path, delimiter=",", ndmin=2)
+        return np.loadtxt(read_named_text(path), delimiter=",", ndmin=2)
 
 
 READERS = {".npy": read_npy, ".csv": _csv}

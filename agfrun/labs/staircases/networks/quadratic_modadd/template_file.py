@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from agfrun.files.reading import MIB, read_named_text
 from agfrun.labs.staircases.networks.array_files import read_npy
 from agfrun.study.checks import LARGEST_DATUM, ORDINARY, require
 from agfrun.study.errors import ConfigError
 
 SUFFIXES = (".npy", ".csv")
+MOST_TEMPLATE = 64 * MIB
 
 
 def read_template(key: str, name: str) -> np.ndarray:
@@ -44,7 +46,7 @@ def read_template(key: str, name: str) -> np.ndarray:
 
 
 def _read_csv(key: str, name: str, path: Path) -> np.ndarray:
-    text = path.read_text(encoding="utf-8-sig")
+    text = read_named_text(path, MOST_TEMPLATE).read()
     lines = [line.replace(",", " ").split() for line in text.splitlines() if line.strip()]
     if len(lines) > 1 and any(len(words) > 1 for words in lines):  # of a decimal comma, say
         raise ConfigError(key, name, "must have one number a line, or all in one line, with decimal points")

@@ -13,8 +13,9 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from agfrun.files.reading import read_named_text
 from agfrun.labs.staircases.config import DataConfig
-from agfrun.labs.staircases.networks.array_files import read_member
+from agfrun.labs.staircases.networks.array_files import open_archive, read_member
 from agfrun.labs.staircases.networks.two_layer.samples import Array, Samples, samples
 from agfrun.study.checks import LARGEST_DATUM, ORDINARY, ordinary, require
 from agfrun.study.errors import ConfigError, closest, did_you_mean
@@ -73,7 +74,7 @@ def _read_npz(name: str, path: Path) -> tuple[Array, Array]:
         ConfigError: the file holds something else.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_archive(path) as archive:
             held = [member.removesuffix(".npy") for member in archive.namelist()]
             for array in ("inputs", "targets"):
                 require(KEY, name, array in held,
@@ -108,8 +109,7 @@ def _read_csv(name: str, path: Path, target_columns: Sequence[str] | None) -> tu
         ConfigError: there is no line of names, a row is too short or long, or a cell is no finite number.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = [row for row in csv.reader(file, strict=True) if row]
+        lines = [row for row in csv.reader(read_named_text(path), strict=True) if row]
     except (csv.Error, UnicodeDecodeError) as error:
         raise ConfigError(KEY, name, f"it cannot be read: {' '.join(str(error).split())}") from None
     columns = [column.strip() for column in lines[0]] if lines else []
