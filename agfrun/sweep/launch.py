@@ -12,12 +12,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from agfrun.configuration.overrides import quoted
 from agfrun.files.folders import DONE_FILE, FORMAT
 from agfrun.files.json_files import read_object
 from agfrun.files.sweep_folder import FAILED_FILE, SAME_FILE, SweepFolder, record_failure
 from agfrun.files.sweep_jobs import Batch, Job, batches_of, job_of, jobs_of
 from agfrun.study.errors import AgfrunError, OutputError
 from agfrun.study.settings import SweepConfig
+from agfrun.sweep.continuing import continued
 from agfrun.sweep.engines.engine import Engine
 from agfrun.sweep.log import FAILED, Progress, read_log
 
@@ -63,18 +65,28 @@ class Outcome:
                 f"{f', {failed} failed' if failed else ', none failed'}")
 
 
-def check_folder(folder: Path, settings: SweepConfig, overwrite: bool) -> None:
+def check_folder(folder: Path, overrides: Sequence[Sequence[str]], settings: SweepConfig, overwrite: bool) -> None:
     """Refuse a folder that is not fit for what is asked.
+
+    Args:
+        folder: of the sweep.
+        overrides: of each job.
+        settings: the keys `sweep.*`.
+        overwrite: whether the folder may hold a sweep.
 
     Raises:
         OutputError: `sweep.resume` is not the folder of a sweep, or another folder is one.
+        ConfigError: a job of the plan that is continued asks for what only a command line may.
     """
     is_sweep = SweepFolder(folder).is_sweep
     if settings.resume is not None and not is_sweep:
         raise OutputError(f"sweep.resume={settings.resume} is not the folder of a sweep")
     if settings.resume is None and is_sweep and not overwrite:
-        raise OutputError(f"{folder} already holds a sweep; continue it with sweep.resume={folder}, choose another "
-                          "folder with hydra.sweep.dir=DIR, or pass overwrite=true")
+        raise OutputError(f"{folder} already holds a sweep; continue it with sweep.resume={quoted(str(folder))}, "
+                          "choose another folder with hydra.sweep.dir=DIR, or pass overwrite=true")
+    jobs = jobs_of(overrides)
+    if settings.resume is not None and _only_continues(jobs):
+        continued(SweepFolder(folder).read_plan(), jobs[0].overrides, folder)
 
 
 def launch(overrides: Sequence[Sequence[str]], folder: Path, settings: SweepConfig, engine: Engine, origin: Origin,
@@ -110,12 +122,17 @@ def launch(overrides: Sequence[Sequence[str]], folder: Path, settings: SweepConf
 def _planned(sweep: SweepFolder, jobs: list[Job], settings: SweepConfig) -> list[Job]:
     """The jobs to run; with those that were planned before they make the new plan."""
     before = sweep.read_plan() if sweep.is_sweep else []
-    if settings.resume is not None and [job.folder for job in jobs] == [job_of([]).folder]:
-        jobs = before  # nothing is asked for but to continue
+    if settings.resume is not None and _only_continues(jobs):
+        jobs = continued(before, jobs[0].overrides, sweep.path)
     known = {job.folder for job in jobs}
     begun = sweep.read_format() if settings.resume is not None else FORMAT
     sweep.write_plan([*(job for job in before if job.folder not in known), *jobs], begun)
     return jobs
+
+
+def _only_continues(jobs: Sequence[Job]) -> bool:
+    """Whether nothing is asked for but to continue, be it recorded elsewhere."""
+    return [job.folder for job in jobs] == [job_of([]).folder]
 
 
 def _announce(sweep: SweepFolder, jobs: Sequence[Job], batches: Sequence[Batch], engine: Engine) -> None:

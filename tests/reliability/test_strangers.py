@@ -123,7 +123,8 @@ def test_no_package_is_imported_to_look_for_configurations_in_it(place: str, tmp
     ended = subprocess.run([sys.executable, "-m", "agfrun", *asked, *SMALL], cwd=tmp_path, env=environment(),
                            capture_output=True, text=True, timeout=100, check=False)
     assert ended.returncode == 2
-    assert ended.stderr.startswith("agfrun: error: hydra.searchpath=pkg://theirs is not allowed")
+    assert ended.stderr.startswith("agfrun: error: hydra.searchpath=pkg://theirs is not allowed"
+                                   if place == "command line" else "agfrun: error: --config-path is not taken")
     assert len(ended.stderr.splitlines()) == 1
     assert not (tmp_path / "marker").exists()
 
