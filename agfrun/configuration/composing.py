@@ -9,7 +9,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 
 from hydra import version
@@ -18,7 +17,7 @@ from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.plugins import Plugins
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from agfrun.configuration.hydra_folders import register_resolvers
 from agfrun.study.config_tree import config_directory
@@ -73,8 +72,6 @@ def files_of(overrides: Sequence[str], config_dirs: Sequence[str], multirun: boo
 def behaving() -> Iterator[None]:
     """Let Hydra behave as the version that the configurations were written for, within the block alone."""
     register_resolvers()
-    if not OmegaConf.has_resolver("now"):  # Hydra's own, in a process where it has run nothing yet
-        OmegaConf.register_new_resolver("now", lambda pattern: datetime.now().strftime(pattern), use_cache=True)
     kept = version.VersionBase.instance()
     before = kept.version_base
     with warnings.catch_warnings():

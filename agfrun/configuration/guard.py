@@ -87,7 +87,9 @@ def check(composed: DictConfig, overrides: Sequence[str], alone: DictConfig | No
     values = OmegaConf.to_container(composed, resolve=False)
     assert isinstance(values, dict)
     for key, value in _leaves(values):
-        check_value(key, value)
+        # The rest of Hydra's node is Hydra's own, and nothing of it is used.
+        if key.partition(".")[0] != "hydra" or key.startswith(HEEDED):
+            check_value(key, value)
     asked = {key_of(override) for override in parsed(overrides)}
     if alone is not None:
         _check_hydra(composed, alone, overrides)
@@ -187,8 +189,9 @@ def _check_hydra(composed: DictConfig, alone: DictConfig, overrides: Sequence[st
             raise ConfigError(key, written.get(key), _LAUNCH if key.startswith(("hydra.launcher", "hydra.sweeper"))
                               else f"of Hydra's keys an experiment says {', '.join(SAID)} alone")
     if _resolved(composed, "hydra.launcher") != _resolved(alone, "hydra.launcher"):
-        raise ConfigError("hydra.launcher", _resolved(composed, "hydra.launcher"),
-                          f"it looks up what an experiment says; {_LAUNCH}")
+        key = next((key for key in written if key.startswith("hydra.launcher.")
+                    and _resolved(composed, key) != _resolved(alone, key)), "hydra.launcher")
+        raise ConfigError(key, _resolved(composed, key), f"it looks up what an experiment says; {_LAUNCH}")
     # Hydra adds those of the command line to what it finds there.
     recorded = OmegaConf.to_container(composed.hydra.overrides, resolve=False)
     assert isinstance(recorded, dict)
@@ -197,18 +200,20 @@ def _check_hydra(composed: DictConfig, alone: DictConfig, overrides: Sequence[st
 
 
 def _by_key(composed: DictConfig) -> dict[str, Any]:
-    """Hydra's node as written, but for what a file may say; a list is one value, and so is an empty mapping."""
-    def values(value: Any, key: str) -> Iterator[tuple[str, Any]]:
-        if isinstance(value, Mapping) and value:
-            for name, part in value.items():
-                yield from values(part, f"{key}.{name}")
-        else:
-            yield key, value
-
+    """Hydra's node as written, but for what a file may say."""
     node = OmegaConf.to_container(composed.hydra, resolve=False)
     free = (*SAID, *RECORDS)
-    return {key: value for key, value in values(node, "hydra")
+    return {key: value for key, value in _values(node, "hydra")
             if not any(key == start or key.startswith(f"{start}.") for start in free)}
+
+
+def _values(value: Any, key: str) -> Iterator[tuple[str, Any]]:
+    """Every value with its dotted key; a list is one value, and so is an empty mapping."""
+    if isinstance(value, Mapping) and value:
+        for name, part in value.items():
+            yield from _values(part, f"{key}.{name}")
+    else:
+        yield key, value
 
 
 def _resolved(composed: DictConfig, key: str) -> Any:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
@@ -135,8 +137,13 @@ def _shipped_choices(group: str) -> set[str]:
 
 
 def _malformed(override: str, message: str) -> UsageError:
+    key, equals, value = override.partition("=")
     hint = f"check its brackets, commas and quotes: {message}"
-    if "=" not in override:
+    if "LexerNoViableAlt" in message or "token recognition" in message:
+        written = shlex.quote(f"{key}={QuotedString(value, Quote.double).with_quotes()}")
+        hint = ("check its brackets, commas and quotes; a text with such characters stands in quotes, which the shell "
+                f"is to leave: {written}")
+    if not equals:
         hint = "write KEY=VALUE, for instance init.scale=1e-4; agfrun --help shows more"
     return UsageError(f"{_one_line(override)} cannot be read; {hint}")
 

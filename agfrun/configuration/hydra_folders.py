@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +37,12 @@ def run_name(*, _root_: Any) -> str:
 
 def register_resolvers() -> None:
     """Make what the shipped configurations look up known to OmegaConf."""
-    OmegaConf.register_new_resolver("agfrun.first", first_given, replace=True)
-    OmegaConf.register_new_resolver("agfrun.run_name", run_name, replace=True)
+    renamed = "replace" in inspect.signature(OmegaConf.register_resolver).parameters  # in OmegaConf 2.4
+    register: Any = OmegaConf.register_resolver if renamed else OmegaConf.register_new_resolver
+    register("agfrun.first", first_given, replace=True)
+    register("agfrun.run_name", run_name, replace=True)
+    if not OmegaConf.has_resolver("now"):  # Hydra's own, in a process where it has run nothing yet
+        register("now", lambda pattern: datetime.now().strftime(pattern), use_cache=True)
 
 
 @contextmanager

@@ -39,8 +39,8 @@ def at_home(overrides: Sequence[str]) -> list[str]:
 
 def _at_home(override: str) -> str:
     key, equals, value = override.partition("=")
-    if "~" not in value or set(value) & set("'\"[]{}()"):
-        return override
+    if "~" not in value or set(value) & set("'\"[]{}") or (not value.startswith("~") and "(" in value):
+        return override  # which is quoted, or has values within values
     parts = [quoted(str(Path(part).expanduser())) if _HOME.fullmatch(part) and _is_of_somebody(part) else part
              for part in value.split(",")]
     return f"{key}{equals}{','.join(parts)}"

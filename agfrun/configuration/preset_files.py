@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,7 @@ def _wrong_with(path: Path, is_experiment: bool) -> str:
         return "is empty"
     if holds is not None and not isinstance(holds, dict):
         return "holds no KEY: VALUE"
-    if is_experiment and not any(line.startswith("package") for line in _header(text)):
+    if is_experiment and not _says_package(text):
         return ("does not begin with the line # @package _global_, without which its keys are not those of a run; "
                 "write that line above everything else")
     return ""
@@ -115,13 +115,14 @@ def _reason(error: Exception) -> str:
     return f"line {mark.line + 1}: {problem}" if mark is not None else str(problem)
 
 
-def _header(text: str) -> Iterator[str]:
-    """What the comments above everything else say to Hydra: `# @WORD ...`."""
-    for line in map(str.strip, text.splitlines()):
-        if line and not line.startswith("#"):
-            return
-        if found := re.match(r"#\s*@\s*(.*)", line):
-            yield found[1]
+def _says_package(text: str) -> bool:
+    """Whether Hydra is told where the keys belong: above everything else, other comments too."""
+    for line in filter(None, map(str.strip, text.splitlines())):
+        if not re.match(r"#\s*@", line):
+            return False
+        if re.fullmatch(r"#+\s*@package\s+\S+", line):
+            return True
+    return False
 
 
 def _files(file: str, config_dirs: Sequence[str]) -> list[Path]:
