@@ -94,7 +94,7 @@ def check(composed: DictConfig, overrides: Sequence[str], alone: DictConfig | No
     if alone is not None:
         _check_hydra(composed, alone, overrides)
         _check_tracking(composed, alone)
-    _check_sweep(composed, values.get("hydra") or {}, asked)
+    _check_sweep(composed, asked)
     for key in RUN_FOLDERS:
         _check_folder(composed, key, overrides)
 
@@ -244,13 +244,15 @@ def _is_below(key: str, value: Any) -> bool:
     return not place.is_absolute() and ".." not in place.parts and ":" not in value
 
 
-def _check_sweep(composed: DictConfig, hydra: Mapping[str, Any], asked: set[str]) -> None:
+def _check_sweep(composed: DictConfig, asked: set[str]) -> None:
     """Which sweep is continued is asked for on the command line, and so is all that only a command line may say."""
     resumed = OmegaConf.select(composed, "sweep.resume")
     if resumed is not None and "sweep.resume" not in asked:
         raise ConfigError("sweep.resume", resumed, "which sweep is continued the command line says")
-    swept = (hydra.get("sweeper") or {}).get("params") or {}
-    for key, value in swept.items():
+    swept = _resolved(composed, "hydra.sweeper.params")
+    if not isinstance(swept, Mapping | None):
+        raise ConfigError("hydra.sweeper.params", swept, "write KEY: VALUE,VALUE below it")
+    for key, value in (swept or {}).items():
         try:
             name = key_of(parsed([f"{key}={value}"])[0])
         except Exception as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import math
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -127,4 +128,5 @@ def _says_package(text: str) -> bool:
 
 def _files(file: str, config_dirs: Sequence[str]) -> list[Path]:
     paths = [Path(folder) / (file if file.endswith(".yaml") else f"{file}.yaml") for folder in config_dirs]
-    return [path for path in paths if path.exists() and not path.is_dir()]
+    # Which takes no name of a file amiss, be it too long.
+    return [path for path in paths if os.path.exists(path) and not os.path.isdir(path)]

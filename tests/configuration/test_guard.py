@@ -67,6 +67,10 @@ OF_THE_COMMAND_LINE: dict[str, tuple[dict[str, Any], str]] = {
                         "hydra.sweeper.params.tracking="),
     "a swept server with a plus": ({"hydra": {"sweeper": {"params": {"++tracking.uri": "x"}}}},
                                    "hydra.sweeper.params.++tracking.uri="),
+    "a swept server that is looked up": (
+        {"theirs": {"tracking.uri": "x"}, "hydra": {"sweeper": {"params": "${theirs}"}}},
+        "hydra.sweeper.params.tracking.uri=x"),
+    "a sweep of nothing": ({"hydra": {"sweeper": {"params": "${seed}"}}}, "hydra.sweeper.params=0"),
     "a swept launcher": ({"hydra": {"sweeper": {"params": {"hydra/launcher": "ray"}}}},
                          "hydra.sweeper.params.hydra/launcher="),
     "a swept sweep": ({"hydra": {"sweeper": {"params": {"sweep.resume": "x"}}}}, "hydra.sweeper.params.sweep.resume="),
@@ -124,8 +128,8 @@ def test_nor_by_way_of_what_it_looks_up(key: str, tmp_path: Path) -> None:
 def test_a_tracker_of_the_users_own_is_chosen_on_the_command_line(tmp_path: Path) -> None:
     write(tmp_path, "tracking/ours", {"name": "mlflow", "uri": "http://localhost:5000", "experiment": "x"})
     write(tmp_path, "experiment/theirs", {"seed": 3})
-    for asked in ("tracking=ours", "tracking={name:mlflow,uri:'http://localhost:5000'}"):
-        found = composed(tmp_path, asked, "experiment=theirs")
+    for asked in (["tracking=ours"], ["tracking=mlflow", "tracking.uri=http://localhost:5000"]):
+        found = composed(tmp_path, *asked, "experiment=theirs")
         assert found.value("tracking.uri") == "http://localhost:5000"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agfrun import ConfigError
+from agfrun import ConfigError, UsageError
 from agfrun.configuration.composition import compose
 from agfrun.study.config_tree import config_directory
 
@@ -88,6 +88,14 @@ def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
 def test_experiments_that_are_right(content: str, tmp_path: Path) -> None:
     put(tmp_path, "experiment/mine", content.encode())
     assert composed(tmp_path, "experiment=mine").value("seed") == 3
+
+
+@pytest.mark.parametrize("choice", ["x" * 300, "../" * 2000, "a\0b", "/", "."])
+def test_a_choice_that_is_no_name_of_a_file_is_an_unknown_choice(choice: str, tmp_path: Path) -> None:
+    put(tmp_path, "experiment/mine", f"{HEADER}seed: 3\n".encode())
+    with pytest.raises(UsageError) as caught:
+        composed(tmp_path, f"experiment={choice}")
+    assert "run folder" not in str(caught.value)
 
 
 def test_a_package_may_be_said_on_the_command_line(tmp_path: Path) -> None:
