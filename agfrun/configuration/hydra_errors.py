@@ -139,7 +139,7 @@ def _shipped_choices(group: str) -> set[str]:
 def _malformed(override: str, message: str) -> UsageError:
     key, equals, value = override.partition("=")
     hint = f"check its brackets, commas and quotes: {message}"
-    if "LexerNoViableAlt" in message or "token recognition" in message:
+    if "LexerNoViableAlt" in message or "token recognition" in message or '"' in value:
         written = shlex.quote(f"{key}={QuotedString(value, Quote.double).with_quotes()}")
         hint = ("check its brackets, commas and quotes; a text with such characters stands in quotes, which the shell "
                 f"is to leave: {written}")
