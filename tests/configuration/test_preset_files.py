@@ -90,7 +90,7 @@ def test_experiments_that_are_right(content: str, tmp_path: Path) -> None:
     assert composed(tmp_path, "experiment=mine").value("seed") == 3
 
 
-@pytest.mark.parametrize("choice", ["x" * 300, "../" * 2000, "a\0b", "/", "."])
+@pytest.mark.parametrize("choice", ["x" * 300, "a\0b", "/", "."])
 def test_a_choice_that_is_no_name_of_a_file_is_an_unknown_choice(choice: str, tmp_path: Path) -> None:
     put(tmp_path, "experiment/mine", f"{HEADER}seed: 3\n".encode())
     with pytest.raises(UsageError) as caught:
