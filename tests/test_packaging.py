@@ -94,8 +94,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_every_configuration_and_file_of_the_package(wheel: Path) -> None:
     packed = zipfile.ZipFile(wheel).namelist()
     configs = {f"agfrun/{path.relative_to(REPOSITORY)}" for path in (REPOSITORY / "configs").rglob("*.yaml")}
-    files = (path for folder in ("agfrun", "hydra_plugins") for path in (REPOSITORY / folder).rglob("*")
-             if path.is_file() and path.suffix != ".pyc")
+    files = (path for path in (REPOSITORY / "agfrun").rglob("*") if path.is_file() and path.suffix != ".pyc")
     package = {str(path.relative_to(REPOSITORY)) for path in files}
     assert len(configs) >= 15
     assert {"agfrun/configs/laboratory/staircases.yaml", "agfrun/configs/study/dimension.yaml"} <= configs

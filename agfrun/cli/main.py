@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from agfrun.cli.commands import COMMANDS
+from agfrun.cli.flags import Flags, read_flags
 from agfrun.cli.help import HELP_FLAGS, greeting, help_text
 from agfrun.cli.seeds import as_sweep
 from agfrun.configuration.composition import from_composed
 from agfrun.files.folders import CHECKPOINTS_FOLDER
-from agfrun.study.config_tree import config_directory
 from agfrun.study.errors import AgfrunError, ConfigError, OutputError, UsageError
 from agfrun.study.registry import command_of, import_module, named_modules
 from agfrun.study.termination import exit_status, heed_termination
@@ -24,16 +26,12 @@ from agfrun.tracking import check_installed, track
 from agfrun.version import __version__
 
 if TYPE_CHECKING:
-    from omegaconf import DictConfig
+    from agfrun.configuration.composition import Composition
 
 BROKEN_PIPE = 141
 
 # What `agfrun claims` is short for; what follows on the command line wins.
 CLAIMS = ("study=claims", "hydra.run.dir=outputs/claims/${now:%Y-%m-%d_%H-%M-%S-%f}")
-
-# Of Hydra's.
-FLAGS_WITH_VALUES = ("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--config-dir",
-                     "-cd")
 
 # Hydra 1.4 warns users of what only this program's authors can change.
 warnings.filterwarnings("ignore", message=r"[\s\S]*deprecated", module=r"hydra\.|agfrun\.")
@@ -90,7 +88,7 @@ def main(arguments: Sequence[str]) -> int:
         if list(arguments) == ["--version"]:
             print(f"agfrun {__version__}")
             return 0
-        return _compose_and_run(as_sweep(_flags_first(arguments)))
+        return _compose_and_run(as_sweep(arguments))
     except AgfrunError as error:
         return _report(error)
     except SystemExit as stop:
@@ -131,70 +129,80 @@ def _taken_out(arguments: Sequence[str], *flags: str) -> tuple[list[str], list[s
     return named.values, others
 
 
-def _flags_first(arguments: Sequence[str]) -> list[str]:
-    """Hydra reads no overrides on both sides of a flag: flags first, each with its value."""
-    flags, others = list[str](), list[str]()
-    for place, argument in enumerate(arguments):
-        is_value = place > 0 and arguments[place - 1] in FLAGS_WITH_VALUES
-        (flags if argument.startswith("-") or is_value else others).append(argument)
-    return [*flags, *others]
-
-
 def _compose_and_run(arguments: Sequence[str]) -> int:
-    """Hand over to Hydra, which composes the configuration and calls `_job`, or the launcher of a sweep."""
-    import hydra  # a quarter of a second, for which help and the commands on folders need not wait
+    """Compose the configuration, look through it, and do what is asked with it."""
+    from agfrun.configuration import guard as hydra_guard  # Hydra, for which help need not wait
 
-    from agfrun.configuration import guard as hydra_guard  # Hydra
-    from agfrun.configuration.hydra_errors import explain  # Hydra
-    from agfrun.configuration.hydra_folders import register_resolvers  # Hydra
-    from agfrun.sweep.multirun import SweepFailed  # Hydra
-
-    register_resolvers()
-    hydra_guard.install()
     hydra_guard.refuse_pickles(arguments)
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # raise errors, so that they can be put in one line
-    sys.argv[1:] = arguments
-    try:
-        hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="config")(_job)()
-    except SweepFailed as failure:
-        return int(failure.args[0])
-    except (BrokenPipeError, AgfrunError):
-        raise
-    except Exception as error:
-        raise explain(error, [a for a in arguments if not a.startswith("-")]) from error
-    return 0
+    flags = read_flags(arguments)
+    if flags.shows:
+        from agfrun.cli.showing import show  # Hydra
+
+        return show(flags)
+    composition, is_sweep = _composed(flags)
+    _set_up_logging(composition.value("hydra.verbose"))
+    if not is_sweep:
+        return _job(composition, arguments)
+    from agfrun.sweep.multirun import run_sweep  # Hydra
+
+    return run_sweep(composition)
 
 
-def _job(composed: DictConfig) -> None:
-    """One run. It ends the process by itself, so that Hydra has nothing to say about its errors."""
-    from hydra.core.hydra_config import HydraConfig  # Hydra, which runs already
-    from omegaconf import OmegaConf
+def _composed(flags: Flags) -> tuple[Composition, bool]:
+    """What is composed, and whether it is a sweep: by its flag, or since an experiment makes one of it."""
+    from agfrun.configuration.composition import compose  # Hydra
+
+    if not flags.multirun:
+        try:
+            composition = compose(flags.overrides, flags.config_dirs)
+            if not composition.asks_for_sweep:
+                return composition, False
+        except UsageError:
+            # In a sweep overrides may have many values.
+            with suppress(AgfrunError):
+                composition = compose(flags.overrides, flags.config_dirs, multirun=True)
+                if composition.asks_for_sweep:
+                    return composition, True
+            raise
+    return compose(flags.overrides, flags.config_dirs, multirun=True), True
+
+
+def _set_up_logging(verbose: object) -> None:
+    """What libraries log goes to standard error, from warnings on; all of it with `hydra.verbose=true`."""
+    logging.basicConfig(format="agfrun: %(levelname)s: %(message)s")
+    for name in [None] if verbose is True else verbose if isinstance(verbose, list) else [verbose]:
+        if name is not False:
+            logging.getLogger(None if name is None else str(name)).setLevel(logging.DEBUG)
+
+
+def _job(composition: Composition, arguments: Sequence[str]) -> int:
+    """One run; its exit status."""
+    from agfrun.configuration.hydra_folders import made  # Hydra
 
     heed_termination()
-    settings = HydraConfig.get()
-    folder = Path(settings.runtime.output_dir)
-    overrides = OmegaConf.to_container(settings.overrides.task, resolve=False)
-    assert isinstance(overrides, list)
+    named = Path(str(composition.value("hydra.run.dir")))
+    folder = named.absolute()
     try:
-        _run(composed, folder, overrides)
-        return
+        with made(named):
+            _run(composition, folder, arguments)
+        return 0
     except AgfrunError as error:
-        status = _report(error)
+        return _report(error)
     except KeyboardInterrupt as interruption:
         _report_interruption(folder)
-        status = exit_status(interruption)
+        return exit_status(interruption)
     except BrokenPipeError:
-        status = BROKEN_PIPE
+        return BROKEN_PIPE
     except Exception:
         traceback.print_exc()
-        status = 1
-    raise SystemExit(status)
+        return 1
 
 
-def _run(composed: DictConfig, folder: Path, overrides: Sequence[str]) -> None:
+def _run(composition: Composition, folder: Path, arguments: Sequence[str]) -> None:
     from agfrun.runner.execution import execute  # pandas, which help and a refused configuration do not need
 
-    config = from_composed(composed, overrides)
+    overrides = composition.run_overrides
+    config = from_composed(composition.run, overrides)
     if config.sweep.resume is not None:
         raise ConfigError("sweep.resume", config.sweep.resume, "it continues a sweep; add --multirun")
     if not os.access(folder, os.W_OK):
@@ -215,7 +223,7 @@ def _run(composed: DictConfig, folder: Path, overrides: Sequence[str]) -> None:
             config,
             output_dir=folder,
             progress=None,
-            command=["agfrun", *(f"--import={source}" for source in named_modules()), *sys.argv[1:]],
+            command=["agfrun", *(f"--import={source}" for source in named_modules()), *arguments],
             tell=tell,
         )
     except (UsageError, OutputError):

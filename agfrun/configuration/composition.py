@@ -5,15 +5,69 @@ Imports no torch, and Hydra only where it composes.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from agfrun.study.config_tree import config_directory, slot_groups
+from agfrun.study.config_tree import slot_groups
 from agfrun.study.conversion import chosen_study, from_mapping, slots_of
 from agfrun.study.errors import AgfrunError, ConfigError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+
+@dataclass(frozen=True)
+class Composition:
+    """What Hydra composed, looked through.
+
+    Attributes:
+        tree: all of it, with Hydra's own node, unresolved.
+        overrides: behind it, of the run and of Hydra.
+        config_dirs: the further folders in which configurations are found.
+    """
+
+    tree: DictConfig
+    overrides: tuple[str, ...]
+    config_dirs: tuple[str, ...]
+
+    @property
+    def run(self) -> DictConfig:
+        """The configuration of the run alone."""
+        from omegaconf import open_dict
+
+        alone = copy.deepcopy(self.tree)
+        with open_dict(alone):
+            del alone["hydra"]
+        return alone
+
+    @property
+    def run_overrides(self) -> list[str]:
+        """The overrides of the run alone."""
+        return [text for text in self.overrides if not text.lstrip("+~").startswith(("hydra.", "hydra/", "hydra="))]
+
+    @property
+    def asks_for_sweep(self) -> bool:
+        """Whether an experiment, or `hydra.mode`, makes a sweep of it."""
+        return getattr(self.value("hydra.mode"), "name", None) == "MULTIRUN"
+
+    def value(self, key: str) -> Any:
+        """A value of the tree, all it looks up done.
+
+        Raises:
+            UsageError: it cannot be, or is missing.
+        """
+        from omegaconf import OmegaConf
+        from omegaconf.errors import OmegaConfBaseException
+
+        from agfrun.configuration.hydra_errors import explain  # Hydra
+
+        try:
+            found = OmegaConf.select(self.tree, key, throw_on_missing=True)
+            return OmegaConf.to_container(found, resolve=True) if OmegaConf.is_config(found) else found
+        except OmegaConfBaseException as error:
+            raise explain(error, self.overrides) from error
 
 
 def load_config(overrides: Sequence[str] = ()) -> Any:
@@ -28,7 +82,7 @@ def load_config(overrides: Sequence[str] = ()) -> Any:
     Raises:
         UsageError: an override cannot be understood, or (ConfigError) its key or value is not allowed.
     """
-    return from_composed(_compose(overrides), overrides)
+    return from_composed(compose(overrides).run, overrides)
 
 
 def compose_varied(common: Sequence[str], varied: Sequence[Sequence[str]],
@@ -49,9 +103,8 @@ def compose_varied(common: Sequence[str], varied: Sequence[Sequence[str]],
 
     from agfrun.configuration.guard import check_value  # Hydra
 
-    search = [f"hydra.searchpath=[{','.join('file://' + folder for folder in config_dirs)}]"] if config_dirs else []
     try:
-        base = _compose([*common, *search])
+        base = compose(common, config_dirs).run
     except AgfrunError as error:
         return [error] * len(varied)
     made: list[Any] = []
@@ -67,34 +120,42 @@ def compose_varied(common: Sequence[str], varied: Sequence[Sequence[str]],
     return made
 
 
-def _compose(overrides: Sequence[str]) -> DictConfig:
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
+def compose(overrides: Sequence[str] = (), config_dirs: Sequence[str] = (), multirun: bool = False) -> Composition:
+    """Compose and look through what came of it.
 
-    from agfrun.configuration import guard as hydra_guard  # Hydra
+    Args:
+        overrides: as on the command line.
+        config_dirs: further folders with configurations.
+        multirun: overrides may sweep over values; the composition is that without those.
+
+    Raises:
+        UsageError: an override cannot be understood, or (ConfigError) a file, key or value is not allowed.
+    """
+    from agfrun.configuration import composing, guard, preset_files  # Hydra
     from agfrun.configuration.hydra_errors import explain  # Hydra
+    from agfrun.configuration.overrides import at_home, searched  # Hydra
 
-    hydra_guard.install()
-    # A study composes further networks while the command line's own Hydra runs, which allows for no second one.
-    running = GlobalHydra.instance().hydra
-    GlobalHydra.instance().clear()
     try:
-        with initialize_config_dir(str(config_directory()), version_base="1.3"):
-            return compose("config", overrides=list(overrides))
+        folders, words = searched(at_home(overrides), config_dirs)
+        preset_files.check_named(words, folders)
+        tree = composing.load(words, folders, multirun)
+        guard.check_typed(words)
+        alone = None
+        if folders:
+            preset_files.check_used(composing.files_of(words, folders, multirun), folders)
+            alone = composing.load(guard.words_of_command_line(words), folders, multirun)
+        guard.check(tree, words, alone)
+        return Composition(tree, tuple(words), tuple(folders))
     except Exception as error:  # Hydra lets ValueError, TypeError and more of its own through
         raise explain(error, overrides) from error
-    finally:
-        GlobalHydra.instance().hydra = running
 
 
 def _parsed(overrides: Sequence[str]) -> list[tuple[str, Any]]:
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
     from agfrun.configuration.hydra_errors import explain  # Hydra
+    from agfrun.configuration.overrides import at_home, parsed  # Hydra
 
     try:
-        return [(override.get_key_element(), override.value())
-                for override in OverridesParser.create().parse_overrides(list(overrides))]
+        return [(override.get_key_element(), override.value()) for override in parsed(at_home(overrides))]
     except Exception as error:
         raise explain(error, overrides) from error
 
@@ -112,12 +173,14 @@ def from_composed(composed: DictConfig, overrides: Sequence[str] = ()) -> Any:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
+    from agfrun.configuration.guard import check_resolved  # Hydra
     from agfrun.configuration.hydra_errors import explain, values_by_key  # Hydra
 
     written = values_by_key(overrides)
     _refuse_names(slot_groups(), written)
     try:
         values: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+        check_resolved(values)
         _refuse_names(slots_of(chosen_study(values).settings), written)
         return from_mapping(values)
     except OmegaConfBaseException as error:

@@ -1,75 +1,45 @@
-"""What a configuration may ask of Hydra: nothing that runs code, reads the environment or writes where it likes.
+"""What a configuration may say: nothing that decides where, how and as whom code runs, or writes where it likes.
 
-Hydra calls whatever a configuration names under `_target_`, hands `hydra.job_logging` to `logging.config`, which calls
-what it finds under `()` and `class`, and interpolates the environment. A configuration may be a stranger's. So every
-configuration that Hydra has composed is looked through before anything in it is used.
+A configuration may be a stranger's: an experiment file, one that a run or a sweep has saved. Nothing in it is ever
+instantiated; launchers are looked up by name in a closed table (`agfrun.sweep.launchers`). What of Hydra's own node
+counts is a closed list, and all of it but where a run is written below the current folder, and what is swept, is what
+the command line *alone* makes of it: the files in further folders that it does not choose itself have no say.
 """
 
 from __future__ import annotations
 
-import functools
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_repository import ConfigRepository
-from hydra.core.config_search_path import ConfigSearchPath
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 from omegaconf.grammar.gen.OmegaConfGrammarParser import OmegaConfGrammarParser
 from omegaconf.grammar_parser import parse
 
-from agfrun.study.errors import ConfigError, UsageError
+from agfrun.configuration.overrides import key_of, parsed
+from agfrun.study.errors import AgfrunError, ConfigError, UsageError
 
-# What the shipped configurations name.
-TARGETS = frozenset({
-    "agfrun.configuration.hydra_folders.RemoveEmptyFolders",
-    *(f"hydra_plugins.agfrun_launcher.launcher.{name}" for name in (
-        "AgfrunSweeper", "LocalLauncher", "SerialLauncher", "SlurmLauncher", "RayLauncher")),
-})
 RESOLVERS = frozenset({"now", "agfrun.first", "agfrun.run_name"})
-LOG_HANDLERS = frozenset({"logging.StreamHandler", "logging.NullHandler"})
-FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.output_subdir", "tracking.folder",
-           "tracking.uri")
-# Where the user, or whoever the user named, says in which folders configurations are found.
-SEARCHED = frozenset({"main", "command-line", "hydra.searchpath in main", "hydra.searchpath in command-line"})
+# Of Hydra's node: what counts at all, and of that what a file may say that the command line does not choose.
+HEEDED = ("hydra.run.dir", "hydra.sweep.dir", "hydra.mode", "hydra.verbose", "hydra.sweeper.params",
+          "hydra.sweeper.max_batch_size", "hydra.launcher", "hydra/launcher")
+SAID = ("hydra.run.dir", "hydra.sweep.dir", "hydra.mode", "hydra.sweeper.params")
+# What differs between two compositions by itself.
+RECORDS = ("hydra.overrides", "hydra.runtime.choices", "hydra.job.override_dirname")
+RUN_FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
+TRACKERS = ("tracking.folder", "tracking.uri")
+# Groups in which nothing can be swept by a file, or said by a saved plan without further looking.
+OWN = ("hydra", "sweep", "tracking")
 
 _RESOLVER = re.compile(r"\$\{\s*([^\s:${}]+)\s*:")
-_SCHEME = re.compile(r"[A-Za-z][\w+.-]*(?=://)")
-
-
-def install() -> None:
-    """From now on every configuration that Hydra composes is checked; calling it again changes nothing."""
-    load, search = ConfigLoaderImpl.load_configuration, ConfigRepository.initialize_sources
-    if hasattr(load, "is_guarded"):
-        return
-
-    @functools.wraps(load)
-    def guarded(self: ConfigLoaderImpl, config_name: str | None, overrides: list[str], *arguments: Any,
-                **options: Any) -> DictConfig:
-        composed = load(self, config_name, overrides, *arguments, **options)
-        check(composed, overrides)
-        return composed
-
-    guarded.is_guarded = True  # type: ignore[attr-defined]
-    ConfigLoaderImpl.load_configuration = guarded  # type: ignore[method-assign]
-    ConfigRepository.initialize_sources = _searching_folders_alone(search)  # type: ignore[method-assign]
-
-
-def _searching_folders_alone(search: Callable[..., None]) -> Callable[..., None]:
-    """Hydra imports a package to look for configurations in it (`pkg://NAME`), before anything is composed."""
-    @functools.wraps(search)
-    def guarded(self: ConfigRepository, config_search_path: ConfigSearchPath) -> None:
-        for entry in config_search_path.get_path():
-            scheme = _SCHEME.match(entry.path or "")
-            if entry.provider in SEARCHED and scheme and scheme[0] != "file":
-                raise ConfigError("hydra.searchpath", entry.path, "configurations are found in folders: file://DIR")
-        search(self, config_search_path)
-
-    return guarded
+_SQLITE = re.compile(r"sqlite:///([\w./ -]+)")
+_LAUNCH = "what runs the jobs, where and how, the command line says: hydra/launcher=NAME, hydra.launcher.KEY=VALUE"
+_TRACK = "to whom runs are told the command line says: "
+_NO_CODE = ("a configuration names no code; networks and studies of your own come with --import FILE, launchers are "
+            "chosen by name")
 
 
 def refuse_pickles(arguments: Sequence[str]) -> None:
@@ -84,30 +54,106 @@ def refuse_pickles(arguments: Sequence[str]) -> None:
                              "again")
 
 
-def check(composed: DictConfig, overrides: Sequence[str] = ()) -> None:
-    """Look through a composed configuration.
+def check_typed(overrides: Sequence[str]) -> None:
+    """Look at what the command line says of Hydra: keys that count for nothing here are refused.
+
+    Raises:
+        ConfigError: names the first of them.
+    """
+    for override in parsed(overrides):
+        key = key_of(override)
+        ours = key in HEEDED or key.startswith(("hydra.launcher.", "hydra.sweeper.params."))
+        if re.split(r"[./]", key)[0] == "hydra" and (not ours or override.package is not None):
+            raise ConfigError(key, override.value(), f"of Hydra's keys {', '.join(HEEDED)} count here")
+
+
+def words_of_command_line(overrides: Sequence[str]) -> list[str]:
+    """Those overrides that decide where and how code runs and who is told of it."""
+    return [override.input_line for override in parsed(overrides)
+            if re.split(r"[./]", key_of(override))[0] in ("hydra", "tracking") and override.input_line is not None]
+
+
+def check(composed: DictConfig, overrides: Sequence[str], alone: DictConfig | None) -> None:
+    """Look through what Hydra composed.
 
     Args:
-        composed: what Hydra composed, with or without its `hydra` node.
-        overrides: those that were asked for, be they of Hydra or of the run.
+        composed: the whole tree, unresolved.
+        overrides: those that were asked for.
+        alone: what `words_of_command_line` alone compose to; None where every file is a shipped one.
 
     Raises:
         ConfigError: names the first key that asks for what a configuration must not.
     """
     values = OmegaConf.to_container(composed, resolve=False)
     assert isinstance(values, dict)
-    for key, value in _leaves(values, ""):
-        check_value(key, value)
-    if isinstance(hydra := values.get("hydra"), dict):
-        asked = {_key(override) for override in overrides}
-        _check_hydra(hydra, overrides)
-        _check_sweep(composed, hydra, asked)
-        for name in FOLDERS:
-            if name not in asked:
-                _check_folder(composed, name)
+    for key, value in _leaves(values):
+        # The rest of Hydra's node is Hydra's own, and nothing of it is used.
+        if key.partition(".")[0] != "hydra" or key.startswith(HEEDED):
+            check_value(key, value)
+    asked = {key_of(override) for override in parsed(overrides)}
+    if alone is not None:
+        _check_hydra(composed, alone, overrides)
+        _check_tracking(composed, alone)
+    _check_sweep(composed, asked)
+    for key in RUN_FOLDERS:
+        _check_folder(composed, key, overrides)
 
 
-def _leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:
+def check_value(key: str, value: Any) -> None:
+    """Look at one value that is no mapping or list, under its dotted key, before lookups.
+
+    Raises:
+        ConfigError: it names code, or looks up what it must not.
+    """
+    if key.rpartition(".")[2] == "_target_":
+        raise ConfigError(key, value, _NO_CODE)
+    if isinstance(value, str) and "${" in value:
+        for resolver in [*_RESOLVER.findall(value), *_called(value)]:
+            if resolver not in RESOLVERS:
+                raise ConfigError(key, value, f"only {', '.join(sorted(RESOLVERS))} may be looked up, and no "
+                                  "environment")
+
+
+def check_resolved(values: Any) -> None:
+    """Look at a configuration as it is used, all lookups done.
+
+    Raises:
+        ConfigError: it names code.
+    """
+    for key, value in _leaves(values):
+        if "_target_" in key.split("."):
+            raise ConfigError(key, value, _NO_CODE)
+
+
+def check_saved(overrides: Sequence[str], where: str) -> None:
+    """Look at the overrides of a job that a plan has saved: whoever goes on with it has not typed them.
+
+    Args:
+        overrides: of the job.
+        where: what saved them.
+
+    Raises:
+        ConfigError: one decides where code runs, or names a tracker that is not below the current folder.
+        UsageError: one cannot be read.
+    """
+    for text in overrides:
+        try:
+            override = parsed([text])[0]
+        except Exception as error:
+            raise UsageError(f"{where} holds {text}, which is no override") from error
+        key, value = key_of(override), override.value()
+        group = re.split(r"[./]", key)[0]
+        said = f"{where} says so; only the command line may"
+        if group == "tracking":
+            fine = (key == "tracking" and isinstance(value, str) and override.package is None) \
+                or key in ("tracking.experiment", "tracking.name") or (key in TRACKERS and _is_below(key, value))
+            if not fine:
+                raise ConfigError(key, value, f"{said}: add {text} to it, or tracking=none")
+        elif group in OWN:
+            raise ConfigError(key, value, said)
+
+
+def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
     """Every value that is no mapping or list, with its dotted key."""
     if isinstance(value, Mapping):
         for name, part in value.items():
@@ -117,26 +163,6 @@ def _leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:
             yield from _leaves(part, key)
     else:
         yield key, value
-
-
-def _key(override: str) -> str:
-    return override.lstrip("+~").partition("=")[0]
-
-
-def check_value(key: str, value: Any) -> None:
-    """Look at one value that is no mapping or list, under its dotted key.
-
-    Raises:
-        ConfigError: it names code, or looks up what it must not.
-    """
-    if key.rpartition(".")[2] == "_target_" and value not in TARGETS:
-        raise ConfigError(key, value, "a configuration names no code; networks and studies of your own come with "
-                          "--import FILE")
-    if isinstance(value, str) and "${" in value:
-        for resolver in [*_RESOLVER.findall(value), *_called(value)]:
-            if resolver not in RESOLVERS:
-                raise ConfigError(key, value, f"only {', '.join(sorted(RESOLVERS))} may be looked up, and no "
-                                  "environment")
 
 
 def _called(value: str) -> Iterator[str]:
@@ -152,53 +178,103 @@ def _called(value: str) -> Iterator[str]:
         waiting.extend(getattr(node, "children", None) or [])
 
 
-def _check_hydra(hydra: Mapping[str, Any], overrides: Sequence[str]) -> None:
-    for part in ("job_logging", "hydra_logging"):
-        for key, value in _leaves(hydra.get(part), f"hydra.{part}"):
-            name = key.rpartition(".")[2]
-            if isinstance(value, str) and "${" in value and (key, value) != ("hydra.hydra_logging",
-                                                                             "${hydra.job_logging}"):
-                raise ConfigError(key, value, "how to log is written out, without lookups")
-            if name == "()" or (name == "class" and value not in LOG_HANDLERS):
-                raise ConfigError(key, value, f"logging goes to {' or '.join(sorted(LOG_HANDLERS))}")
-            if isinstance(value, str) and value.startswith("ext://") and value not in ("ext://sys.stderr",
-                                                                                    "ext://sys.stdout"):
-                raise ConfigError(key, value, "logging goes to ext://sys.stderr or ext://sys.stdout")
-    for name, what in (("env_copy", "reads"), ("env_set", "sets")):
-        if found := (hydra.get("job") or {}).get(name):  # its names alone: a value may be a secret
-            raise ConfigError(f"hydra.job.{name}", list(found), f"a configuration {what} no environment")
-    # Hydra adds those of the command line to what it finds there, and uses all of them.
-    recorded = hydra.get("overrides") or {}
-    if Counter([*(recorded.get("hydra") or []), *(recorded.get("task") or [])]) != Counter(overrides):
+def _check_hydra(composed: DictConfig, alone: DictConfig, overrides: Sequence[str]) -> None:
+    """All that a file has no say in is what the command line alone makes of it, as written and as looked up."""
+    written, expected = _by_key(composed), _by_key(alone)
+    chosen, choice = (OmegaConf.select(of, "hydra.runtime.choices")["hydra/launcher"] for of in (composed, alone))
+    if chosen != choice:
+        raise ConfigError("hydra/launcher", chosen, _LAUNCH)
+    for key in [*sorted(written), *sorted(expected.keys() - written.keys())]:
+        if written.get(key) != expected.get(key):
+            raise ConfigError(key, written.get(key), _LAUNCH if key.startswith(("hydra.launcher", "hydra.sweeper"))
+                              else f"of Hydra's keys an experiment says {', '.join(SAID)} alone")
+    if _resolved(composed, "hydra.launcher") != _resolved(alone, "hydra.launcher"):
+        key = next((key for key in written if key.startswith("hydra.launcher.")
+                    and _resolved(composed, key) != _resolved(alone, key)), "hydra.launcher")
+        raise ConfigError(key, _resolved(composed, key), f"it looks up what an experiment says; {_LAUNCH}")
+    # Hydra adds those of the command line to what it finds there.
+    recorded = OmegaConf.to_container(composed.hydra.overrides, resolve=False)
+    assert isinstance(recorded, dict)
+    if Counter([*recorded["hydra"], *recorded["task"]]) != Counter(overrides):
         raise ConfigError("hydra.overrides", recorded, "overrides are written on the command line alone")
-    for path in hydra.get("searchpath") or []:
-        if not str(path).startswith("file://"):
-            raise ConfigError("hydra.searchpath", path, "configurations are found in folders: file://DIR")
 
 
-def _check_sweep(composed: DictConfig, hydra: Mapping[str, Any], asked: Collection[str]) -> None:
+def _by_key(composed: DictConfig) -> dict[str, Any]:
+    """Hydra's node as written, but for what a file may say."""
+    node = OmegaConf.to_container(composed.hydra, resolve=False)
+    free = (*SAID, *RECORDS)
+    return {key: value for key, value in _values(node, "hydra")
+            if not any(key == start or key.startswith(f"{start}.") for start in free)}
+
+
+def _values(value: Any, key: str) -> Iterator[tuple[str, Any]]:
+    """Every value with its dotted key; a list is one value, and so is an empty mapping."""
+    if isinstance(value, Mapping) and value:
+        for name, part in value.items():
+            yield from _values(part, f"{key}.{name}")
+    else:
+        yield key, value
+
+
+def _resolved(composed: DictConfig, key: str) -> Any:
+    try:
+        found = OmegaConf.select(composed, key)
+        return OmegaConf.to_container(found, resolve=True) if OmegaConf.is_config(found) else found
+    except OmegaConfBaseException as error:
+        return str(error)
+
+
+def _check_tracking(composed: DictConfig, alone: DictConfig) -> None:
+    for key in TRACKERS:
+        value = _resolved(composed, key)
+        if value is not None and value != _resolved(alone, key) and not _is_below(key, value):
+            what = "a file sqlite:///FILE" if key == "tracking.uri" else "a folder"
+            raise ConfigError(key, value, f"{_TRACK}{key}=...; a configuration may name {what} below the current "
+                              "folder")
+
+
+def _is_below(key: str, value: Any) -> bool:
+    """Whether it is a place below the current folder, and nothing else."""
+    if key == "tracking.uri":
+        file = _SQLITE.fullmatch(value) if isinstance(value, str) else None
+        value = file[1] if file else None
+    if not isinstance(value, str) or not value:
+        return False
+    place = PurePath(value)
+    return not place.is_absolute() and ".." not in place.parts and ":" not in value
+
+
+def _check_sweep(composed: DictConfig, asked: set[str]) -> None:
     """Which sweep is continued is asked for on the command line, and so is all that only a command line may say."""
     resumed = OmegaConf.select(composed, "sweep.resume")
     if resumed is not None and "sweep.resume" not in asked:
         raise ConfigError("sweep.resume", resumed, "which sweep is continued the command line says")
-    swept = (hydra.get("sweeper") or {}).get("params") or {}
-    for key in map(_key, swept):
-        if key.startswith("hydra") or key in (*FOLDERS, "sweep.resume"):
-            raise ConfigError(f"hydra.sweeper.params.{key}", swept, "no key that a sweep runs over")
+    swept = _resolved(composed, "hydra.sweeper.params")
+    if not isinstance(swept, Mapping | None):
+        raise ConfigError("hydra.sweeper.params", swept, "write KEY: VALUE,VALUE below it")
+    for key, value in (swept or {}).items():
+        try:
+            name = key_of(parsed([f"{key}={value}"])[0])
+        except Exception as error:
+            raise ConfigError(f"hydra.sweeper.params.{key}", value, "write KEY: VALUE,VALUE") from error
+        if re.split(r"[./]", name)[0] in OWN:
+            raise ConfigError(f"hydra.sweeper.params.{key}", value, "no key that a sweep runs over")
 
 
-def _check_folder(composed: DictConfig, key: str) -> None:
+def _check_folder(composed: DictConfig, key: str, overrides: Sequence[str]) -> None:
     """Where a run is written the command line may say freely; a configuration names a place below the current one."""
-    try:
-        value = OmegaConf.select(composed, key)
-    except OmegaConfBaseException:  # Hydra's to report, unless a job is yet to fill it in
-        parent, _, name = key.rpartition(".")
-        value = OmegaConf.to_container(OmegaConf.select(composed, parent), resolve=False)[name]  # type: ignore
     if key == "hydra.sweep.dir" and OmegaConf.select(composed, "sweep.resume") is not None:
         return  # the sweep that is continued
-    if not isinstance(value, str):
+    try:
+        value = OmegaConf.select(composed, key)
+    except (OmegaConfBaseException, AgfrunError):  # to be told when it is used
         return
-    place = PurePath(value.removeprefix("sqlite:///") if key == "tracking.uri" else value)
-    if place.is_absolute() or ".." in place.parts or ":/" in str(place):
+    typed = [text for name, _, text in (override.partition("=") for override in overrides) if name.lstrip("+") == key]
+    if not isinstance(value, str) or (typed and "${" not in typed[-1]):
+        return
+    # Of what was typed before its first lookup it can be anywhere; what is looked up leads on from there.
+    start = typed[-1].partition("${")[0] if typed else ""
+    rest = PurePath(value.removeprefix(start))
+    if (not start and rest.is_absolute()) or ".." in rest.parts or (not start and ":/" in value):
         raise ConfigError(key, value, "a configuration writes below the current folder; another is named on the "
                           "command line")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
@@ -48,10 +50,7 @@ def explain(error: Exception, overrides: Sequence[str]) -> AgfrunError:
     if isinstance(error, OSError):
         if error.filename is None:
             return OutputError(f"the current folder cannot be used: {error.strerror}")
-        what = f"the run folder {error.filename} cannot be made"
-        if str(error.filename).endswith(".yaml"):
-            what = f"{error.filename} cannot be written"
-        return OutputError(f"{what}: {error.strerror}; "
+        return OutputError(f"the run folder {error.filename} cannot be made: {error.strerror}; "
                            "choose another with hydra.run.dir=DIR, for a sweep with hydra.sweep.dir=DIR")
     if found := _AMBIGUOUS.search(str(error)):
         key, value = found.groups()
@@ -135,8 +134,13 @@ def _shipped_choices(group: str) -> set[str]:
 
 
 def _malformed(override: str, message: str) -> UsageError:
+    key, equals, value = override.partition("=")
     hint = f"check its brackets, commas and quotes: {message}"
-    if "=" not in override:
+    if "LexerNoViableAlt" in message or "token recognition" in message or '"' in value:
+        written = shlex.quote(f"{key}={QuotedString(value, Quote.double).with_quotes()}")
+        hint = ("check its brackets, commas and quotes; a text with such characters stands in quotes, which the shell "
+                f"is to leave: {written}")
+    if not equals:
         hint = "write KEY=VALUE, for instance init.scale=1e-4; agfrun --help shows more"
     return UsageError(f"{_one_line(override)} cannot be read; {hint}")
 

@@ -1,20 +1,29 @@
-"""The folders that Hydra makes: where a sweep's lies, and none left behind empty by a run that wrote nothing."""
+"""The folders of runs: what their names look up, and none left behind empty by a run that wrote nothing."""
 
 from __future__ import annotations
 
-import atexit
-from contextlib import suppress
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import OmegaConf
+
+from agfrun.configuration.hydra_errors import explain
 
 
-def first_given(*values: object) -> object:
-    """The first of the values that is not null: the resolver `agfrun.first` of configurations."""
-    return next((value for value in values if value is not None), None)
+def first_given(*values: object) -> str | int | float | bool | None:
+    """The first of the values that is not null: the resolver `agfrun.first` of configurations.
+
+    Raises:
+        ValueError: it is none of a single value: what is put together by a lookup was never looked at.
+    """
+    found = next((value for value in values if value is not None), None)
+    if found is not None and not isinstance(found, str | int | float | bool):
+        raise ValueError(f"${{agfrun.first:...}} gives a single value, not {type(found).__name__}")
+    return found
 
 
 def run_name(*, _root_: Any) -> str:
@@ -28,24 +37,54 @@ def run_name(*, _root_: Any) -> str:
 
 def register_resolvers() -> None:
     """Make what the shipped configurations look up known to OmegaConf."""
-    OmegaConf.register_new_resolver("agfrun.first", first_given, replace=True)
-    OmegaConf.register_new_resolver("agfrun.run_name", run_name, replace=True)
+    renamed = "replace" in inspect.signature(OmegaConf.register_resolver).parameters  # in OmegaConf 2.4
+    register: Any = OmegaConf.register_resolver if renamed else OmegaConf.register_new_resolver
+    register("agfrun.first", first_given, replace=True)
+    register("agfrun.run_name", run_name, replace=True)
+    if not OmegaConf.has_resolver("now"):  # Hydra's own, in a process where it has run nothing yet
+        register("now", lambda pattern: datetime.now().strftime(pattern), use_cache=True)
 
 
-class RemoveEmptyFolders(Callback):
-    """Hydra makes a run's folder before it starts the run; remove it at exit if nothing came of it."""
+@contextmanager
+def made(folder: Path) -> Iterator[None]:
+    """Make a run's folder; at the end of the block remove it, and what was made above it, if nothing came of it.
 
-    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Note which folders exist before Hydra makes the run's."""
-        with suppress(OmegaConfBaseException):  # an unresolvable folder name is Hydra's to report
-            folder = Path(config.hydra.run.dir).absolute()
-            atexit.register(remove_empty, folder, _deepest_existing(folder))
+    Raises:
+        OutputError: it cannot be made.
+    """
+    kept = _make(folder)
+    try:
+        yield
+    finally:
+        remove_empty(folder, kept)
 
-    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Note which folders exist before Hydra makes the sweep's."""
-        with suppress(OmegaConfBaseException):
-            folder = Path(config.hydra.sweep.dir).absolute()
-            atexit.register(remove_empty_sweep, folder, _deepest_existing(folder))
+
+@contextmanager
+def made_for_sweep(folder: Path, record: str) -> Iterator[None]:
+    """Make a sweep's folder; at the end of the block remove it if no job wrote anything.
+
+    Args:
+        folder: to be made.
+        record: name of the file that is there before any job has written.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    kept = _make(folder)
+    try:
+        yield
+    finally:
+        remove_empty_sweep(folder, kept, record)
+
+
+def _make(folder: Path) -> Path:
+    """Make a folder; of those above it the deepest that was there."""
+    try:
+        kept = _deepest_existing(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise explain(error, ()) from error
+    return kept
 
 
 def remove_empty(folder: Path, kept: Path) -> None:
@@ -59,15 +98,15 @@ def remove_empty(folder: Path, kept: Path) -> None:
             return
 
 
-def remove_empty_sweep(folder: Path, kept: Path) -> None:
+def remove_empty_sweep(folder: Path, kept: Path, record: str) -> None:
     """Remove the empty folders of a sweep's jobs, and the sweep's folder if no job wrote anything."""
     if not folder.is_dir():
         return
     for job_folder in folder.iterdir():
         with suppress(OSError):
             job_folder.rmdir()
-    if folder != kept and [path.name for path in folder.iterdir()] == ["multirun.yaml"]:
-        (folder / "multirun.yaml").unlink()
+    if folder != kept and [path.name for path in folder.iterdir()] == [record]:
+        (folder / record).unlink()
     remove_empty(folder, kept)
 
 

@@ -19,7 +19,8 @@ _FORMAT_LINE = re.compile(r"format: \d+\s*\n")
 _OF_FIRST_FORMAT = frozenset({"model", "seed", "device", "plots", "overwrite"})
 # In every page, and before anything that is not ours.
 _PAGE_MARK, _WITHIN = '<meta name="generator" content="agfrun ', 4096
-_MULTIRUN_MARK, _LONGEST_MULTIRUN = "hydra_plugins.agfrun_launcher", 2**20
+# The configuration that the jobs of a sweep begin from, and its first line.
+MULTIRUN_FILE, MULTIRUN_MARK = "multirun.yaml", "# agfrun: what the jobs of this sweep begin from\n"
 _SHOWN = 3
 
 
@@ -66,8 +67,8 @@ def is_own(path: Path) -> bool:
     """Whether a file says of itself, alone, that it is this program's; most do not."""
     if path.suffix == ".html":
         return _PAGE_MARK in beginning(path, _WITHIN)
-    if path.name == "multirun.yaml":  # which Hydra writes
-        return _MULTIRUN_MARK in beginning(path, _LONGEST_MULTIRUN)
+    if path.name == MULTIRUN_FILE:
+        return beginning(path, len(MULTIRUN_MARK)) == MULTIRUN_MARK
     return path.name == FAILED_FILE and _object(path).keys() >= {"status", "overrides"}
 
 

@@ -116,7 +116,7 @@ class OpenRun:
                   f"{others.folder}", file=sys.stderr)
             return others.folder
 
-    def _write(self, files: RunFiles, result: StudyResult, told: list[Callable[[str], None]]) -> None:
+    def _write(self, files: RunFiles, result: StudyResult, listeners: list[Callable[[str], None]]) -> None:
         config, clock = self.config, self.bench.clock
         with clock.stage("write"):
             files.save(result.tables, result.words)

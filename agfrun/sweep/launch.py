@@ -13,10 +13,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from agfrun.configuration.overrides import quoted
 from agfrun.files.folders import DONE_FILE, FAILED_FILE, FORMAT, PLOTS_FOLDER, REPORT_FILE, SAME_FILE
 from agfrun.files.inside import is_there, refuse_link
 from agfrun.files.json_files import read_json
-from agfrun.files.marks import foreign, no_place
+from agfrun.files.marks import MULTIRUN_FILE, foreign, no_place
 from agfrun.files.run_files import OF_ANY_RUN
 from agfrun.files.sweep_folder import SweepFolder, record_failure
 from agfrun.files.sweep_jobs import Batch, Job, batches_of, job_of, jobs_of
@@ -24,11 +25,11 @@ from agfrun.report.saved_sweep import RUNS_FILE
 from agfrun.study.claim import CLAIMS
 from agfrun.study.errors import AgfrunError, OutputError
 from agfrun.study.settings import SweepConfig
+from agfrun.sweep.continuing import continued
 from agfrun.sweep.engines.engine import Engine
 from agfrun.sweep.log import FAILED, Progress, read_log
 
 LOOK_EVERY = 0.5
-MULTIRUN_FILE = "multirun.yaml"  # which Hydra writes
 # What any sweep may write, beside the tables that it gathers and the folders of its jobs.
 OF_ANY_SWEEP = (MULTIRUN_FILE, RUNS_FILE, CLAIMS.file, REPORT_FILE, PLOTS_FOLDER)
 EARLY_END = "its process ended before it"
@@ -72,18 +73,21 @@ class Outcome:
                 f"{f', {failed} failed' if failed else ', none failed'}")
 
 
-def check_folder(folder: Path, settings: SweepConfig, overwrite: bool, tables: Sequence[str] = ()) -> None:
+def check_folder(folder: Path, overrides: Sequence[Sequence[str]], settings: SweepConfig, overwrite: bool,
+                 tables: Sequence[str] = ()) -> None:
     """Refuse a folder that is not fit for what is asked.
 
     Args:
         folder: of the sweep.
-        settings: those of the sweep.
-        overwrite: whether it may be one already.
+        overrides: of each job.
+        settings: the keys `sweep.*`.
+        overwrite: whether the folder may hold a sweep.
         tables: names of the tables that are gathered.
 
     Raises:
         OutputError: `sweep.resume` is not the folder of a sweep, or another folder is one; or it holds files that would
             be written over and are not this program's, or a link in place of what is written through.
+        ConfigError: a job of the plan that is continued asks for what only a command line may.
     """
     sweep = SweepFolder(folder)
     is_sweep = sweep.is_sweep
@@ -95,8 +99,9 @@ def check_folder(folder: Path, settings: SweepConfig, overwrite: bool, tables: S
     if settings.resume is not None and not is_sweep:
         raise OutputError(f"sweep.resume={settings.resume} is not the folder of a sweep")
     if settings.resume is None and is_sweep and not overwrite:
-        raise OutputError(f"{folder} already holds a sweep; continue it with sweep.resume={folder}, choose another "
-                          "folder with hydra.sweep.dir=DIR, or pass overwrite=true")
+        raise OutputError(f"{folder} already holds a sweep; continue it with sweep.resume={quoted(str(folder))}, "
+                          "choose another folder with hydra.sweep.dir=DIR, or pass overwrite=true")
+    _asked(sweep, jobs_of(overrides), settings)
 
 
 def launch(overrides: Sequence[Sequence[str]], folder: Path, settings: SweepConfig, engine: Engine, origin: Origin,
@@ -149,8 +154,8 @@ def _safe_path() -> Iterator[None]:
 
 def _asked(sweep: SweepFolder, jobs: list[Job], settings: SweepConfig) -> list[Job]:
     """The jobs to run, once it is known that their folders may be written into."""
-    if settings.resume is not None and [job.folder for job in jobs] == [job_of([]).folder]:
-        jobs = sweep.read_plan()  # nothing is asked for but to continue
+    if settings.resume is not None and _only_continues(jobs):
+        jobs = continued(sweep.read_plan(), jobs[0].overrides, sweep.path)
     sweep.refuse_foreign(jobs, OF_ANY_RUN)
     return jobs
 
@@ -162,6 +167,11 @@ def _planned(sweep: SweepFolder, jobs: list[Job], settings: SweepConfig) -> list
     begun = sweep.read_format() if settings.resume is not None else FORMAT
     sweep.write_plan([*(job for job in before if job.folder not in known), *jobs], begun)
     return jobs
+
+
+def _only_continues(jobs: Sequence[Job]) -> bool:
+    """Whether nothing is asked for but to continue, be it recorded elsewhere."""
+    return [job.folder for job in jobs] == [job_of([]).folder]
 
 
 def _announce(sweep: SweepFolder, jobs: Sequence[Job], batches: Sequence[Batch], engine: Engine) -> None:

@@ -1,17 +1,20 @@
-"""What Hydra's launcher and sweeper plugins call: from Hydra's configuration of a multirun to a sweep."""
+"""A command line that makes a sweep: from its composition to what came of its jobs."""
 
 from __future__ import annotations
 
+import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
-from agfrun.files.sweep_jobs import key_of
+from agfrun.configuration.composition import Composition, compose
+from agfrun.configuration.hydra_folders import made_for_sweep
+from agfrun.configuration.overrides import quoted
+from agfrun.files.marks import MULTIRUN_FILE, MULTIRUN_MARK
+from agfrun.files.writing import write_text
 from agfrun.report.saved_sweep import gathered_file, read_sweeps
-from agfrun.study.config_tree import config_directory
 from agfrun.study.conversion import chosen_study, from_plain
 from agfrun.study.errors import AgfrunError
 from agfrun.study.registry import command_of, named_modules
@@ -19,59 +22,81 @@ from agfrun.study.settings import SweepConfig, TrackingConfig, check_sweep
 from agfrun.study.study import Study
 from agfrun.study.termination import exit_status, heed_termination
 from agfrun.sweep.engines.engine import Engine
-from agfrun.sweep.launch import Origin, Outcome, check_folder, gathering, launch
+from agfrun.sweep.launch import Origin, check_folder, gathering, launch
+from agfrun.sweep.launchers import engine_of
+from agfrun.sweep.splitting import covering, in_batches, split
 from agfrun.tracking import check_installed
 
 
-class SweepFailed(Exception):
-    """Some run of a sweep has failed, or it was interrupted; all is said, and the argument is the exit status."""
+def run_sweep(composition: Composition) -> int:
+    """Run the jobs that a composition asks for, gather their tables and say what came of them.
+
+    Returns:
+        The exit status: 0, or the smallest of the jobs'.
+
+    Raises:
+        AgfrunError: the sweep cannot go into its folder, or what it needs, or a key or choice of a job, is wrong;
+            nothing is written then.
+    """
+    folder, engine = folder_of(composition), engine_of(composition.value("hydra.launcher"))
+    jobs = split(composition.run_overrides, composition.value("hydra.sweeper.params"), composition.config_dirs)
+    batches = list(in_batches(jobs, composition.value("hydra.sweeper.max_batch_size")))
+    settings = _checked(composition, folder, jobs)
+    engine.preload = study_of(composition).preload
+    for job in covering(jobs):
+        compose(job, composition.config_dirs)
+    with made_for_sweep(folder, MULTIRUN_FILE):
+        write_text(folder / MULTIRUN_FILE, MULTIRUN_MARK + OmegaConf.to_yaml(composition.tree))
+        statuses = {_launched(batch, composition, settings, engine) for batch in batches}
+    return min(statuses - {0}, default=0)
 
 
-def folder_of(config: DictConfig) -> Path:
+def folder_of(composition: Composition) -> Path:
     """The folder of the sweep."""
-    return Path(config.hydra.sweep.dir).absolute()
+    return Path(str(composition.value("hydra.sweep.dir"))).absolute()
 
 
-def settings_of(config: DictConfig) -> SweepConfig:
-    """The keys `sweep.*`.
-
-    Raises:
-        ConfigError: a value is not allowed.
-    """
-    return from_plain(SweepConfig, OmegaConf.to_container(config.sweep, resolve=True), "sweep")
-
-
-def check(config: DictConfig) -> None:
-    """Before anything is written: whether the sweep can go into its folder, and what it needs is installed.
+def study_of(composition: Composition) -> type[Study]:
+    """The study that the sweep's base configuration names.
 
     Raises:
-        AgfrunError: it cannot, or a key of `sweep` or `tracking` is wrong.
+        ConfigError: there is none of that name.
     """
-    check_installed(from_plain(TrackingConfig, OmegaConf.to_container(config.tracking, resolve=True), "tracking"))
-    settings = settings_of(config)
+    return chosen_study(OmegaConf.to_container(composition.run, resolve=False))
+
+
+def _checked(composition: Composition, folder: Path, jobs: Sequence[Sequence[str]]) -> SweepConfig:
+    """The keys `sweep.*`, once the sweep is known to be able to go into its folder, and what it needs is installed."""
+    check_installed(from_plain(TrackingConfig, composition.value("tracking"), "tracking"))
+    settings: SweepConfig = from_plain(SweepConfig, composition.value("sweep"), "sweep")
     check_sweep(settings)
-    tables = [name for schema in study_of(config).tables if schema.in_sweeps != "none"
-              for name in (gathered_file(str(config.study.name), schema), f"{schema.name}.parquet")]
-    check_folder(folder_of(config), settings, bool(config.overwrite), tables)
+    tables = [name for schema in study_of(composition).tables if schema.in_sweeps != "none"
+              for name in (gathered_file(str(composition.value("study.name")), schema), f"{schema.name}.parquet")]
+    check_folder(folder, jobs, settings, bool(composition.value("overwrite")), tables)
+    return settings
 
 
-def launch_multirun(overrides: Sequence[Sequence[str]], config: DictConfig, engine: Engine) -> Outcome:
-    """Run the jobs of a multirun, gather their tables and say what came of them."""
-    folder, settings = folder_of(config), settings_of(config)
-    formats = list(config.plot_formats) if config.plots else []
-    engine.preload = study_of(config).preload
+def _launched(jobs: Sequence[Sequence[str]], composition: Composition, settings: SweepConfig, engine: Engine) -> int:
+    """Run some jobs; the exit status."""
+    folder = folder_of(composition)
+    formats = list(composition.value("plot_formats")) if composition.value("plots") else []
+    origin = Origin(tuple(named_modules()), composition.config_dirs, study_of(composition).together_keys)
     heed_termination()
     try:
-        with gathering(folder, formats, bool(config.report), settings.parquet):
-            outcome = launch(overrides, folder, settings, engine, _origin(config))
+        with gathering(folder, formats, bool(composition.value("report")), settings.parquet):
+            outcome = launch(jobs, folder, settings, engine, origin)
     except KeyboardInterrupt as interruption:
-        folders = "".join(f"--config-dir {name} " for name in _origin(config).config_dirs)
-        print(f"\nagfrun: interrupted; continue with: {command_of(f'{folders}-m sweep.resume={folder}')}",
-              file=sys.stderr)
-        raise SweepFailed(exit_status(interruption)) from None
-    told = _told_of_runs(folder)
-    print(f"{outcome.summary()}\n{told}written to {folder}", flush=True)
-    return outcome
+        print(f"\nagfrun: interrupted; continue with: {_continuing(folder, composition.config_dirs)}", file=sys.stderr)
+        return exit_status(interruption)
+    print(f"{outcome.summary()}\n{_told_of_runs(folder)}written to {folder}", flush=True)
+    return outcome.exit_status
+
+
+def _continuing(folder: Path, config_dirs: Sequence[str]) -> str:
+    """The command that goes on with a sweep, as a shell takes it."""
+    words = [*(word for named in config_dirs for word in ("--config-dir", named)), "-m",
+             f"sweep.resume={quoted(str(folder))}"]
+    return command_of(" ".join(map(shlex.quote, words)))
 
 
 def _told_of_runs(folder: Path) -> str:
@@ -81,40 +106,3 @@ def _told_of_runs(folder: Path) -> str:
     except (AgfrunError, OSError):
         return ""
     return "".join(f"{line}\n" for line in lines if line)
-
-
-def covering(jobs: Sequence[Sequence[str]]) -> Iterator[Sequence[str]]:
-    """Some of the jobs, so that each key and each choice of a group is in one of them.
-
-    That finds wrong keys and choices before anything is run; a wrong value is its jobs' own failure.
-    """
-    groups = {path.name for path in config_directory().iterdir() if path.is_dir()}
-    seen: set[str] = set()
-    for job in jobs:
-        looked_at = {override if key_of(override) in groups or "/" in key_of(override) else key_of(override)
-                     for override in job}
-        if not seen.issuperset(looked_at):
-            seen.update(looked_at)
-            yield job
-
-
-def plain(settings: Any) -> Any:
-    """Hydra's containers as plain lists and dictionaries."""
-    return OmegaConf.to_container(settings, resolve=True) if OmegaConf.is_config(settings) else settings
-
-
-def study_of(config: DictConfig) -> type[Study]:
-    """The study that the sweep's base configuration names.
-
-    Raises:
-        ConfigError: there is none of that name.
-    """
-    return chosen_study(OmegaConf.to_container(config, resolve=False))
-
-
-def _origin(config: DictConfig) -> Origin:
-    sources = config.hydra.runtime.config_sources
-    named = [str(Path(source.path).absolute()) for source in sources
-             if source.provider == "command-line" and source.schema == "file"]
-    return Origin(tuple(named_modules()), tuple(named), study_of(config).together_keys)
-

@@ -50,9 +50,11 @@ def fake_run(body: str) -> str:
     """Code that puts a run of this body in the place of the real one, to test the command line alone."""
     return f"""
 import agfrun.runner.execution
+from agfrun.study.study import StudyResult
 def execute(config, *, output_dir, progress, command, tell):
     {body}
     tell(f"command: {{command}} progress: {{progress}} folder: {{output_dir}}")
+    return StudyResult(folder=output_dir)
 agfrun.runner.execution.execute = execute
 """
 

@@ -18,6 +18,7 @@ from agfrun.sweep.engines import slurm, slurm_queue
 from agfrun.sweep.engines.ray import RayEngine
 from agfrun.sweep.engines.slurm import SlurmEngine
 from agfrun.sweep.engines.slurm_watch import Watch
+from agfrun.sweep.launchers import engine_of
 
 EARLIER = ("COMPLETED", "RUNNING")
 
@@ -28,10 +29,10 @@ EARLIER = ("COMPLETED", "RUNNING")
 def test_a_preset_says_every_field_of_its_engine(choice: str, engine: type[Any]) -> None:
     with initialize_config_dir(str(config_directory()), version_base="1.3"):
         composed = compose("config", [f"hydra/launcher={choice}"], return_hydra_config=True).hydra.launcher
-    given = {key: value for key, value in composed.items() if key != "_target_"}
+    given = {key: value for key, value in composed.items() if key != "name"}
     fields = {name for name, field in engine.__dataclass_fields__.items() if field.init}
     assert set(given) == fields
-    assert str(composed._target_).startswith("hydra_plugins.agfrun_launcher.launcher.")
+    assert type(engine_of(composed)) is engine
     assert (engine(**given) == engine()) == (choice in ("submitit_slurm", "ray"))
 
 

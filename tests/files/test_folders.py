@@ -69,7 +69,7 @@ def test_a_sweep_in_which_nothing_ran_leaves_nothing(tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
     (sweep / "seed=1").mkdir(parents=True)
     (sweep / "multirun.yaml").touch()
-    remove_empty_sweep(sweep, tmp_path)
+    remove_empty_sweep(sweep, tmp_path, "multirun.yaml")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -79,11 +79,11 @@ def test_a_sweep_keeps_what_ran(tmp_path: Path) -> None:
         (sweep / name).mkdir(parents=True)
     (sweep / "seed=2" / "loss.csv").touch()
     (sweep / "multirun.yaml").touch()
-    remove_empty_sweep(sweep, tmp_path)
+    remove_empty_sweep(sweep, tmp_path, "multirun.yaml")
     assert sorted(path.name for path in sweep.iterdir()) == ["multirun.yaml", "seed=2"]
 
 
 def test_a_sweep_folder_that_was_there_keeps_its_record(tmp_path: Path) -> None:
     (tmp_path / "multirun.yaml").touch()
-    remove_empty_sweep(tmp_path, tmp_path)
+    remove_empty_sweep(tmp_path, tmp_path, "multirun.yaml")
     assert (tmp_path / "multirun.yaml").exists()

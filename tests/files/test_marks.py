@@ -56,7 +56,7 @@ def test_a_damaged_configuration_stands_beside_what_says_it(name: str, tmp_path:
 def test_some_files_say_it_alone(tmp_path: Path) -> None:
     files = {"report.html": '<head>\n<meta name="generator" content="agfrun 0.1.0">', "loss.csv": "1\n",
              "failed.json": '{"status": "failed", "overrides": []}',
-             "multirun.yaml": "x: hydra_plugins.agfrun_launcher"}
+             "multirun.yaml": "# agfrun: what the jobs of this sweep begin from\nhydra: {}\n"}
     for name, content in files.items():
         (tmp_path / name).write_text(content)
     assert foreign(tmp_path, [*files, "features.csv"]) == ["loss.csv"]

@@ -61,6 +61,12 @@ HYDRA = {
     "environment in the help": {"help": {"header": "${oc.env:HOME}"}},
     "overrides of the run": {"overrides": {"task": ["hydra.run.dir=MARKER"]}, "run": {"dir": "MARKER"}},
     "overrides of Hydra": {"overrides": {"hydra": ["hydra.sweep.dir=MARKER"]}, "sweep": {"dir": "MARKER"}},
+    "callback that is looked up": {"callbacks": {
+        "mine": "${agfrun.first:{_target_:os.system,command:'touch MARKER'}}"}},
+    "module that is looked up": {"callbacks": {"mine": "${agfrun.first:"
+                                               "{_target_:agfrun.study.registry.import_module,source:theirs.py}}"}},
+    "shell lines without a flag": {"mode": "MULTIRUN", "sweeper": {"params": {"seed": "0,1"}},
+                                   "launcher": {"name": "submitit_slurm", "setup": ["touch MARKER"]}},
     "folder as a swept key": {"sweeper": {"params": {"tracking.folder": "MARKER"}}},
 }
 TASK = {
@@ -76,6 +82,8 @@ TASK = {
     "server": {"tracking": {"name": "mlflow", "uri": "http://203.0.113.7:80"}},
     "logging elsewhere": {"theirs": {"version": 1, "root": {}, "handlers": {"mine": {
         "class": "logging.FileHandler", "filename": "MARKER"}}}, "hydra": {"job_logging": "${theirs}"}},
+    "launcher of a cluster": {"defaults": [{"override /hydra/launcher": "submitit_slurm"}], "hydra": {
+        "mode": "MULTIRUN", "sweeper": {"params": {"seed": "0,1"}}, "launcher": {"setup": ["touch MARKER"]}}},
     "handlers elsewhere": {"theirs": {"mine": {"class": "logging.FileHandler", "filename": "MARKER"}},
                            "hydra": {"job_logging": {"handlers": "${theirs}"}}},
 }
@@ -123,7 +131,8 @@ def test_no_package_is_imported_to_look_for_configurations_in_it(place: str, tmp
     ended = subprocess.run([sys.executable, "-m", "agfrun", *asked, *SMALL], cwd=tmp_path, env=environment(),
                            capture_output=True, text=True, timeout=600, check=False)
     assert ended.returncode == 2
-    assert ended.stderr.startswith("agfrun: error: hydra.searchpath=pkg://theirs is not allowed")
+    assert ended.stderr.startswith("agfrun: error: hydra.searchpath=pkg://theirs is not allowed"
+                                   if place == "command line" else "agfrun: error: --config-path is not taken")
     assert len(ended.stderr.splitlines()) == 1
     assert not (tmp_path / "marker").exists()
 
@@ -285,6 +294,22 @@ def test_a_sweep_that_is_continued_imports_nothing_that_was_not_named(tmp_path: 
     shutil.rmtree(next(path for path in sweep.iterdir() if path.name.startswith("data") or "seed" in path.name))
     run(["-m", f"sweep.resume={sweep}", "hydra/launcher=serial"], tmp_path)
     assert not (tmp_path / "marker").exists()
+
+
+def test_a_sweep_that_is_continued_asks_no_server_that_its_plan_alone_names(tmp_path: Path) -> None:
+    sweep = tmp_path / "sweep"
+    assert run(["-m", "seed=0,1", *SMALL, "init=gaussian", "hydra/launcher=serial", f"hydra.sweep.dir={sweep}"],
+               tmp_path).status == 0
+    plan = json.loads((sweep / ".sweep" / "plan.json").read_text())
+    for job in plan["jobs"]:
+        job["overrides"] += ["tracking=mlflow", "tracking.uri=http://203.0.113.7:80"]
+        shutil.rmtree(sweep / job["folder"])
+    (sweep / ".sweep" / "plan.json").write_text(json.dumps(plan))
+    before = {path: path.stat().st_mtime_ns for path in sweep.rglob("*")}
+    going_on = ["-m", f"sweep.resume={sweep}", "hydra/launcher=serial"]
+    assert "tracking.uri=http://203.0.113.7:80 is not allowed: the plan of" in error_of(run(going_on, tmp_path))
+    assert {path: path.stat().st_mtime_ns for path in sweep.rglob("*")} == before
+    assert run([*going_on, "tracking=none"], tmp_path).status == 0
 
 
 def test_code_from_outside_runs_only_if_it_is_named(tmp_path: Path) -> None:

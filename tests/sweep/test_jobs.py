@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from agfrun.files.sweep_folder import SweepFolder
 from agfrun.files.sweep_jobs import Batch, Job, batches_of, in_common, job_of, jobs_of, swept_keys
-from agfrun.sweep.multirun import covering
+from agfrun.sweep.splitting import covering
 
 # What `compare` says of itself.
 TOGETHER = ("seed", "init.scale", "init.log10_scale")
