@@ -40,6 +40,7 @@ class Chart:
         tables: the data by name, see `columns`.
         toggles: switches above it.
         zoom: fields on the x and y axis, if it can be zoomed.
+        legend: names and colours of lines that no switch names.
         choices: by parameter, label and value of the options of a menu above it.
     """
 
@@ -50,6 +51,7 @@ class Chart:
     tables: Mapping[str, Columns]
     toggles: Sequence[Toggle] = ()
     zoom: tuple[str, str] | None = None
+    legend: Sequence[tuple[str, str]] = ()
     choices: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
 
     @property

@@ -146,7 +146,7 @@ def neuron_charts(saved: SavedRun, context: FigureContext) -> tuple[list[Chart],
     charts = []
     for source in sources_of(table):
         rows = of_source(table, source)
-        pieces = columns(_pieces(rows, context))
+        pieces = _pieces(rows, context)
         charts += [_race(source, "log10_norm", "norm", rows, pieces, saved, context),
                    _race(source, "utility", "accumulated utility", rows, pieces, saved, context)]
     order = {"log10_norm": 0, "utility": 1}
@@ -189,7 +189,7 @@ def _pieces(rows: pd.DataFrame, context: FigureContext) -> pd.DataFrame:
                         colour=[context.colour(label) for label in shown])
 
 
-def _race(source: str, field: str, quantity: str, rows: pd.DataFrame, pieces: dict[str, object], saved: SavedRun,
+def _race(source: str, field: str, quantity: str, rows: pd.DataFrame, pieces: pd.DataFrame, saved: SavedRun,
           context: FigureContext) -> Chart:
     relative = saved.homogeneity_degree is not None
     is_norm = field == "log10_norm"
@@ -197,10 +197,17 @@ def _race(source: str, field: str, quantity: str, rows: pd.DataFrame, pieces: di
     title = "neuron norm" if is_norm else "accumulated utility" + (" / threshold" if relative else "")
     values = limits_of(rows[field], (-math.inf, math.log10(100 * saved.threshold)) if is_norm
                           else (-1.0, 1.5) if relative else (-math.inf, math.inf), goal)
-    spec = specs.race(f"race-{source}", field, title, context.time_limits, values, goal, is_norm)
+    spec = specs.race(f"race-{source}", field, title, context.time_limits, values, goal)
     return Chart(f"neurons-{field}-{source}", f"{NAMES[source]}: {quantity}",
                  f"The {quantity} of each neuron over time in {NAMES[source]}, in the colour of the feature that the "
-                 "neuron points at; the dotted line is the threshold.", spec, {f"race-{source}": pieces})
+                 "neuron points at; the dotted line is the threshold.", spec, {f"race-{source}": columns(pieces)},
+                 legend=_legend(pieces))
+
+
+def _legend(drawn: pd.DataFrame) -> list[tuple[str, str]]:
+    """Name and colour of the features that are drawn, in the order of the run's own."""
+    pairs = drawn[["feature", "colour"]].drop_duplicates()
+    return [(str(name), str(colour)) for name, colour in pairs.itertuples(index=False)]
 
 
 def limits_of(values: pd.Series, most: specs.Limits, goal: float | None) -> specs.Limits:
@@ -236,4 +243,4 @@ def feature_chart(saved: SavedRun, context: FigureContext) -> tuple[Chart | None
     spec = specs.features(sources, context.time_limits, values, context.wording.value)
     description = "The size of each feature in the network's output over time, training solid in the feature's colour."
     return Chart("features", "Features", description, spec, {"features": columns(shown)}, toggles(sources),
-                 ("time", "value")), note
+                 ("time", "value"), legend=_legend(shown)), note

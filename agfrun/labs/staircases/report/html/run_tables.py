@@ -21,6 +21,7 @@ _CLOSE = 0.1
 
 _COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("source", "source", text),
+    ("order_matches", "in order", flag),
     ("neuron_predicted", "neuron", number),
     ("time_predicted", "time, predicted", number),
     ("time_error_predicted", "its error, predicted", percent),
@@ -33,7 +34,6 @@ _COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("level_training", "loss after, measured", number),
     ("level_theory", "loss after, theory", number),
     ("level_error", "level error, of the drop", percent),
-    ("order_matches", "in order", flag),
 )
 
 

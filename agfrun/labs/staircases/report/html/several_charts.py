@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
-from itertools import cycle
 
 import numpy as np
 import pandas as pd
@@ -17,6 +16,7 @@ from agfrun.labs.staircases.report.html import specs
 from agfrun.labs.staircases.report.html.run_charts import context_of, feature_name, thinned_curve
 from agfrun.labs.staircases.report.saved import SavedRun
 from agfrun.labs.staircases.report.scales import log10_scale
+from agfrun.report.figures.colours import sequential_colours
 from agfrun.report.figures.style import OKABE_ITO
 from agfrun.report.html.chart import Chart, Toggle
 from agfrun.report.html.columns import columns
@@ -33,7 +33,7 @@ def several_charts(runs: Sequence[NamedRun]) -> list[Chart]:
     """The charts, without those that have nothing to show."""
     if not runs:
         return []
-    colours = [colour for _, colour in zip(runs, cycle(OKABE_ITO), strict=False)]
+    colours = OKABE_ITO[: len(runs)] if len(runs) <= len(OKABE_ITO) else sequential_colours(len(runs))
     charts = [_staircases(runs, colours)]
     scatter = _scatter(runs, colours)
     return [*charts, scatter] if scatter else charts
@@ -56,7 +56,8 @@ def _staircases(runs: Sequence[NamedRun], colours: Sequence[str]) -> Chart:
     return Chart("staircases", "Staircases: training solid, prediction dashed",
                  "Loss over gradient-flow time of all runs, both logarithmic; training solid and the prediction "
                  "dashed in the colour of the run.", specs.overlaid(list(dict.fromkeys(parameters)), clock),
-                 {"curves": columns(curves)}, toggles, ("time", "loss"), choices if clock else {})
+                 {"curves": columns(curves)}, toggles, ("time", "loss"),
+                 choices=choices if clock else {})
 
 
 def _curves(name: str, saved: SavedRun, parameter: str, colour: str, most: int) -> pd.DataFrame:

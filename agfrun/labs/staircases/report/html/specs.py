@@ -6,6 +6,7 @@ need no second drawing.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,9 @@ LINES: dict[str, dict[str, Any]] = {
 SHAPES = {TRAINING: "circle", AGF: "triangle-up", DECOUPLED: "triangle-down", OWN_SIZE: "square", THEORY: "diamond"}
 
 Limits = tuple[float, float]
+
+# A field that begins so holds decimal logarithms.
+LOG10 = "log10_"
 
 # Over so many decades powers of ten alone are ticks enough.
 _DECADES_OF_WHOLE_TICKS = 2.0
@@ -55,11 +59,11 @@ def log_axis(field: str, title: str, limits: Limits | None) -> Spec:
             "axis": {"title": title, "format": "~g", "tickCount": 6}}
 
 
-def linear_axis(field: str, title: str, limits: Limits | None = None, powers_of_ten: bool = False) -> Spec:
-    """A linear axis; `powers_of_ten` if it holds decimal logarithms."""
+def linear_axis(field: str, title: str, limits: Limits | None = None) -> Spec:
+    """A linear axis; of a field of decimal logarithms the powers of ten are written at the ticks."""
     scale = {"type": "linear", "zero": False, "nice": False, **({"domain": list(limits)} if limits else {})}
     axis: Spec = {"title": title, "tickCount": 6}
-    if powers_of_ten:
+    if field.startswith(LOG10):
         axis["labelExpr"] = ("abs(datum.value) > 4 ? '1e' + format(datum.value, '~g') : "
                              "format(pow(10, datum.value), '.2~g')")
         if limits and limits[1] - limits[0] > _DECADES_OF_WHOLE_TICKS:
@@ -99,22 +103,37 @@ def nearest(name: str) -> Spec:
     return {"name": name, "select": {"type": "point", "on": "pointerover", "nearest": True, "clear": "pointerout"}}
 
 
-def hover_layer(data: str, x: Spec, y: Spec, tooltip: Sequence[Spec], transform: Sequence[Spec] = ()) -> Spec:
+def hover_layer(data: str, x: Spec, y: Spec, tooltip: Spec, transform: Sequence[Spec] = ()) -> Spec:
     """Invisible points of which the one nearest to the pointer is shown with its numbers."""
     layer: Spec = {
         "data": {"name": data}, "params": [nearest("hover")],
         "mark": {"type": "point", "filled": True, "size": 60, "clip": True, "fill": _INK},
-        "encoding": {"x": x, "y": y, "tooltip": list(tooltip),
+        "encoding": {"x": x, "y": y, "tooltip": tooltip,
                      "opacity": {"condition": {"param": "hover", "empty": False, "value": 1}, "value": 0}},
     }
     return {**layer, "transform": list(transform)} if transform else layer
 
 
-def told(field: str, title: str, number: bool = True) -> Spec:
-    """One line of a tooltip."""
-    if number:
-        return {"field": field, "type": "quantitative", "title": title, "format": ".4~g"}
-    return {"field": field, "type": "nominal", "title": title}
+def tooltip(**titles: str) -> Spec:
+    """Encoding: what is said of the point under the pointer: titles by field, numbers to four digits.
+
+    Vega-Lite's own lines of a tooltip say "undefined" of every text where the point nearest to the pointer is sought:
+    what is drawn there is a cell around the point, and the row that it stands for lies one level deeper.
+    """
+    lines = (f"{_text(title)}: {_said(field)}" for field, title in titles.items())
+    return {"value": {"expr": f"{{{', '.join(lines)}}}"}}
+
+
+def _said(field: str) -> str:
+    value = f"(datum.datum || datum)[{_text(field)}]"
+    if field.startswith(LOG10):
+        return f"format(pow(10, {value}), '.4~g')"
+    return f"isNumber({value}) ? format({value}, '.4~g') : {value}"
+
+
+def _text(text: str) -> str:
+    """A text as an expression."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def own_colour() -> Spec:
@@ -128,25 +147,24 @@ def staircase(sources: Sequence[str], times: Limits, losses: Limits) -> Spec:
     levels = {"data": {"name": "levels"}, "transform": [{"filter": shown("theory")}] if "theory" in sources else [],
               "mark": {"type": "rule", "stroke": "var(--theory)", "strokeWidth": 0.8, "strokeDash": [2, 2],
                        "clip": True},
-              "encoding": {"y": y, "tooltip": [told("loss", "theory level")]}}
+              "encoding": {"y": y, "tooltip": tooltip(loss="theory level")}}
     lines: list[Spec] = [
         {"data": {"name": "curves"}, "transform": only(source), "mark": {"type": "line", "clip": True, **line},
          "encoding": {"x": x, "y": y}} for source, line in LINES.items() if source in sources]
     lines[0]["params"] = [pan_and_zoom()]
-    tooltip = [told("source", "source", False), told("time", "time"), told("loss", "level"),
-               told("learned", "last learned", False)]
-    return figure([levels, *lines, _bounds(x, y), hover_layer("curves", x, y, tooltip, any_shown(sources)),
+    hover = hover_layer("curves", x, y, tooltip(source="source", time="time", loss="level", learned="last learned"),
+                        any_shown(sources))
+    return figure([levels, *lines, _bounds(x, y), hover,
                    *_drops(sources, x, y)], 400, show_parameters(sources))
 
 
 def _drops(sources: Sequence[str], x: Spec, y: Spec) -> list[Spec]:
     """Markers on the drops: shape by source, colour by feature; those of one source carry their names."""
-    tooltip = [told("source", "source", False), told("what", "drop", False), told("time", "time"),
-               told("before", "level before"), told("after", "level after")]
+    said = tooltip(source="source", what="drop", time="time", before="level before", after="level after")
     markers = [{"data": {"name": "drops"}, "transform": only(source),
                 "mark": {"type": "point", "shape": SHAPES[source], "filled": True, "size": 90, "opacity": 1,
                          "stroke": "var(--paper)", "strokeWidth": 1, "clip": True},
-                "encoding": {"x": x, "y": y, "fill": own_colour(), "tooltip": tooltip}} for source in sources]
+                "encoding": {"x": x, "y": y, "fill": own_colour(), "tooltip": said}} for source in sources]
     return [*markers, _names("left", 9, x, y), _names("right", -9, x, y)]
 
 
@@ -163,18 +181,16 @@ def _bounds(x: Spec, y: Spec) -> Spec:
             "mark": {"type": "point", "shape": "triangle-right", "size": 70, "filled": False, "opacity": 1,
                      "clip": True},
             "encoding": {"x": x, "y": y, "stroke": own_colour(),
-                         "tooltip": [told("what", "lower bound", False), told("time", "not before")]}}
+                         "tooltip": tooltip(what="lower bound", time="not before")}}
 
 
-def race(data: str, field: str, title: str, times: Limits, heights: Limits, goal: float | None,
-         powers_of_ten: bool = False) -> Spec:
+def race(data: str, field: str, title: str, times: Limits, heights: Limits, goal: float | None) -> Spec:
     """A line for each neuron: data of that name (time, neuron, piece, feature, colour) and the field, and a goal."""
-    x, y = log_axis("time", TIME_TITLE, times), linear_axis(field, title, heights, powers_of_ten)
-    tooltip = [told("neuron", "neuron"), told("feature", "points at", False), told("time", "time"),
-               told(field, title.split(" /")[0])]
+    x, y = log_axis("time", TIME_TITLE, times), linear_axis(field, title, heights)
+    said = tooltip(neuron="neuron", feature="points at", time="time", **{field: title})
     lines = {"data": {"name": data}, "mark": {"type": "line", "strokeWidth": 1.4, "clip": True},
              "encoding": {"x": x, "y": y, "stroke": own_colour(), "detail": {"field": "piece", "type": "nominal"}}}
-    layers = [lines, hover_layer(data, x, y, tooltip)]
+    layers = [lines, hover_layer(data, x, y, said)]
     if goal is not None:
         layers.insert(0, {"data": {"values": [{field: goal}]},
                           "mark": {"type": "rule", "stroke": _INK, "strokeDash": [2, 2], "strokeWidth": 1},
@@ -186,18 +202,19 @@ def features(sources: Sequence[str], times: Limits, values: Limits, title: str) 
     """Features over time: data `features` (source, time, feature, value, colour)."""
     x, y = log_axis("time", TIME_TITLE, times), linear_axis("value", title, values)
     detail = {"field": "feature", "type": "nominal"}
-    predicted = [source for source in (AGF, DECOUPLED) if source in sources]
-    styles: dict[str, Spec] = {THEORY: {"strokeWidth": 0.8, "strokeDash": [2, 2]}, TRAINING: {"strokeWidth": 2.4}}
-    styles |= {source: {"strokeWidth": 1.2, "strokeDash": [6, 3]} for source in predicted}
+    # Predictions in the colours of their sources, over the features' own.
+    predicted = (OWN_SIZE, AGF, DECOUPLED)
+    styles: dict[str, Spec] = {THEORY: {"strokeWidth": 0.8, "strokeDash": [2, 2]}, TRAINING: {"strokeWidth": 2.4},
+                               **{source: LINES[source] for source in predicted}}
     lines: list[Spec] = [
         {"data": {"name": "features"}, "transform": only(source),
          "mark": {"type": "line", "clip": True, **styles[source]},
-         "encoding": {"x": x, "y": y, "stroke": {"value": "var(--agf)"} if source in predicted else own_colour(),
-                      "detail": detail}} for source in styles if source in sources]
+         "encoding": {"x": x, "y": y, "detail": detail, **({} if source in predicted else {"stroke": own_colour()})}}
+        for source in styles if source in sources]
     lines[0]["params"] = [pan_and_zoom()]
-    tooltip = [told("source", "source", False), told("feature", "feature", False), told("time", "time"),
-               told("value", title)]
-    return figure([*lines, hover_layer("features", x, y, tooltip, any_shown(sources))], 300, show_parameters(sources))
+    said = tooltip(source="source", feature="feature", time="time", value="size" if title == "feature" else title)
+    hover = hover_layer("features", x, y, said, any_shown(sources))
+    return figure([*lines, hover], 300, show_parameters(sources))
 
 
 def overlaid(names: Sequence[str], clock: bool, title: str = "loss") -> Spec:
@@ -219,21 +236,20 @@ def overlaid(names: Sequence[str], clock: bool, title: str = "loss") -> Spec:
         for source, style in (("training", {"strokeWidth": 2.2}),
                               ("prediction", {"strokeWidth": 1.3, "strokeDash": [6, 3]}))]
     lines[0]["params"] = [pan_and_zoom()]
-    tooltip = [told("run", "run", False), told("source", "source", False), told("time", "time"), told("loss", "level")]
+    said = tooltip(run="run", source="source", time="time", loss="level")
     params: list[Spec] = [{"name": name, "value": True} for name in names]
-    return figure([*lines, hover_layer("curves", x, y, tooltip, transform)], 400,
+    return figure([*lines, hover_layer("curves", x, y, said, transform)], 400,
                   [*params, {"name": "clock", "value": "own"}] if clock else params)
 
 
 def scatter(ends: Limits) -> Spec:
     """Measured against predicted times: data `times` (run, feature, predicted, measured, colour), and the diagonal."""
     x, y = log_axis("predicted", "predicted time", ends), log_axis("measured", "measured time", ends)
-    tooltip = [told("run", "run", False), told("feature", "feature", False), told("predicted", "predicted"),
-               told("measured", "measured"), told("ratio", "ratio")]
+    said = tooltip(run="run", feature="feature", predicted="predicted", measured="measured", ratio="ratio")
     diagonal = {"data": {"values": [{"predicted": end, "measured": end} for end in ends]},
                 "mark": {"type": "line", "stroke": "var(--soft)", "strokeWidth": 1, "strokeDash": [2, 2]},
                 "encoding": {"x": x, "y": y}}
     points = {"data": {"name": "times"}, "params": [pan_and_zoom()],
               "mark": {"type": "point", "filled": True, "size": 70, "opacity": 0.85, "clip": True},
-              "encoding": {"x": x, "y": y, "fill": own_colour(), "tooltip": tooltip}}
+              "encoding": {"x": x, "y": y, "fill": own_colour(), "tooltip": said}}
     return figure([diagonal, points], 380)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -61,6 +62,43 @@ def test_page_of_a_run(opened: Opened, finished: Path) -> None:
 
 
 @pytest.mark.slow
+def test_every_point_tells_what_it_is(opened: Opened, finished: Path) -> None:
+    """All over every chart: no text or number is missing, and what is told of a curve is a row of its table."""
+    page = _open(opened, write_report(finished))
+    loss = pd.read_csv(finished / "loss.csv")
+    names = [plot.get_attribute("data-chart") for plot in page.locator(".chart").all()]
+    told = {name: list(_told(page, name)) for name in names}
+    assert all(len(tips) > 5 for tips in told.values()), {name: len(tips) for name, tips in told.items()}
+    for name, tips in told.items():
+        for tip in tips:
+            assert not {"undefined", "null", "NaN", ""} & set(tip.values()), (name, tip)
+    curves = [tip for tip in told["staircase"] if "level" in tip]
+    assert {tip["source"] for tip in curves} <= set(loss["source"])
+    for tip in curves:
+        rows = loss[loss["source"] == tip["source"]]
+        near = rows[np.isclose(rows["time"], float(tip["time"]), rtol=1e-3)]
+        assert np.isclose(near["loss"], float(tip["level"]), rtol=1e-3).any(), tip
+    norms = [float(tip["neuron norm"]) for tip in told["neurons-log10_norm-training"]]
+    largest = 10 ** pd.read_csv(finished / "neurons.csv")["log10_norm"].max()
+    assert all(0 < norm <= 1.001 * largest for norm in norms)
+    assert opened.complaints == []
+
+
+def _told(page: Any, chart: str) -> Iterator[dict[str, str]]:
+    """What the pointer finds on a grid over a chart."""
+    drawn = page.locator(f"[data-chart={chart}] .plot svg")
+    drawn.scroll_into_view_if_needed()
+    box = drawn.bounding_box()
+    for across in range(1, 10):
+        for down in range(1, 6):
+            page.mouse.move(box["x"] + across / 10 * box["width"], box["y"] + down / 6 * box["height"])
+            tip = page.locator("#tip")
+            if tip.is_visible():
+                terms, values = tip.locator("dt").all_text_contents(), tip.locator("dd").all_text_contents()
+                yield dict(zip(terms, values, strict=True))
+
+
+@pytest.mark.slow
 def test_pointer_and_buttons(opened: Opened, finished: Path) -> None:
     page = _open(opened, write_report(finished))
     chart = page.locator("[data-chart=staircase] svg")
@@ -100,7 +138,7 @@ def test_page_of_several_runs(opened: Opened, finished: Path) -> None:
     other = finished.with_name("other")
     shutil.copytree(finished, other)
     page = _open(opened, write_comparison([finished, other]))
-    assert page.inner_text("#verdict").startswith("2 of 2 runs show")
+    assert page.inner_text("#verdict").startswith("0 of 2 runs show")
     before = _lines(page, "staircases")
     page.click("[data-parameter=run_1]")
     page.wait_for_timeout(100)

@@ -17,7 +17,7 @@ TIMES, VALUES = (0.1, 100.0), (-1.0, 2.0)
 SPECS: dict[str, Spec] = {
     "staircase": specs.staircase(["training", "agf", "theory"], TIMES, (1e-4, 10.0)),
     "prediction alone": specs.staircase(["agf"], TIMES, (1e-4, 10.0)),
-    "race of norms": specs.race("race", "log10_norm", "neuron norm", TIMES, (-400.0, 1.0), 0.0, True),
+    "race of norms": specs.race("race", "log10_norm", "neuron norm", TIMES, (-400.0, 1.0), 0.0),
     "race without a goal": specs.race("race", "utility", "accumulated utility", TIMES, VALUES, None),
     "features": specs.features(["training", "agf", "theory"], TIMES, VALUES, "amplitude"),
     "overlaid": specs.overlaid(["run_0", "run_1"], True),
