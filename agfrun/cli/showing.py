@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from typing import Any
 
-from hydra.core.plugins import Plugins
-from hydra.plugins.completion_plugin import CompletionPlugin
 from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from agfrun.cli.completion import complete
 from agfrun.cli.flags import Flags, parser
 from agfrun.configuration import composing
 from agfrun.configuration.composition import Composition, compose
@@ -28,7 +26,7 @@ def show(flags: Flags) -> int:
     if flags.hydra_help:
         print(parser().format_help(), end="")
     elif flags.completion:
-        _complete(flags)
+        complete(flags)
     else:
         composition = compose(flags.overrides, flags.config_dirs)
         print("\n".join(_info(composition, str(flags.info))) if flags.info else _configuration(composition, flags))
@@ -75,20 +73,3 @@ def _info(composition: Composition, what: str) -> Iterator[str]:
         yield "Configurations that are merged, a later one winning:"
         for file in composing.files_of(composition.overrides, composition.config_dirs):
             yield f"  {file}"
-
-
-def _complete(flags: Flags) -> None:
-    """Print the script for a shell, or what may follow, which the script asks for."""
-    shells: dict[str, Any] = {plugin.provides(): plugin  # type: ignore[attr-defined]
-                              for plugin in Plugins.instance().discover(CompletionPlugin)}
-    asked = dict(override.split("=", 1) for override in flags.overrides if "=" in override)
-    (command, shell), = asked.items() if len(asked) == 1 else [("", "")]
-    if command not in ("install", "uninstall", "query") or shell not in shells:
-        raise UsageError(f"--shell-completion goes with install=SHELL or uninstall=SHELL; "
-                         f"shells are {', '.join(sorted(shells))}")
-    with composing.behaving():
-        plugin = shells[shell](composing.loader(flags.config_dirs))
-        if command == "query":
-            plugin.query(config_name=composing.PRIMARY)
-        else:
-            getattr(plugin, command)()
