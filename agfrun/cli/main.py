@@ -18,7 +18,8 @@ from agfrun.cli.flags import Flags, read_flags
 from agfrun.cli.help import HELP_FLAGS, greeting, help_text
 from agfrun.cli.seeds import as_sweep
 from agfrun.configuration.composition import from_composed
-from agfrun.files.folders import CHECKPOINTS_FOLDER
+from agfrun.files.folders import CONFIG_FILE
+from agfrun.files.inside import is_there
 from agfrun.study.errors import AgfrunError, ConfigError, OutputError, UsageError
 from agfrun.study.registry import command_of, import_module, named_modules
 from agfrun.study.termination import exit_status, heed_termination
@@ -253,7 +254,7 @@ def _say(text: str) -> None:
 def _report_interruption(folder: Path) -> None:
     finished = folder.is_dir() and any(folder.iterdir())
     where = f"; what is finished lies in {folder}" if finished else " before anything was written"
-    if (folder / CHECKPOINTS_FOLDER).is_dir():
+    if is_there(folder / CONFIG_FILE):
         where += f"; go on with {command_of(f'resume {folder}')}"
     print(f"\nagfrun: interrupted{where}", file=sys.stderr)
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from agfrun.files.folders import CHECKPOINTS_FOLDER
+from agfrun.files.folders import CHECKPOINTS_FOLDER, CONFIG_FILE
+from agfrun.files.inside import is_there
 from agfrun.files.run_files import RunFiles, beside, opened
 from agfrun.runner.provenance import provenance
 from agfrun.study import registry
@@ -46,8 +47,12 @@ def execute(config: Any, *, output_dir: Path | str | None = None, progress: bool
     """
     validate(config)
     with opened_run(config, output_dir, progress, command, resume) as run:
-        with _saying_how_to_go_on(run.bench.folder), _own_threads():
-            result: StudyResult = config.study.run(config, run.bench)
+        try:
+            with _saying_how_to_go_on(run.bench.folder), _own_threads():
+                result: StudyResult = config.study.run(config, run.bench)
+        except KeyboardInterrupt:
+            run.begin()
+            raise
         run.finish(result, tell)
     failure = result.failure or (interruption_of(result.reason) if result.status == INTERRUPTED else None)
     if failure is not None:
@@ -83,6 +88,12 @@ class OpenRun:
                  resume: bool) -> None:
         self.config, self._files, self._command = config, files, command
         self.bench = Bench(files, progress=progress, resume=resume)
+
+    def begin(self) -> None:
+        """Write the configuration where nothing is written yet, so that the run can be gone on with."""
+        files = self._files
+        if files is not None and not files.begun and not is_there(files.folder / CONFIG_FILE):
+            files.begin()
 
     def finish(self, result: StudyResult, tell: Callable[[str], None] | None = None) -> None:
         """Write what came of the run, `done.json` last; nothing where it has no folder. `tell`: see `execute`.

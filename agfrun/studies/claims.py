@@ -75,9 +75,8 @@ class ClaimsConfig(Study):
         """See `Study.run`."""
         contexts = Contexts(range(config.seed, config.seed + self.seeds), config.device)
         rows, chosen = list[dict[str, Any]](), chosen_claims(self.only)
-        hidden = not (sys.stderr.isatty() if bench.progress is None else bench.progress)
         bench.save({PAPER_CLAIMS.name: rows_table(PAPER_CLAIMS, rows)})  # what is remembered is kept from here on
-        with tqdm(chosen, disable=hidden, desc="claims", file=sys.stderr, leave=False) as bar:
+        with tqdm(chosen, disable=not bench.shows, desc="claims", file=sys.stderr, leave=False) as bar:
             for claim in bar:
                 bar.set_postfix_str(claim.name)
                 rows.append(bench.remember(claim.name, partial(decide, claim, contexts)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -55,9 +56,14 @@ class Bench:
 
     def __init__(self, store: Store | None = None, *, progress: bool | None = None, resume: bool = False) -> None:
         self.progress, self.resume = progress, resume
-        self.clock = StageClock()
+        self.clock = StageClock(self.shows)
         self._store = store
         self.folder = store.folder if store is not None else None
+
+    @property
+    def shows(self) -> bool:
+        """Whether bars are shown."""
+        return sys.stderr.isatty() if self.progress is None else self.progress
 
     def save(self, tables: Mapping[str, pd.DataFrame], words: Mapping[str, Any] | None = None) -> None:
         """Write tables, and words for labels.json, as far as they are known.

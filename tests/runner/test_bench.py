@@ -89,3 +89,28 @@ def test_a_status_of_interrupted_is_raised(config: RunSettings, tmp_path: Path,
     with pytest.raises(KeyboardInterrupt):
         execute(config, output_dir=tmp_path)
     assert '"interrupted"' in (tmp_path / "done.json").read_text()
+
+
+def test_a_run_that_is_interrupted_before_it_saves_anything_can_be_gone_on_with(
+        config: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(self: TwoTrainings, config: RunSettings, bench: Bench) -> StudyResult:
+        raise KeyboardInterrupt
+
+    execute(config, output_dir=tmp_path / "whole")
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(TwoTrainings, "run", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            execute(config, output_dir=tmp_path / "run")
+        before = tables(tmp_path / "whole")
+        config.overwrite = True
+        with pytest.raises(KeyboardInterrupt):
+            execute(config, output_dir=tmp_path / "whole")
+    assert os.listdir(tmp_path / "run") == ["config.yaml"]
+    assert resume_run(tmp_path / "run") is not None
+    assert (tmp_path / "run" / "losses.csv").read_bytes() == before["losses.csv"]
+    # What was there before is not given up for a run of which nothing came.
+    assert tables(tmp_path / "whole") == before
+
+
+def tables(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("*.csv")}

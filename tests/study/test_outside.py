@@ -15,7 +15,7 @@ from outside_laboratory import CONFIGS, EXTENSIONS, FOLDER, WALKS, composed, reg
 
 from agfrun import ConfigError, UsageError, build_problem, config_hash, load_config, read_run
 from agfrun.cli.main import main
-from agfrun.configuration import composition
+from agfrun.configuration import composing
 from agfrun.study.config_tree import config_directory
 from agfrun.study.conversion import from_mapping, known_keys
 from agfrun.study.settings import saved_values
@@ -116,7 +116,7 @@ def test_a_changed_default_of_a_foreign_group_changes_no_hash(study: str, walks:
         file = tree / f"{name}.yaml"
         changed = file.read_text().replace("1e-6", "1e-7").replace("scale: 1e-2", "scale: 2e-2")
         file.write_text(changed.replace("max_events: 200", "max_events: 100"))
-    monkeypatch.setattr(composition, "config_directory", lambda: tree)
+    monkeypatch.setattr(composing, "config_directory", lambda: tree)
     after = {name: config_hash(composed(f"study={name}")) for name in (study, "compare")}
     assert after[study] == before[study]
     assert after["compare"] != before["compare"]

@@ -83,7 +83,7 @@ def compare_at(config: RunConfig, bench: Bench) -> StudyResult:
     plan = prepare(config, clock=bench.clock)
     save_prediction(plan, bench)
     checkpoints = bench.checkpoints()
-    with bench.clock.stage("train"):
+    with bench.clock.stage("train", has_bar=True):
         first = plan.prediction.rounds[0].time if plan.prediction.rounds else None
         state = checkpoints.latest() if checkpoints is not None and bench.resume else None
         training = train(config.train, plan.problem, plan.horizon,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 import pytest
 import torch
-from explicit_networks import ExplicitNetwork, regression_5d, small_modadd
+from explicit_networks import regression_5d, small_modadd
 from known_flows import KnownFlow
 
 from agfrun import train_by_gradient_flow
@@ -24,8 +25,10 @@ CASES = {
 }
 
 
-def trained(network: ExplicitNetwork, scale: float, horizon: float, tolerance: float) -> TrainingResult:
-    """To the horizon: where training ends decides what half of a feature's settled size is."""
+@cache
+def trained(name: str, tolerance: float) -> TrainingResult:
+    """A case to its horizon: where training ends decides what half of a feature's settled size is."""
+    network, scale, horizon = CASES[name]
     neurons = network.architecture.initialize("gaussian", scale, torch.Generator().manual_seed(0))
     return train_by_gradient_flow(network.architecture, neurons, horizon, tolerance=tolerance, convergence=0.0)
 
@@ -33,7 +36,7 @@ def trained(network: ExplicitNetwork, scale: float, horizon: float, tolerance: f
 @pytest.mark.parametrize("name", CASES)
 def test_times_of_events_at_the_default_tolerance(name: str) -> None:
     """At 1e-6 they agree with those at 1e-9 to 1e-4; the run's own estimate is of that size at most."""
-    coarse, fine = (trained(*CASES[name], tolerance) for tolerance in (1e-6, 1e-9))
+    coarse, fine = (trained(name, tolerance) for tolerance in (1e-6, 1e-9))
     found, expected = (detect_events(result.trajectory, 1.0) for result in (coarse, fine))
     assert [(event.kind, event.feature, event.neuron) for event in found] == [
         (event.kind, event.feature, event.neuron) for event in expected]
@@ -48,7 +51,7 @@ def test_times_of_events_at_the_default_tolerance(name: str) -> None:
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("tolerance", [1e-5, 1e-6])
 def test_estimate_bounds_the_shift_of_the_loss_curve(name: str, tolerance: float) -> None:
-    coarse, fine = (trained(*CASES[name], each) for each in (tolerance, 1e-10))
+    coarse, fine = (trained(name, each) for each in (tolerance, 1e-10))
     initial = fine.trajectory.loss[0]
     levels = initial - np.linspace(0.1, 0.9, 9) * (initial - fine.trajectory.loss[-1])
     times = [np.interp(-levels, -result.trajectory.loss, result.trajectory.times) for result in (coarse, fine)]
