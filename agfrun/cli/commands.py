@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from agfrun.cli.flags import Parser
 from agfrun.study.settings import PLOT_FORMATS
 from agfrun.study.termination import heed_termination
 
@@ -15,7 +15,7 @@ RERUN_TOLERANCE = 1e-6
 
 def plot(arguments: Sequence[str]) -> int:
     """`agfrun plot RUN_DIR ...`: redraw the figures from the saved files."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="agfrun plot", description="Redraw the figures of runs from their saved files, without training."
     )
     parser.add_argument("run_dirs", metavar="RUN_DIR", type=Path, nargs="+", help="folder of a run")
@@ -33,7 +33,7 @@ def plot(arguments: Sequence[str]) -> int:
 
 def report(arguments: Sequence[str]) -> int:
     """`agfrun report RUN_DIR ...`: write the page of a folder anew, or one page of several."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="agfrun report", description="Write report.html of a run or a sweep from its saved files; "
         "of several folders, one page that compares them.")
     parser.add_argument("run_dirs", metavar="RUN_DIR", type=Path, nargs="+", help="folder of a run or of a sweep")
@@ -52,7 +52,7 @@ def report(arguments: Sequence[str]) -> int:
 
 def collect(arguments: Sequence[str]) -> int:
     """`agfrun collect SWEEP_DIR ...`: gather what the runs of a sweep have left so far."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="agfrun collect", description="Gather the tables of a sweep's runs, draw its figures and write its page; "
         "also while it runs.")
     parser.add_argument("sweep_dirs", metavar="SWEEP_DIR", type=Path, nargs="+", help="folder of a sweep")
@@ -70,7 +70,7 @@ def collect(arguments: Sequence[str]) -> int:
 
 def resume(arguments: Sequence[str]) -> int:
     """`agfrun resume RUN_DIR ...`: go on with runs that were interrupted or killed."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="agfrun resume", description="Go on with runs that were interrupted or killed, from their last "
         "checkpoints; they end with the numbers of an uninterrupted run.")
     parser.add_argument("run_dirs", metavar="RUN_DIR", type=Path, nargs="+", help="folder of a run")
@@ -91,7 +91,7 @@ def resume(arguments: Sequence[str]) -> int:
 
 def rerun(arguments: Sequence[str]) -> int:
     """`agfrun rerun RUN_DIR`: do a run again from its manifest and say how its tables differ."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="agfrun rerun", description="Do a finished run again from what its manifest says, and compare all tables. "
         "The exit status is 0 if they agree to the tolerance, else 1.")
     parser.add_argument("run_dir", metavar="RUN_DIR", type=Path, help="folder of a finished run or study")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
@@ -13,7 +13,7 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.completion_plugin import CompletionPlugin
 
 from agfrun.cli.commands import COMMANDS
-from agfrun.cli.flags import Flags, parser
+from agfrun.cli.flags import Flags, flags
 from agfrun.cli.help import HELP_FLAGS
 from agfrun.configuration import composing
 from agfrun.study.config_tree import config_directory
@@ -25,7 +25,7 @@ FURTHER_FLAGS = (*HELP_FLAGS, "--import", "--version")
 LINE = "COMP_LINE"
 
 
-def complete(flags: Flags) -> None:
+def complete(asked_for: Flags) -> None:
     """Print the script for a shell, or what may follow, which the script asks for.
 
     Raises:
@@ -33,13 +33,13 @@ def complete(flags: Flags) -> None:
     """
     shells: dict[str, Any] = {plugin.provides(): plugin  # type: ignore[attr-defined]
                               for plugin in Plugins.instance().discover(CompletionPlugin)}
-    asked = dict(override.split("=", 1) for override in flags.overrides if "=" in override)
+    asked = dict(override.split("=", 1) for override in asked_for.overrides if "=" in override)
     (command, shell), = asked.items() if len(asked) == 1 else [("", "")]
     if command not in ("install", "uninstall", "query") or shell not in shells:
         raise UsageError(f"--shell-completion goes with install=SHELL or uninstall=SHELL; "
                          f"shells are {', '.join(sorted(shells))}")
     with composing.behaving():
-        plugin = shells[shell](composing.loader(flags.config_dirs))
+        plugin = shells[shell](composing.loader(asked_for.config_dirs))
         if command == "query":
             print(" ".join(offered(os.environ.get(LINE, ""), plugin)))
         else:
@@ -56,7 +56,7 @@ def offered(line: str, plugin: CompletionPlugin) -> list[str]:
     typed = line.split()[1:]
     word = typed.pop() if typed and not line[-1].isspace() else ""
     if word.startswith("-"):
-        return sorted(flag for flag in _flags() if flag.startswith(word))
+        return sorted(flag for flag in (*flags(), *FURTHER_FLAGS) if flag.startswith(word))
     if typed and typed[0] in COMMANDS:
         return []
     commands = [] if typed else sorted(name for name in (*COMMANDS, CLAIMS) if name.startswith(word))
@@ -72,12 +72,6 @@ def _nested(word: str) -> list[str]:
         return []
     names = sorted(path.relative_to(tree).with_suffix("").as_posix() for path in tree.glob("*/*.yaml"))
     return [name for name in (f"{group}={name}" for name in names) if name.startswith(word)]
-
-
-def _flags() -> Iterator[str]:
-    yield from FURTHER_FLAGS
-    for action in parser()._actions:
-        yield from action.option_strings
 
 
 def _of_configuration(words: Sequence[str], plugin: CompletionPlugin) -> list[str]:

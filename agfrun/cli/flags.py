@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 from agfrun.study.errors import UsageError
 
@@ -44,9 +46,21 @@ class Flags:
         return bool(self.cfg or self.info or self.completion or self.hydra_help)
 
 
-def parser() -> argparse.ArgumentParser:
+class Parser(argparse.ArgumentParser):
+    """One whose complaints are the one line of any other mistake."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what argparse has to say.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(f"{message}; {self.prog} --help shows what there is")
+
+
+def parser() -> Parser:
     """What reads them."""
-    made = argparse.ArgumentParser(prog="agfrun", add_help=False, allow_abbrev=False,
+    made = Parser(prog="agfrun", add_help=False, allow_abbrev=False,
                                    usage="agfrun [FLAG ...] [KEY=VALUE ...]",
                                    description="Overrides and flags of the configuration; agfrun --help says more.")
     made.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="what differs from the shipped configuration")
@@ -69,13 +83,14 @@ def read_flags(arguments: Sequence[str]) -> Flags:
 
     Raises:
         UsageError: flags contradict each other, or one is not taken.
-        SystemExit: argparse has said what is wrong with a flag.
     """
     for argument in arguments:
         if argument.partition("=")[0] in REFUSED:
             raise UsageError(f"{argument} is not taken: configurations of your own come with --config-dir DIR, such as "
                              "DIR/experiment/mine.yaml, which is experiment=mine")
-    given = parser().parse_intermixed_args(_with_info(arguments))
+    given, unknown = parser().parse_known_intermixed_args(_with_info(arguments))
+    for word in unknown:
+        raise UsageError(_no_flag(word))
     asked = [given.run, given.multirun, given.cfg is not None, given.info is not None, given.shell_completion]
     if sum(asked) > 1:
         raise UsageError(f"Only one of {', '.join(COMMANDS)} can be asked for at a time")
@@ -83,6 +98,20 @@ def read_flags(arguments: Sequence[str]) -> Flags:
         raise UsageError("--resolve and --package go with --cfg, such as --cfg job")
     return Flags(tuple(given.overrides), tuple(given.config_dir), given.multirun, given.cfg, given.package,
                  given.resolve, given.info, given.shell_completion, given.hydra_help)
+
+
+def _no_flag(word: str) -> str:
+    """What is said of a word that looks like a flag."""
+    if meant := difflib.get_close_matches(word, flags(), 1, cutoff=0.8):
+        return f"{word} is no flag; did you mean {meant[0]}?"
+    key = word.lstrip("-").replace("-", "_")
+    return (f"{word} is no flag; keys have no dashes before them, and values follow at once: "
+            f"{key if '=' in key else f'{key}=VALUE'}")
+
+
+def flags() -> list[str]:
+    """All flags, in all their forms."""
+    return [flag for action in parser()._actions for flag in action.option_strings]
 
 
 def _with_info(arguments: Sequence[str]) -> list[str]:

@@ -267,8 +267,12 @@ def _check_folder(composed: DictConfig, key: str, overrides: Sequence[str]) -> N
         return  # the sweep that is continued
     try:
         value = OmegaConf.select(composed, key)
-    except (OmegaConfBaseException, AgfrunError):  # to be told when it is used
-        return
+    except (OmegaConfBaseException, AgfrunError):  # to be told when it is used; it is judged as it is written
+        parent, _, name = key.rpartition(".")
+        written: Any = OmegaConf.to_container(OmegaConf.select(composed, parent), resolve=False)
+        value = written[name]
+    if value == "":
+        raise ConfigError(key, value, "must name a folder, such as outputs/mine; the current one is .")
     typed = [text for name, _, text in (override.partition("=") for override in overrides) if name.lstrip("+") == key]
     if not isinstance(value, str) or (typed and "${" not in typed[-1]):
         return

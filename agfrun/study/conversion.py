@@ -203,7 +203,9 @@ def _build(kind: type, values: Mapping[str, Any], prefix: str, study: str) -> An
 def _convert(key: str, value: Any, kind: Any, study: str) -> Any:
     if dataclasses.is_dataclass(kind):
         if not isinstance(value, Mapping):
-            raise ConfigError(key, value, "must be a group of keys: {key: value, ...}")
+            chosen = f"; a choice, {key}={value}, stands among a file's defaults: - override /{key}: {value}"
+            raise ConfigError(key, value, "must be a group of keys: {key: value, ...}"
+                              f"{chosen if isinstance(value, str) else ''}")
         assert isinstance(kind, type)
         choice = _choice(key, value.get("name"), kind, study) if issubclass(kind, Choice) else kind
         return _build(choice, value, f"{key}.", study)

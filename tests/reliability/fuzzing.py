@@ -207,7 +207,7 @@ def complaint(arguments: Sequence[str], folder: Path, may_differ: bool = False) 
         if len(lines) != 1:
             return f"Ctrl-C ended it with {len(lines)} lines: {errors}"
     elif status == 2:
-        if len(lines) != 1 and not swept and not _is_usage(lines):
+        if len(lines) != 1 and not swept:
             return f"status 2 with {len(lines)} lines: {errors}"
         # A sweep keeps a row for each of its runs, refused or not.
         sweeps = {path.parent for path in written if path.name == "multirun.yaml"}
@@ -224,8 +224,3 @@ def complaint(arguments: Sequence[str], folder: Path, may_differ: bool = False) 
         except Exception as error:
             return f"{done.parent.name}: {error!r}"
     return None
-
-
-def _is_usage(lines: Sequence[str]) -> bool:
-    """What argparse says: how the command is used, then one line."""
-    return lines[0].startswith("usage: ") and sum(": error: " in line for line in lines) == 1

@@ -70,6 +70,8 @@ def test_numbers_are_converted_only_without_loss() -> None:
         ("data__frequencies", [1, 3.5, 5], "must be a list of integers such as [1,3,5]"),
         ("data__amplitudes", [10, "5", 2], "must be a list of numbers such as [10,5,2.5]"),
         ("init", 3, "must be a group of keys: {key: value, ...}"),
+        ("model", "relu", "must be a group of keys: {key: value, ...}; a choice, model=relu, stands among a file's "
+                          "defaults: - override /model: relu"),
         ("model__name", "diagonal", f"{MODEL_NAMES}; did you mean diagonal_linear?"),
         ("model__name", ["diagonal_linear"], MODEL_NAMES),
     ],
