@@ -60,9 +60,8 @@ class Parser(argparse.ArgumentParser):
 
 def parser() -> Parser:
     """What reads them."""
-    made = Parser(prog="agfrun", add_help=False, allow_abbrev=False,
-                                   usage="agfrun [FLAG ...] [KEY=VALUE ...]",
-                                   description="Overrides and flags of the configuration; agfrun --help says more.")
+    made = Parser(prog="agfrun", add_help=False, allow_abbrev=False, usage="agfrun [FLAG ...] [KEY=VALUE ...]",
+                  description="Overrides and flags of the configuration; agfrun --help says more.")
     made.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="what differs from the shipped configuration")
     made.add_argument("--multirun", "-m", action="store_true", help="run each combination of KEY=VALUE,VALUE")
     made.add_argument("--run", "-r", action="store_true", help="run once, which is done unless told")

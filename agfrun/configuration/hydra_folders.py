@@ -46,45 +46,28 @@ def register_resolvers() -> None:
 
 
 @contextmanager
-def made(folder: Path) -> Iterator[None]:
-    """Make a run's folder; at the end of the block remove it, and what was made above it, if nothing came of it.
-
-    Raises:
-        OutputError: it cannot be made.
-    """
-    kept = _make(folder)
-    try:
-        yield
-    finally:
-        remove_empty(folder, kept)
-
-
-@contextmanager
-def made_for_sweep(folder: Path, record: str) -> Iterator[None]:
-    """Make a sweep's folder; at the end of the block remove it if no job wrote anything.
+def made(folder: Path, record: str = "") -> Iterator[None]:
+    """Make a folder; at the end of the block remove it, and what was made above it, if nothing came of it.
 
     Args:
-        folder: to be made.
-        record: name of the file that is there before any job has written.
+        folder: of a run or a sweep.
+        record: of a sweep: name of the file that is there before any job has written.
 
     Raises:
         OutputError: it cannot be made.
     """
-    kept = _make(folder)
-    try:
-        yield
-    finally:
-        remove_empty_sweep(folder, kept, record)
-
-
-def _make(folder: Path) -> Path:
-    """Make a folder; of those above it the deepest that was there."""
     try:
         kept = _deepest_existing(folder)
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise explain(error, ()) from error
-    return kept
+    try:
+        yield
+    finally:
+        if record:
+            remove_empty_sweep(folder, kept, record)
+        else:
+            remove_empty(folder, kept)
 
 
 def remove_empty(folder: Path, kept: Path) -> None:

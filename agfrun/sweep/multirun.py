@@ -10,7 +10,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from agfrun.configuration.composition import Composition, compose
-from agfrun.configuration.hydra_folders import made_for_sweep
+from agfrun.configuration.hydra_folders import made
 from agfrun.configuration.overrides import quoted
 from agfrun.files.marks import MULTIRUN_FILE, MULTIRUN_MARK
 from agfrun.files.writing import write_text
@@ -45,7 +45,7 @@ def run_sweep(composition: Composition) -> int:
     engine.preload = study_of(composition).preload
     for job in covering(jobs):
         compose(job, composition.config_dirs)
-    with made_for_sweep(folder, MULTIRUN_FILE):
+    with made(folder, MULTIRUN_FILE):
         write_text(folder / MULTIRUN_FILE, MULTIRUN_MARK + OmegaConf.to_yaml(composition.tree))
         statuses = {_launched(batch, composition, settings, engine) for batch in batches}
     return min(statuses - {0}, default=0)
