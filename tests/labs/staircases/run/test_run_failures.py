@@ -24,6 +24,7 @@ from agfrun import (
     config_hash,
     run,
 )
+from agfrun.files.folders import CONFIG_FILE
 from agfrun.files.tables import read_table
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModaddConfig
 from agfrun.labs.staircases.run.progress import TrainingBar
@@ -64,14 +65,14 @@ def test_another_study_is_refused_before_anything_is_done(tmp_path: Path) -> Non
 def test_closed_form_that_is_not_there_leaves_no_files(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"agf\.method=closed_form"):
         run(modadd_config(agf=AgfConfig(method="closed_form")), output_dir=tmp_path / "run")
-    assert not (tmp_path / "run").exists() or list((tmp_path / "run").iterdir()) == []
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {CONFIG_FILE}
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_missing_cuda_leaves_no_files(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="device=cuda"):
         run(modadd_config(device="cuda"), output_dir=tmp_path / "run")
-    assert not (tmp_path / "run").exists() or list((tmp_path / "run").iterdir()) == []
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {CONFIG_FILE}
 
 
 def test_folder_that_cannot_be_made_is_an_output_error(tmp_path: Path) -> None:
@@ -132,14 +133,16 @@ def test_interrupted_run_equals_the_beginning_of_the_whole_one(
     np.testing.assert_array_equal(training["loss"], whole.loss[: len(training)])
 
 
-def test_interrupt_during_the_prediction_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupt_during_the_prediction_leaves_what_resume_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("agfrun.labs.staircases.run.pipeline.predict", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(modadd_config(), output_dir=tmp_path / "run")
-    assert not (tmp_path / "run").exists() or list((tmp_path / "run").iterdir()) == []
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {CONFIG_FILE}
 
 
 @pytest.mark.parametrize("batch_size", [None, 4])
