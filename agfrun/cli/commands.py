@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from agfrun.cli.flags import Parser
+from agfrun.study.registry import command_of
 from agfrun.study.settings import PLOT_FORMATS
-from agfrun.study.termination import heed_termination
+from agfrun.study.termination import exit_status, heed_termination
 
 # Other numbers of threads, machines and versions of libraries round differently.
 RERUN_TOLERANCE = 1e-6
@@ -80,8 +82,13 @@ def resume(arguments: Sequence[str]) -> int:
     from agfrun.runner.resumption import resume_run  # the study's modules
 
     heed_termination()
-    for run_dir in options.run_dirs:
-        result = resume_run(run_dir, command=["agfrun", "resume", str(run_dir)])
+    for place, run_dir in enumerate(options.run_dirs):
+        try:
+            result = resume_run(run_dir, command=["agfrun", "resume", str(run_dir)])
+        except KeyboardInterrupt as interruption:
+            going_on = command_of("resume", *options.run_dirs[place:])
+            print(f"\nagfrun: interrupted; go on with {going_on}", file=sys.stderr)
+            return exit_status(interruption)
         if result is None:
             print(f"{run_dir} needs no resuming: it has come to its end ({finished_status(run_dir)})", flush=True)
         else:

@@ -73,6 +73,8 @@ def main(arguments: Sequence[str]) -> int:
     Returns:
         The exit status: 0; 1 a run failed; 2 the command or configuration is wrong; 130 interrupted.
     """
+    # Figures use neither the user's settings nor a font cache: what Matplotlib finds wrong with them is no news.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
         if not arguments:
             print(greeting())
@@ -255,7 +257,7 @@ def _report_interruption(folder: Path) -> None:
     finished = folder.is_dir() and any(folder.iterdir())
     where = f"; what is finished lies in {folder}" if finished else " before anything was written"
     if is_there(folder / CONFIG_FILE):
-        where += f"; go on with {command_of(f'resume {folder}')}"
+        where += f"; go on with {command_of('resume', folder)}"
     print(f"\nagfrun: interrupted{where}", file=sys.stderr)
 
 

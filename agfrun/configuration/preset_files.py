@@ -6,6 +6,7 @@ import codecs
 import math
 import os
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,22 @@ def check_named(overrides: Sequence[str], config_dirs: Sequence[str]) -> None:
         key, _, value = override.partition("=")
         group, _, package = key.lstrip("+~").partition("@")
         for choice in _WORDS.findall(value) if group and "." not in group else ():
-            for path in _files(f"{group}/{choice}", config_dirs):
+            files = _files(f"{group}/{choice}", config_dirs)
+            if not files and not _files(f"{group}/{choice}", [str(config_directory())]):
+                _refuse_misplaced(group, choice, config_dirs)
+            for path in files:
                 check_file(path, group, choice, is_global=bool(package))
+
+
+def _refuse_misplaced(group: str, choice: str, config_dirs: Sequence[str]) -> None:
+    """Refuse a choice whose file lies beside the folder of its group, or in it where that itself is named."""
+    for path in _files(choice, config_dirs):
+        place = path.parent
+        todo = f"put it into {place / group}"
+        if place.name == group:
+            todo = f"pass --config-dir {shlex.quote(str(place.parent))}"
+        raise ConfigError(group, choice, f"{path} is not in a folder {group} of the one that --config-dir names; "
+                          f"{todo}")
 
 
 def check_used(files: Sequence[str], config_dirs: Sequence[str]) -> None:

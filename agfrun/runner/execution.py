@@ -163,7 +163,7 @@ def _drawn(folder: Path, formats: Sequence[str]) -> list[Path]:
         raise
     except Exception as error:
         print(f"agfrun: warning: the figures of {folder} could not be drawn: {first_line(error)}; "
-              f"{command_of(f'plot {folder}')} draws them", file=sys.stderr)
+              f"{command_of('plot', folder)} draws them", file=sys.stderr)
         return []
 
 
@@ -196,5 +196,5 @@ def _saying_how_to_go_on(folder: Path | None) -> Iterator[None]:
     except OutputError as error:
         if folder is None or not (folder / CHECKPOINTS_FOLDER).is_dir():
             raise
-        raise OutputError(f"{error}; once that is mended, {command_of(f'resume {folder}')} goes on from where it was"
+        raise OutputError(f"{error}; once that is mended, {command_of('resume', folder)} goes on from where it was"
                           ) from error

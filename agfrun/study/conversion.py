@@ -212,7 +212,14 @@ def _convert(key: str, value: Any, kind: Any, study: str) -> Any:
     try:
         return _plain(value, kind)
     except (TypeError, ValueError, OverflowError):
-        raise ConfigError(key, value, f"must be {_describe(kind)}") from None
+        raise ConfigError(key, value, f"must be {_describe(kind)}{_plainly_written(value, kind)}") from None
+
+
+def _plainly_written(value: Any, kind: Any) -> str:
+    """How numbers are written, where one seems to be meant: `1,5e-3`, `1 000`, or one in quotes."""
+    meant = isinstance(value, str) and kind in (int, float) and any(letter.isdigit() for letter in value)
+    example = "1000" if kind is int else "0.0015 or 1.5e-3"
+    return f", without quotes, blanks and commas, such as {example}" if meant else ""
 
 
 def _choice(slot: str, name: Any, base: type, study: str) -> type:

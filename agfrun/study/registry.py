@@ -16,6 +16,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import pkgutil
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -156,9 +157,10 @@ def named_modules() -> tuple[str, ...]:
     return tuple(_NAMED)
 
 
-def command_of(words: str) -> str:
-    """A command line that knows what this one knows: `agfrun --import mine.py WORDS`."""
-    return " ".join(["agfrun", *(f"--import {source}" for source in _NAMED), words])
+def command_of(*words: object) -> str:
+    """A command line that knows what this one knows, `agfrun --import mine.py WORDS`, as a shell takes it."""
+    named = [word for source in _NAMED for word in ("--import", source)]
+    return shlex.join(map(str, ("agfrun", *named, *words)))
 
 
 def _import_file(path: Path) -> ModuleType:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -96,7 +95,7 @@ def _continuing(folder: Path, config_dirs: Sequence[str]) -> str:
     """The command that goes on with a sweep, as a shell takes it."""
     words = [*(word for named in config_dirs for word in ("--config-dir", named)), "-m",
              f"sweep.resume={quoted(str(folder))}"]
-    return command_of(" ".join(map(shlex.quote, words)))
+    return command_of(*words)
 
 
 def _told_of_runs(folder: Path) -> str:

@@ -182,6 +182,21 @@ def test_a_run_interrupted_at_once_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_interrupted_resume_says_how_to_go_on_in_words_for_a_shell(tmp_path: Path) -> None:
+    stopped = """
+import agfrun.runner.resumption
+
+def resume_run(run_dir, **options):
+    if run_dir.name != "done":
+        raise KeyboardInterrupt
+
+agfrun.runner.resumption.resume_run = resume_run
+"""
+    done = start(["resume", "done", "the second", "third"], tmp_path, before=stopped)
+    assert done.returncode == 130
+    assert done.stderr == "\nagfrun: interrupted; go on with agfrun resume 'the second' third\n"
+
+
 def test_a_failed_run_says_why_in_one_line(tmp_path: Path) -> None:
     diverges = "from agfrun.study.errors import DivergenceError; raise DivergenceError('loss is NaN\\nat step 3')"
     done = start(["seed=1"], tmp_path, before=fake_run(diverges))

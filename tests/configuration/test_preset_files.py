@@ -133,3 +133,13 @@ def test_of_two_folders_as_well(tmp_path: Path) -> None:
         put(tmp_path / name, "experiment/mine", f"{HEADER}seed: 3 # {name}\n".encode())
     with pytest.raises(ConfigError, match="has the name of"):
         compose(["experiment=mine"], [str(tmp_path / "a"), str(tmp_path / "b")])
+
+
+def test_a_file_that_lies_beside_the_folder_of_its_group_is_found_out(tmp_path: Path) -> None:
+    path = put(tmp_path, "mine/experiment/x", f"{HEADER}seed: 3\n".encode())
+    with pytest.raises(ConfigError, match=f"{path} is not in a folder experiment of the one that --config-dir names; "
+                                          f"pass --config-dir {tmp_path / 'mine'}$"):
+        composed(path.parent, "experiment=x")
+    with pytest.raises(ConfigError, match=f"; put it into {path.parent / 'data'}$"):
+        composed(path.parent, "data=x")
+    assert composed(tmp_path / "mine", "experiment=x").run.seed == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,7 @@ def plot_lasso_path(
     return figure
 
 
-def _draw_time(axes: Axes, context: FigureContext, features: pd.DataFrame, named: set[str]) -> None:
+def _draw_time(axes: Axes, context: FigureContext, features: pd.DataFrame, named: Collection[str]) -> None:
     context.set_time_axis(axes)
     axes.set_ylabel(context.wording.value)
     axes.axhline(0.0, color="0.8", linewidth=0.6, zorder=0.4)
@@ -90,7 +91,7 @@ def _draw_time(axes: Axes, context: FigureContext, features: pd.DataFrame, named
 
 
 def _draw_path(
-    axes: Axes, context: FigureContext, penalties: FloatArray, lasso: dict[str, FloatArray], named: set[str],
+    axes: Axes, context: FigureContext, penalties: FloatArray, lasso: dict[str, FloatArray], named: Collection[str],
     limits: tuple[float, float],
 ) -> None:
     set_log_axis(axes, "x", limits)
@@ -109,7 +110,7 @@ def _at(penalty: FloatArray | float, penalties: FloatArray, values: FloatArray) 
     return np.asarray(np.interp(-np.asarray(penalty), -penalties, values))
 
 
-def _look(context: FigureContext, label: str, named: set[str]) -> dict[str, Any]:
+def _look(context: FigureContext, label: str, named: Collection[str]) -> dict[str, Any]:
     if label in named:
         return {"color": context.colour(label), "zorder": 2.0}
     return {"color": NO_FEATURE_GREY, "zorder": 1.5}
@@ -155,13 +156,13 @@ def _final_values(features: pd.DataFrame) -> dict[str, float]:
     return {str(feature): float(curve["value"].iloc[-1]) for feature, curve in rows.groupby("feature", sort=False)}
 
 
-def _large(final: dict[str, float], lasso: dict[str, FloatArray]) -> set[str]:
-    """Labels of the coefficients that are not small, at the end of training or anywhere on the path."""
+def _large(final: dict[str, float], lasso: dict[str, FloatArray]) -> list[str]:
+    """Labels of the coefficients that are not small, at the end of training or anywhere on the path, in their order."""
     sizes = {label: abs(value) for label, value in final.items()}
     for label, path in lasso.items():
         sizes[label] = max(sizes.get(label, 0.0), float(np.abs(path).max()))
     largest = max(sizes.values(), default=0.0)
-    return {label for label, size in sizes.items() if size > _SMALL * largest and size > 0}
+    return [label for label, size in sizes.items() if size > _SMALL * largest and size > 0]
 
 
 def _set_value_axis(axes: Axes, features: pd.DataFrame, coefficients: FloatArray) -> None:
