@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,14 @@ def _open(opened: Opened, page: Path) -> Any:
     return opened.page
 
 
+def _until(page: Any, holds: Callable[[], bool]) -> None:
+    """Wait for the effect of what was done; ten minutes are a last resort."""
+    last = time.monotonic() + 600
+    while not holds():
+        assert time.monotonic() < last
+        page.wait_for_timeout(20)
+
+
 def _lines(page: Any, chart: str) -> int:
     return int(page.locator(f"[data-chart={chart}] .mark-line path[stroke]").evaluate_all(
         "paths => paths.filter((path) => (path.getAttribute('d') || '').length > 20).length"))
@@ -56,8 +65,7 @@ def test_page_of_a_run(opened: Opened, finished: Path) -> None:
     before = _lines(page, "staircase")
     page.click("[data-chart=staircase] [data-parameter=show_agf]")
     assert page.get_attribute("[data-chart=staircase] [data-parameter=show_agf]", "aria-pressed") == "false"
-    page.wait_for_timeout(100)
-    assert _lines(page, "staircase") == before - 1
+    _until(page, lambda: _lines(page, "staircase") == before - 1)
     assert opened.complaints == []
 
 
@@ -111,13 +119,11 @@ def test_pointer_and_buttons(opened: Opened, finished: Path) -> None:
     assert "source" in told
     assert "time" in told
     ticks = "[data-chart=staircase] .role-axis-label text"
-    before = page.locator(ticks).all_text_contents()
+    before = sorted(page.locator(ticks).all_text_contents())
     page.click("[data-chart=staircase] [data-zoom='0.6']")
-    page.wait_for_timeout(100)
-    assert sorted(page.locator(ticks).all_text_contents()) != sorted(before)
+    _until(page, lambda: sorted(page.locator(ticks).all_text_contents()) != before)
     page.click("[data-chart=staircase] [data-zoom='0']")
-    page.wait_for_timeout(100)
-    assert sorted(page.locator(ticks).all_text_contents()) == sorted(before)
+    _until(page, lambda: sorted(page.locator(ticks).all_text_contents()) == before)
     assert opened.complaints == []
 
 
@@ -141,8 +147,7 @@ def test_page_of_several_runs(opened: Opened, finished: Path) -> None:
     assert page.inner_text("#verdict").startswith("0 of 2 runs show")
     before = _lines(page, "staircases")
     page.click("[data-parameter=run_1]")
-    page.wait_for_timeout(100)
-    assert _lines(page, "staircases") == before - 2
+    _until(page, lambda: _lines(page, "staircases") == before - 2)
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     assert opened.complaints == []
 
