@@ -14,8 +14,8 @@ from torch import Tensor
 from agfrun.labs.staircases.agf.modes import Modes
 from agfrun.labs.staircases.agf.rest import IN_A_VALLEY, Rest
 from agfrun.labs.staircases.dynamics.coordinates import FlowCoordinates
-from agfrun.labs.staircases.dynamics.gradient_flow import make_stepper
-from agfrun.labs.staircases.dynamics.integrate import IntegrationStatistics, Segment, integrate
+from agfrun.labs.staircases.dynamics.gradient_flow import follow_flow
+from agfrun.labs.staircases.dynamics.integrate import IntegrationStatistics, Segment
 from agfrun.labs.staircases.dynamics.stability import curvature_along
 from agfrun.labs.staircases.networks.base import Architecture
 
@@ -177,8 +177,7 @@ class _Phase:
         """Steps from here to a time of the phase's own, and their coordinates."""
         coordinates = self.architecture.flow_coordinates(self.neurons, self.index)
         y = coordinates.encode(self.neurons)
-        stepper = make_stepper("auto", coordinates, y.numel(), self.statistics)
-        return coordinates, integrate(stepper, y, self.duration, end, tolerance)
+        return coordinates, follow_flow(coordinates, y, self.duration, end, tolerance, self.statistics)
 
     def _time_left(self) -> float:
         self.left = self.rules.time_left(self.neurons, self.index)

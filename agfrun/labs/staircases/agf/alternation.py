@@ -30,8 +30,8 @@ from agfrun.labs.staircases.agf.field import FrozenField, MovingField, ResidualA
 from agfrun.labs.staircases.agf.prediction import Prediction, Round
 from agfrun.labs.staircases.agf.record import PathRecord
 from agfrun.labs.staircases.dynamics.coordinates import FlowCoordinates
-from agfrun.labs.staircases.dynamics.gradient_flow import make_stepper
-from agfrun.labs.staircases.dynamics.integrate import IntegrationStatistics, Segment, integrate
+from agfrun.labs.staircases.dynamics.gradient_flow import follow_flow
+from agfrun.labs.staircases.dynamics.integrate import IntegrationStatistics, Segment
 from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.labs.staircases.networks.frozen_utility import FrozenUtility
 from agfrun.study.errors import DivergenceError
@@ -166,10 +166,9 @@ class Alternation:
         """Active neurons follow the cost's flow while the dormant ones see the moving residual."""
         coordinates = self.architecture.flow_coordinates(self.active, self.active_index)
         y = coordinates.encode(self.active)
-        stepper = make_stepper("auto", coordinates, y.numel(), self.statistics)
         index = self.active_index
         utility = None if self.options.dormant_interaction else self.architecture.frozen_utility(self.active)
-        for segment in integrate(stepper, y, self.time, self.max_time, COST_STEP_TOLERANCE):
+        for segment in follow_flow(coordinates, y, self.time, self.max_time, COST_STEP_TOLERANCE, self.statistics):
             row = self._decoupled_step(segment, coordinates, utility)
             if row is not None:
                 return row

@@ -8,6 +8,7 @@ that no absolute tolerance exists that could swamp a tiny initialization.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -35,7 +36,7 @@ class FlowCoordinates(ABC):
 
     @abstractmethod
     def decode(self, y: Tensor) -> Tensor:
-        """Coordinates (n,) to neurons (K, D)."""
+        """Coordinates (..., n) to neurons (..., K, D)."""
 
     def renewed(self, y: Tensor) -> Tensor:
         """The same neurons in coordinates better suited from here on; y itself where these still are.
@@ -54,7 +55,11 @@ class FlowCoordinates(ABC):
             raise ValueError(f"{type(self).__name__} never change")
 
     def scaled(self, y: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Neurons as (K, D) times exp of log factors (K,), for norms below the smallest float; None: all zero."""
+        """Neurons as (..., K, D) times exp of log factors (..., K), for norms below the smallest float; None: all zero.
+
+        Args:
+            y: (..., n).
+        """
         return self.decode(y), None
 
     @abstractmethod
@@ -68,6 +73,10 @@ class FlowCoordinates(ABC):
     @abstractmethod
     def jacobian(self, y: Tensor) -> Tensor:
         """Derivative of the velocity, (n, n)."""
+
+    def kernel(self) -> Any | None:
+        """This flow written out for compiled steps (`staircases.compiled`), on the CPU in float64; None: it is not."""
+        return None
 
     def linearization(self, y: Tensor) -> Linearization:
         """The Jacobian at y, or what of it matters to an implicit step, in a form to solve with."""
@@ -98,7 +107,7 @@ class EuclideanCoordinates(FlowCoordinates):
 
     def decode(self, y: Tensor) -> Tensor:
         """See `FlowCoordinates.decode`."""
-        return y.view(self.shape)
+        return y.view(*y.shape[:-1], *self.shape)
 
     def loss_and_velocity(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """See `FlowCoordinates.loss_and_velocity`."""
@@ -116,6 +125,11 @@ class EuclideanCoordinates(FlowCoordinates):
     def relative_error(self, error: Tensor, y: Tensor, y_new: Tensor) -> Tensor:
         """See `FlowCoordinates.relative_error`."""
         return relative_error_of_neurons(error, y, y_new, self.shape[0])
+
+
+def plain(tensor: Tensor) -> bool:
+    """Whether compiled steps can take it: on the CPU, in float64."""
+    return tensor.device.type == "cpu" and tensor.dtype == torch.float64
 
 
 def relative_error_of_neurons(error: Tensor, y: Tensor, y_new: Tensor, neurons: int) -> Tensor:

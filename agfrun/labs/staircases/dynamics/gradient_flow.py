@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Literal, overload
 
+import torch
 from torch import Tensor
 
 from agfrun.files.training_state import Checkpoints, TrainingState, restoring
@@ -12,21 +14,18 @@ from agfrun.labs.staircases.config import LARGEST_FACTORIZED
 from agfrun.labs.staircases.dynamics.chebyshev import RungeKuttaChebyshev
 from agfrun.labs.staircases.dynamics.coordinates import FlowCoordinates
 from agfrun.labs.staircases.dynamics.extrapolation import ExtrapolatedEuler, PartlyStiffCoordinates
-from agfrun.labs.staircases.dynamics.integrate import Integration, IntegrationStatistics, Segment, Stepper
+from agfrun.labs.staircases.dynamics.integrate import Integration, IntegrationStatistics, Segment, Stepper, Stretch
 from agfrun.labs.staircases.dynamics.lsoda import LsodaIntegration
 from agfrun.labs.staircases.dynamics.recorder import Recorder
 from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.dynamics.rosenbrock import Rosenbrock
+from agfrun.labs.staircases.dynamics.sampling import pieces
 from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.study.errors import ConfigError, DivergenceError, StalledError
 from agfrun.study.interruption import Interruption
 
-FINEST_SAMPLING = 30
-# Points inside a step are recorded once this share of the initial loss is lost over it, or the logarithm of the
-# loss or of time changes by so much; a loss below the smallest share of the initial one counts as that.
-LOSS_SHARE = 0.01
-LOG_CHANGE = 0.05
-SMALLEST_SHARE = 1e-14
+if TYPE_CHECKING:
+    from agfrun.labs.staircases.compiled.integration import CompiledIntegration
 
 Progress = Callable[[float, float], None]
 
@@ -80,12 +79,15 @@ def train_by_gradient_flow(
     coordinates = architecture.flow_coordinates(neurons, None, log_factor)
     y = coordinates.encode(neurons)
     statistics = IntegrationStatistics()
-    integration = _integration(method, coordinates, statistics, y, horizon, tolerance)
     recorder = Recorder(architecture, "training", max_rows)
     final = coordinates.decode(y) if log_factor else neurons
     loss = initial_loss = float(architecture.loss(architecture.residual(final)))
+    # Where `Architecture.learned` begins to hold.
+    goal = architecture.minimal_loss + convergence * (initial_loss - architecture.minimal_loss)
+    integration = _integration(method, coordinates, statistics, y, 0.0, horizon, tolerance, goal, True)
     if resume is None:
-        _record(recorder, coordinates, y, 0.0, loss)
+        start, log_factors = coordinates.scaled(y)
+        recorder.record(0.0, start, loss, log_factors=log_factors)
     else:
         with restoring():
             integration.restore(resume.part("integration"))
@@ -98,15 +100,16 @@ def train_by_gradient_flow(
     status, reason = "horizon", f"the horizon {horizon:.6g} was reached"
     with Interruption() as interruption:
         try:
-            for segment in integration:
-                loss_before, loss = loss, float(segment.loss_end)
-                _record_segment(recorder, coordinates, segment, loss_before, loss, initial_loss)
-                final = coordinates.decode(segment.y_end)
+            for stretch in _stretches(integration, coordinates, loss, initial_loss):
+                states, log_factors = coordinates.scaled(stretch.states)
+                recorder.record_all(stretch.times, states, stretch.losses, [-1] * len(states), log_factors)
+                # A copy: products of what lies elsewhere in memory may be rounded otherwise.
+                final, time, loss = coordinates.decode(integration.y.clone()), stretch.times[-1], stretch.losses[-1]
                 if progress is not None:
-                    progress(segment.end, loss)
-                if architecture.learned(loss, initial_loss, convergence):
+                    progress(time, loss)
+                if loss <= goal:
                     status = "converged"
-                    reason = f"all but {convergence:g} of the loss was learned at time {segment.end:.6g}"
+                    reason = f"all but {convergence:g} of the loss was learned at time {time:.6g}"
                     break
                 if checkpoints is not None and (interruption.asked or checkpoints.due()):
                     checkpoints.save(state())
@@ -119,31 +122,50 @@ def train_by_gradient_flow(
     return TrainingResult(recorder.trajectory(), recorder, final, status, reason, statistics)
 
 
-def _integration(method: str, coordinates: FlowCoordinates, statistics: IntegrationStatistics, y: Tensor,
-                 horizon: float, tolerance: float) -> Integration | LsodaIntegration:
-    """The steps of a method from time 0 to the horizon."""
+def follow_flow(coordinates: FlowCoordinates, y: Tensor, start: float, end: float, tolerance: float,
+                statistics: IntegrationStatistics) -> Iterator[Segment]:
+    """The flow from y (n,), step by step, by the method that suits its size."""
+    integration = _integration("auto", coordinates, statistics, y, start, end, tolerance)
+    return iter(integration) if isinstance(integration, Integration) else integration.segments()
+
+
+@overload
+def _integration(method: Literal["auto"], *arguments: Any, **options: Any) -> Integration | CompiledIntegration: ...
+
+
+@overload
+def _integration(method: str, *arguments: Any, **options: Any
+                 ) -> Integration | CompiledIntegration | LsodaIntegration: ...
+
+
+def _integration(
+    method: str, coordinates: FlowCoordinates, statistics: IntegrationStatistics, y: Tensor, start: float, end: float,
+    tolerance: float, goal: float = -math.inf, estimate_error: bool = False,
+) -> Integration | CompiledIntegration | LsodaIntegration:
+    """The steps of a method; compiled ones end at the goal."""
     if method == "lsoda":
-        return LsodaIntegration(coordinates, statistics, y, 0.0, horizon, tolerance)
-    return Integration(make_stepper(method, coordinates, y.numel(), statistics), y, 0.0, horizon, tolerance,
-                       estimate_error=True)
+        return LsodaIntegration(coordinates, statistics, y, start, end, tolerance)
+    stepper = make_stepper(method, coordinates, y.numel(), statistics)
+    kernel = coordinates.kernel() if isinstance(stepper, Rosenbrock) else None
+    if kernel is None:
+        return Integration(stepper, y, start, end, tolerance, estimate_error=estimate_error)
+    from agfrun.labs.staircases.compiled.integration import CompiledIntegration  # Numba
+
+    return CompiledIntegration(coordinates, kernel, statistics, y, start, end, tolerance, goal, estimate_error)
 
 
-def _record_segment(recorder: Recorder, coordinates: FlowCoordinates, segment: Segment, loss_before: float,
-                    loss: float, initial_loss: float) -> None:
-    """Record a step's end, and points inside where the loss or the time changes much over it."""
-    unit = initial_loss or 1.0  # nothing is to be learned
-    drop = abs(loss_before - loss) / unit
-    tiny = SMALLEST_SHARE * unit
-    decline = abs(math.log(max(loss_before, tiny) / max(loss, tiny)))
-    lapse = math.log(segment.end / segment.start) if segment.start > 0 else 0.0
-    pieces = min(FINEST_SAMPLING, math.ceil(max(drop / LOSS_SHARE, decline / LOG_CHANGE, lapse / LOG_CHANGE, 1)))
-    for piece in range(1, pieces):
-        time = segment.start + (segment.end - segment.start) * piece / pieces
-        y = segment.at(time)
-        _record(recorder, coordinates, y, time, float(coordinates.loss_and_velocity(y)[0]))
-    _record(recorder, coordinates, segment.y_end, segment.end, loss)
-
-
-def _record(recorder: Recorder, coordinates: FlowCoordinates, y: Tensor, time: float, loss: float) -> None:
-    neurons, log_factors = coordinates.scaled(y)
-    recorder.record(time, neurons, loss, log_factors=log_factors)
+def _stretches(
+    integration: Integration | LsodaIntegration | CompiledIntegration, coordinates: FlowCoordinates, loss: float,
+    initial_loss: float,
+) -> Iterator[Stretch]:
+    """What is recorded of an integration that begins at a loss, step by step where it is not compiled."""
+    for steps in integration:
+        if isinstance(steps, Stretch):
+            yield steps
+            continue
+        before, loss = loss, float(steps.loss_end)
+        count = pieces(steps.start, steps.end, before, loss, initial_loss)
+        times = [steps.start + (steps.end - steps.start) * piece / count for piece in range(1, count)]
+        inside = [steps.at(time) for time in times]
+        losses = [float(coordinates.loss_and_velocity(y)[0]) for y in inside]
+        yield Stretch([*times, steps.end], [*losses, loss], torch.stack([*inside, steps.y_end]))

@@ -69,6 +69,20 @@ class Segment:
 
 
 @dataclass(frozen=True)
+class Stretch:
+    """What a record shows of some accepted steps: their ends, and points within.
+
+    Attributes:
+        times, losses: T of them, in order; the last is the end of a step.
+        states: coordinates there, (T, n).
+    """
+
+    times: list[float]
+    losses: list[float]
+    states: Tensor
+
+
+@dataclass(frozen=True)
 class Attempt:
     """One attempted step: where it leads, its error estimate and the path between.
 
@@ -231,7 +245,7 @@ class Integration:
         self.loss, self.velocity = self.stepper.loss_and_velocity(self.y)
         _require_finite(self.loss, self.time)
         if self.step is None:
-            self.step = _first_step(self.stepper, self.y, self.velocity, self.tolerance)
+            self.step = first_step(self.stepper.coordinates, self.y, self.velocity, self.tolerance, self.stepper.order)
         if self.global_error is not None:
             self.global_error.initial_loss = float(self.loss)
 
@@ -245,14 +259,17 @@ class Integration:
 
     def _advance(self) -> Segment | None:
         """Take one step; None if the path is at rest and was asked to go on for ever."""
+        assert self.step is not None
+        # At rest the step grows without end.
+        if not math.isfinite(min(self.step, self.end - self.time)):
+            return None
         attempt, step, following = self._accepted()
         start, y, loss_before = self.time, self.y, self.loss
         # The end itself, which start + step may miss by rounding.
         reached = self.end if step == self.end - start else start + step
         self.loss, self.velocity = self.stepper.loss_and_velocity(attempt.y)
         _require_finite(self.loss, reached)
-        # At rest the step grows without end, until time overflows.
-        if not math.isfinite(reached):
+        if not math.isfinite(reached):  # and time with it
             return None
         if self.global_error is not None and attempt.solve is not None:
             self.global_error.advance(attempt.solve, self.stepper.gamma, attempt.error)
@@ -290,11 +307,11 @@ def integrate(
     return iter(Integration(stepper, y, start, end, tolerance, first_step, estimate_error))
 
 
-def _first_step(stepper: Stepper, y: Tensor, velocity: Tensor, tolerance: float) -> float:
+def first_step(coordinates: FlowCoordinates, y: Tensor, velocity: Tensor, tolerance: float, order: int) -> float:
     """A step over which y moves by about the order-th root of the tolerance."""
     # 1 / rate is the time in which neurons change by their own size, so that errors are about (h rate)^order.
-    rate = float(stepper.coordinates.relative_error(velocity, y, y))
-    return float(0.1 * tolerance ** (1 / stepper.order)) / rate if rate > 0 else 1.0
+    rate = float(coordinates.relative_error(velocity, y, y))
+    return float(0.1 * tolerance ** (1 / order)) / rate if rate > 0 else 1.0
 
 
 def _require_finite(loss: Tensor, time: float) -> None:

@@ -65,7 +65,7 @@ class PolarCoordinates(FlowCoordinates):
     def scaled(self, y: Tensor) -> tuple[Tensor, Tensor | None]:
         """Directions and log norms."""
         directions, log_norms = self._split(y)
-        return directions, log_norms[:, 0]
+        return directions, log_norms[..., 0]
 
     def loss_and_velocity(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """See `FlowCoordinates.loss_and_velocity`."""
@@ -88,7 +88,8 @@ class PolarCoordinates(FlowCoordinates):
         return sizes.square().mean().sqrt()
 
     def _split(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Unit directions (K, D) and log norms (K, 1)."""
-        rows = y.view(self.shape)
+        """Unit directions (..., K, D) and log norms (..., K, 1)."""
+        rows = y.view(*y.shape[:-1], *self.shape)
+        lengths = torch.linalg.vector_norm(rows[..., :-1], dim=-1, keepdim=True)
         # A step keeps |d| = 1 to its tolerance only; the flow does exactly.
-        return rows[:, :-1] / torch.linalg.vector_norm(rows[:, :-1], dim=1, keepdim=True), rows[:, -1:]
+        return rows[..., :-1] / lengths, rows[..., -1:]

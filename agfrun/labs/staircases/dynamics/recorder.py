@@ -36,7 +36,7 @@ class Recorder:
         self.observed: list[Observed] = []
         self.states: list[tuple[float, Tensor]] = []
         self.state_stride = 1
-        self.free_places: list[Tensor] = []
+        self.free_places = torch.empty(0)
 
     @classmethod
     def filled(cls, architecture: Architecture, source: str, max_rows: int, rows: Sequence[tuple[float, int, float]],
@@ -59,10 +59,15 @@ class Recorder:
 
         With `log_factors` (H,) the neurons are `neurons * exp(log_factors)`, which may be too small for floats.
         """
-        self._keep_state(time, neurons if log_factors is None else neurons * log_factors.exp()[:, None])
-        self.rows.append((time, step, loss))
+        self.record_all([time], neurons[None], [loss], [step], None if log_factors is None else log_factors[None])
+
+    def record_all(self, times: Sequence[float], neurons: Tensor, losses: Sequence[float], steps: Sequence[int],
+                   log_factors: Tensor | None = None) -> None:
+        """Add T moments with neurons (T, H, D) and log factors (T, H); see `record`."""
+        self._keep_states(times, neurons if log_factors is None else neurons * log_factors.exp()[..., None])
+        self.rows.extend(zip(times, steps, losses, strict=True))
         self.pending.append((neurons, log_factors))
-        if len(self.pending) >= OBSERVE_TOGETHER:
+        if sum(len(block) for block, _ in self.pending) >= OBSERVE_TOGETHER:
             self._observe()
 
     def state(self) -> TrainingState:
@@ -75,9 +80,10 @@ class Recorder:
             "states": torch.stack([state for _, state in self.states]),
         }
         if self.pending:
-            arrays["pending"] = torch.stack([neurons for neurons, _ in self.pending])
-            if self.pending[0][1] is not None:
-                arrays["pending_log_scales"] = torch.stack([scales for _, scales in self.pending if scales is not None])
+            neurons, log_factors = _joined(self.pending)
+            arrays["pending"] = neurons
+            if log_factors is not None:
+                arrays["pending_log_scales"] = log_factors
         if self.observed:
             seen = Observed.joined(self.observed)
             arrays |= {"seen.features": torch.from_numpy(seen.features),
@@ -96,17 +102,15 @@ class Recorder:
             raise ValueError(f"its networks have the shape {tuple(states.shape[1:])}, not {tuple(neurons.shape)}")
         self.states = list(zip(arrays["state_times"].tolist(), states, strict=True))
         self.state_stride = int(state.numbers["state_stride"])
-        pending = list(arrays["pending"].to(neurons)) if "pending" in arrays else []
-        scales: list[Tensor | None] = [None] * len(pending)
-        if "pending_log_scales" in arrays:
-            scales = list(arrays["pending_log_scales"].to(neurons))
-        self.pending = list(zip(pending, scales, strict=True))
+        if "pending" in arrays:
+            scales = arrays["pending_log_scales"].to(neurons) if "pending_log_scales" in arrays else None
+            self.pending = [(arrays["pending"].to(neurons), scales)]
         if "seen.features" in arrays:
             seen, observables = state.part("seen").arrays, state.part("observables").arrays
             self.observed = [Observed(
                 seen["features"].numpy(), seen["log_norms"].numpy(), seen["directions"].numpy(),
                 {name: values.numpy() for name, values in observables.items()})]
-        if len(self.rows) != len(self.pending) + sum(len(seen.features) for seen in self.observed):
+        if len(self.rows) != sum(len(block) for block, _ in self.pending) + sum(len(seen.features) for seen in self.observed):
             raise ValueError("it lacks what was seen of some moments")
 
     def thin_states(self, size: int) -> None:
@@ -138,13 +142,15 @@ class Recorder:
         )
         return path.at_rows(select_rows(times, loss, seen.features, seen.log_norms, self.max_rows))
 
-    def _keep_state(self, time: float, neurons: Tensor) -> None:
-        if len(self.rows) % self.state_stride == 0:
-            if not self.free_places:
-                self.free_places = list(neurons.new_empty((STATES_TOGETHER, *neurons.shape)))[::-1]
-            place = self.free_places.pop()
-            self.states.append((time, place.copy_(neurons)))
-        if len(self.states) * neurons.numel() * neurons.element_size() > STATE_BYTES:
+    def _keep_states(self, times: Sequence[float], neurons: Tensor) -> None:
+        """Keep every so many of the moments that follow those in `rows`; neurons are (T, H, D)."""
+        first = -len(self.rows) % self.state_stride
+        kept = neurons[first :: self.state_stride]
+        if len(kept) > len(self.free_places):
+            self.free_places = neurons.new_empty((max(STATES_TOGETHER, len(kept)), *neurons.shape[1:]))
+        places, self.free_places = self.free_places[: len(kept)], self.free_places[len(kept) :]
+        self.states.extend(zip(times[first :: self.state_stride], places.copy_(kept).unbind(), strict=True))
+        while len(self.states) * neurons[0].numel() * neurons.element_size() > STATE_BYTES:
             self._halve_states()
             self.state_stride *= 2
 
@@ -153,11 +159,12 @@ class Recorder:
         kept = self.states[::2]
         together = torch.stack([state for _, state in kept])
         self.states = [(time, state) for (time, _), state in zip(kept, together, strict=True)]
-        self.free_places = []
+        self.free_places = together[:0]
 
     def _observe(self) -> None:
         if self.pending:
-            self.observed.append(observe_moments(self.architecture, self.pending))
+            neurons, log_factors = _joined(self.pending)
+            self.observed.append(observe(self.architecture, neurons, log_factors))
             self.pending = []
 
 
@@ -194,12 +201,17 @@ class Observed:
                         {name: values[rows] for name, values in self.observables.items()})
 
 
+def _joined(blocks: Sequence[tuple[Tensor, Tensor | None]]) -> tuple[Tensor, Tensor | None]:
+    """Successive moments, neurons (T, H, D) and log factors (T, H), or None where no block has any."""
+    scales = [torch.zeros_like(neurons[..., 0]) if factors is None else factors for neurons, factors in blocks]
+    has_any = any(factors is not None for _, factors in blocks)
+    return torch.cat([neurons for neurons, _ in blocks]), torch.cat(scales) if has_any else None
+
+
 def observe_moments(architecture: Architecture, moments: Sequence[tuple[Tensor, Tensor | None]]) -> Observed:
     """Observe moments, each neurons (H, D) and log factors (H,) or None (see `Recorder.record`)."""
-    states = torch.stack([neurons for neurons, _ in moments])
-    scales = torch.stack([torch.zeros_like(neurons[:, 0]) if log_factors is None else log_factors
-                          for neurons, log_factors in moments])
-    return observe(architecture, states, scales)
+    return observe(architecture, *_joined([(neurons[None], None if factors is None else factors[None])
+                                           for neurons, factors in moments]))
 
 
 def observe(architecture: Architecture, states: Tensor, log_factors: Tensor | None = None) -> Observed:

@@ -13,6 +13,8 @@ Hairer & Wanner, Solving ODEs II, section IV.7.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -57,6 +59,19 @@ DENSE = (
 )
 
 
+def interpolant(y: Tensor, y_new: Tensor, increments: Tensor) -> Callable[[float], Tensor]:
+    """The path of a step from y to y_new (n,) with stage increments (8, n), by the fraction of its duration."""
+    dense = torch.tensor(DENSE, dtype=y.dtype, device=y.device) @ increments
+
+    def at(fraction: float) -> Tensor:
+        rest = 1 - fraction
+        # Both ends are met exactly, whatever the inner weights: the path that is recorded has no jumps.
+        bend = dense[0] + fraction * (dense[1] + fraction * dense[2])
+        return rest * y + fraction * (y_new + rest * bend)
+
+    return at
+
+
 class Rosenbrock(Stepper):
     """Rodas5P with the Jacobian that the coordinates supply."""
 
@@ -65,7 +80,7 @@ class Rosenbrock(Stepper):
 
     def __init__(self, coordinates: FlowCoordinates, statistics: IntegrationStatistics) -> None:
         super().__init__(coordinates, statistics)
-        self.weights: tuple[list[Tensor], list[Tensor], Tensor, Tensor] | None = None
+        self.weights: tuple[list[Tensor], list[Tensor], Tensor] | None = None
 
     def begin(self, y: Tensor, velocity: Tensor) -> None:
         """Linearize, once however many steps are tried from here."""
@@ -78,7 +93,7 @@ class Rosenbrock(Stepper):
 
             # Stage i is (I / (h gamma) - J) u_i = f(Y_i) + sum_j c_ij u_j / h: times h gamma, only gamma c_ij is left.
             coupling = [GAMMA * row for row in rows(COUPLING)]
-            self.weights = (rows(STAGE), coupling, rows((RESULT,))[0], torch.stack(rows(DENSE)))
+            self.weights = (rows(STAGE), coupling, rows((RESULT,))[0])
 
     def attempt(self, step: float) -> Attempt | None:
         """One step; None if I - h gamma J is not positive definite (it grows faster than the step)."""
@@ -87,17 +102,9 @@ class Rosenbrock(Stepper):
         if solve is None or self.weights is None:
             return None
         increments = self._increments(step, solve)
-        y, y_new = self.y, torch.addmv(self.y, increments.T, self.weights[2])
-        dense = self.weights[3] @ increments
-
-        def interpolant(fraction: float) -> Tensor:
-            rest = 1 - fraction
-            # Both ends are met exactly, whatever the inner weights: the path that is recorded has no jumps.
-            bend = dense[0] + fraction * (dense[1] + fraction * dense[2])
-            return rest * y + fraction * (y_new + rest * bend)
-
+        y_new = torch.addmv(self.y, increments.T, self.weights[2])
         # Stiffly accurate: y_new is the embedded solution and the last increment, which is its error.
-        return Attempt(y_new, increments[7], interpolant, solve)
+        return Attempt(y_new, increments[7], interpolant(self.y, y_new, increments), solve)
 
     def _increments(self, step: float, solve: Solver) -> Tensor:
         """The eight stage increments, shape (8, n)."""

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from agfrun.labs.staircases.dynamics.coordinates import FlowCoordinates
+from agfrun.labs.staircases.arrays import native
+from agfrun.labs.staircases.dynamics.coordinates import FlowCoordinates, plain
+from agfrun.labs.staircases.dynamics.trajectory import FloatArray
 from agfrun.labs.staircases.networks.diagonal_linear.data import Regression
 
 
@@ -67,6 +70,13 @@ class CurveCoordinates(FlowCoordinates):
         """See `FlowCoordinates.relative_error`."""
         return error.square().mean().sqrt()
 
+    def _samples(self) -> tuple[FloatArray, FloatArray, float]:
+        """Few rows that leave the same errors as the samples, and the samples' number."""
+        from agfrun.labs.staircases.networks.diagonal_linear.kernel import fewest_rows  # Numba
+
+        inputs = self.data.inputs if self.index is None else self.data.inputs[:, self.index]
+        return *fewest_rows(native(inputs), native(self.data.targets)), float(len(inputs))
+
     def _own(self, drives: Tensor) -> Tensor:
         return drives if self.index is None else drives[self.index]
 
@@ -100,6 +110,15 @@ class HyperbolicCoordinates(CurveCoordinates):
         usable = torch.where(self.sums == 0, False, torch.where(self.differences == 0, True, growing))
         y = torch.where(usable, (sums / self.sums).abs().log(), -(differences / self.differences).abs().log())
         return torch.where((self.sums == 0) & (self.differences == 0), 0.0, y)
+
+    def kernel(self) -> Any | None:
+        """See `FlowCoordinates.kernel`."""
+        if not plain(self.sums):
+            return None
+        from agfrun.labs.staircases.networks.diagonal_linear.kernel import HyperbolicKernel  # Numba
+
+        sums, differences, excess = (native(part) for part in (self.sums, self.differences, self.excess))
+        return HyperbolicKernel(*self._samples(), sums, differences, excess, float(self.log_factor))
 
     def decode(self, y: Tensor) -> Tensor:
         """See `FlowCoordinates.decode`."""
@@ -139,11 +158,11 @@ class HyperbolicCoordinates(CurveCoordinates):
         """Layers r (K,), w (K,) and the others (K, L - 2) over exp(log_factor + log_unit), without flips."""
         smallest, second = self._smallest_two(y, log_unit)
         if not self.excess.shape[-1]:
-            return smallest, second, self.excess
+            return smallest, second, self.excess.expand(*y.shape, 0)
         unit = torch.as_tensor(log_unit, dtype=y.dtype, device=y.device)
         excess = self.excess * (-2 * unit).exp().unsqueeze(-1)
         # r^2 + c_l is a sum of numbers >= 0: nothing cancels.
-        return smallest, second, (smallest.square()[:, None] + excess).sqrt()
+        return smallest, second, (smallest.square()[..., None] + excess).sqrt()
 
     def _smallest_two(self, y: Tensor, log_unit: Tensor | float) -> tuple[Tensor, Tensor]:
         """Layers r and w (K,) over exp(log_factor + log_unit), without flips.
@@ -156,8 +175,8 @@ class HyperbolicCoordinates(CurveCoordinates):
 
     def _neurons(self, smallest: Tensor, second: Tensor, others: Tensor) -> Tensor:
         """Layers in their own order and with their own signs."""
-        layers = torch.cat([smallest[:, None], second[:, None], others], dim=-1) * self.flips
-        return torch.zeros_like(layers).scatter(-1, self.order, layers)
+        layers = torch.cat([smallest[..., None], second[..., None], others], dim=-1) * self.flips
+        return torch.zeros_like(layers).scatter(-1, self.order.expand_as(layers), layers)
 
 
 class PowerCoordinates(CurveCoordinates):
@@ -174,13 +193,23 @@ class PowerCoordinates(CurveCoordinates):
         """See `FlowCoordinates.encode`."""
         return (neurons[:, 0] / self.start).log()
 
+    def kernel(self) -> Any | None:
+        """See `FlowCoordinates.kernel`."""
+        if not plain(self.start):
+            return None
+        from agfrun.labs.staircases.networks.diagonal_linear.kernel import PowerKernel  # Numba
+
+        return PowerKernel(*self._samples(), native(self.start), self.depth, float(self.log_factor))
+
     def decode(self, y: Tensor) -> Tensor:
         """See `FlowCoordinates.decode`."""
-        return (self.start * (y + self.log_factor).exp())[:, None]
+        return (self.start * (y + self.log_factor).exp())[..., None]
 
     def scaled(self, y: Tensor) -> tuple[Tensor, Tensor | None]:
         """See `FlowCoordinates.scaled`."""
-        return (self.start[:, None], y + self.log_factor) if self.log_factor else (self.decode(y), None)
+        if not self.log_factor:
+            return self.decode(y), None
+        return self.start[:, None].expand(*y.shape, 1), y + self.log_factor
 
     def point(self, y: Tensor) -> CurvePoint:
         """See `CurveCoordinates.point`."""

@@ -10,16 +10,19 @@ neurons have independent directions, at most their dimension, however wide the n
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from agfrun.files.training_state import TrainingState
-from agfrun.labs.staircases.dynamics.coordinates import EuclideanCoordinates
+from agfrun.labs.staircases.arrays import native
+from agfrun.labs.staircases.dynamics.coordinates import EuclideanCoordinates, plain
 from agfrun.labs.staircases.dynamics.landscape import LossLandscape, UtilityLandscape
 from agfrun.labs.staircases.dynamics.polar import PolarCoordinates
 from agfrun.labs.staircases.dynamics.trajectory import FloatArray
+from agfrun.labs.staircases.networks.fully_connected_linear.data import LinearMap
 
 # Mixtures are renewed once two of them are nearer than 60 degrees, and then made orthogonal to this cosine.
 LARGEST_COSINE = 0.5
@@ -34,9 +37,19 @@ class IndependentNeurons(EuclideanCoordinates):
         mixing: Q with orthonormal columns, (K, r); that of `initial_mixing`, say.
     """
 
-    def __init__(self, landscape: LossLandscape, neurons: Tensor, mixing: Tensor) -> None:
-        self.mixing = mixing
+    def __init__(self, landscape: LossLandscape, data: LinearMap, neurons: Tensor, mixing: Tensor) -> None:
+        self.data, self.mixing = data, mixing
         super().__init__(landscape, mixing.T @ neurons, None)
+
+    def kernel(self) -> Any | None:
+        """See `FlowCoordinates.kernel`."""
+        if not plain(self.mixing):
+            return None
+        from agfrun.labs.staircases.networks.fully_connected_linear.kernel import MixturesKernel  # Numba
+
+        factor = native(self.data.factor.contiguous())
+        return MixturesKernel(native(self.data.target_map) @ factor, factor, factor @ factor.T, self.data.noise_loss,
+                              LARGEST_COSINE)
 
     def encode(self, neurons: Tensor) -> Tensor:
         """Mixtures of neurons whose columns are combinations of those of the reference neurons."""
@@ -44,7 +57,7 @@ class IndependentNeurons(EuclideanCoordinates):
 
     def decode(self, y: Tensor) -> Tensor:
         """See `FlowCoordinates.decode`."""
-        return self.mixing @ y.view(self.shape)
+        return self.mixing @ y.view(*y.shape[:-1], *self.shape)
 
     def loss_and_velocity(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """The mixtures make the same network, and flow as its neurons do."""
@@ -99,9 +112,9 @@ class IndependentPolarNeurons(PolarCoordinates):
         """Neurons over the norm of the largest mixture, and its logarithm."""
         directions, log_norms = self._split(y)
         # Over the largest mixture nothing overflows, and what underflows is nothing beside it.
-        largest = log_norms.max()
+        largest = log_norms.amax(-2, keepdim=True)
         neurons = self.mixing @ (directions * (log_norms - largest).exp())
-        return neurons, largest.expand(neurons.shape[0])
+        return neurons, largest[..., 0].expand(neurons.shape[:-1])
 
     def outworn(self, y: Tensor) -> Tensor:
         """See `IndependentNeurons.outworn`."""

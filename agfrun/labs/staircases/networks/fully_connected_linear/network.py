@@ -199,7 +199,7 @@ class FullyConnectedLinear(Architecture):
         mixing = self._initial_mixing(neurons)
         if log_factor:
             return IndependentPolarNeurons(self, neurons, mixing, log_factor)
-        return IndependentNeurons(self, neurons, mixing)
+        return IndependentNeurons(self, self.data, neurons, mixing)
 
     def fewest_neurons(self, neurons: Tensor) -> Tensor:
         """See `Architecture.fewest_neurons`: as many as the neurons have independent directions."""

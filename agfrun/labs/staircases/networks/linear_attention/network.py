@@ -25,7 +25,9 @@ import torch
 from torch import Tensor
 
 from agfrun.labs.staircases.config import ModelConfig
+from agfrun.labs.staircases.dynamics.coordinates import FlowCoordinates
 from agfrun.labs.staircases.networks.base import Architecture
+from agfrun.labs.staircases.networks.linear_attention.coordinates import HeadCoordinates
 from agfrun.labs.staircases.networks.linear_attention.data import InContextRegression
 from agfrun.labs.staircases.networks.linear_attention.dormant_head import DormantHead
 from agfrun.labs.staircases.networks.linear_attention.heads import HeadLayout, output_of_products
@@ -192,6 +194,14 @@ class LinearAttention(Architecture):
         products = keys.mT @ queries
         loss, drive = self.attention_loss.loss_and_drive(output_of_products(values, products))
         return loss, -self._utility_gradient(values, keys, queries, products, drive)
+
+    def flow_coordinates(
+        self, neurons: Tensor, index: Tensor | None = None, log_factor: float = 0.0
+    ) -> FlowCoordinates:
+        """Restricted heads along the eigenvectors, others as they are."""
+        if log_factor or self.parameterization != "restricted":
+            return super().flow_coordinates(neurons, index, log_factor)
+        return HeadCoordinates(self, self.data, self.layout, neurons, index)
 
     def hessian(self, neurons: Tensor, index: Tensor | None = None) -> Tensor:
         """J^T (d^2 L / dT^2) J - sum_h <drive, d^2 T_h>, with J = dT / dTheta."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from agfrun.labs.staircases.arrays import as_tensor, native
-from agfrun.labs.staircases.dynamics.coordinates import relative_error_of_neurons, sizes_of_neurons
+from agfrun.labs.staircases.dynamics.coordinates import plain, relative_error_of_neurons, sizes_of_neurons
 from agfrun.labs.staircases.dynamics.extrapolation import PartlyStiffCoordinates
 from agfrun.labs.staircases.dynamics.linearization import (
     ArraySolver,
@@ -54,13 +54,23 @@ class TemplateCoordinates(PartlyStiffCoordinates):
         self.frozen = torch.zeros_like(neurons)
         self.frozen = neurons - self.decode(self.encode(neurons))
 
+    def kernel(self) -> Any | None:
+        """See `FlowCoordinates.kernel`; none where the loss goes by pairs of neurons."""
+        loss = self.output_loss
+        if loss is None or not plain(self.inputs):
+            return None
+        from agfrun.labs.staircases.networks.quadratic_modadd.kernel import TemplateKernel  # Numba
+
+        return TemplateKernel(loss.within, np.ascontiguousarray(loss.across[:, 0]), loss.target, loss.first,
+                              loss.second, loss.where_pair, loss.rank)
+
     def encode(self, neurons: Tensor) -> Tensor:
         """See `FlowCoordinates.encode`."""
         return reduced(neurons, self.inputs, self.outputs).reshape(-1)
 
     def decode(self, y: Tensor) -> Tensor:
         """See `FlowCoordinates.decode`."""
-        return expanded(y.view(self.count, -1), self.inputs, self.outputs) + self.frozen
+        return expanded(y.view(*y.shape[:-1], self.count, -1), self.inputs, self.outputs) + self.frozen
 
     def loss_and_velocity(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """See `FlowCoordinates.loss_and_velocity`."""
