@@ -61,6 +61,33 @@ def test_what_nohup_ignores_stays_ignored() -> None:
             signal.signal(number, handler)
 
 
+LOST = """
+import signal, sys, time
+from agfrun.study.termination import exit_status, heed_termination
+
+heed_termination()
+
+class Finalized:
+    def __del__(self):
+        signal.raise_signal(NUMBER)
+        for _ in range(10**6):  # the handler is run within these
+            pass
+
+try:
+    Finalized()
+    time.sleep(600)
+except KeyboardInterrupt as interruption:
+    sys.exit(exit_status(interruption))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_that_comes_within_a_finalizer_is_not_lost(number: signal.Signals) -> None:
+    done = subprocess.run([sys.executable, "-c", LOST.replace("NUMBER", str(int(number)))], capture_output=True,
+                          text=True, timeout=600, check=False)
+    assert (done.returncode, done.stderr) == (128 + number, "")
+
+
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_closed_streams_lose_nothing(closed: str, tmp_path: Path) -> None:
     line = f"exec {sys.executable} -m agfrun {' '.join(SMALL)} hydra.run.dir=run {closed}"

@@ -65,14 +65,14 @@ def test_another_study_is_refused_before_anything_is_done(tmp_path: Path) -> Non
 def test_closed_form_that_is_not_there_leaves_no_files(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"agf\.method=closed_form"):
         run(modadd_config(agf=AgfConfig(method="closed_form")), output_dir=tmp_path / "run")
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {CONFIG_FILE}
+    assert not (tmp_path / "run").exists() or list((tmp_path / "run").iterdir()) == []
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_missing_cuda_leaves_no_files(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="device=cuda"):
         run(modadd_config(device="cuda"), output_dir=tmp_path / "run")
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {CONFIG_FILE}
+    assert not (tmp_path / "run").exists() or list((tmp_path / "run").iterdir()) == []
 
 
 def test_folder_that_cannot_be_made_is_an_output_error(tmp_path: Path) -> None:
