@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-
 from agfrun.labs.staircases.dynamics.trajectory import FloatArray, IntArray
 
 # These are never called as they are: `compiler.implements` says what stands in their place.

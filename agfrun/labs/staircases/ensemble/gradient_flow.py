@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agfrun.labs.staircases.dynamics.sampling import FINEST_SAMPLING, LOG_CHANGE, LOSS_SHARE, SMALLEST_SHARE
 from agfrun.labs.staircases.dynamics.integrate import IntegrationStatistics
 from agfrun.labs.staircases.dynamics.result import TrainingResult
+from agfrun.labs.staircases.dynamics.sampling import FINEST_SAMPLING, LOG_CHANGE, LOSS_SHARE, SMALLEST_SHARE
 from agfrun.labs.staircases.dynamics.trajectory import FloatArray, IntArray
 from agfrun.labs.staircases.ensemble.flow import EnsembleFlow
 from agfrun.labs.staircases.ensemble.integrate import (

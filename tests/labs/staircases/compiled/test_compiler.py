@@ -59,7 +59,7 @@ def test_code_is_kept_there_and_other_users_of_numba_are_left_alone(
     folder = cache_folder()
     assert folder is not None
     assert list(folder.rglob("*.nbi"))
-    assert numba.config.CACHE_DIR == before
+    assert before == numba.config.CACHE_DIR
 
 
 def _one_more(number: float) -> float:

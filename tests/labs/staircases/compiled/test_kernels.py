@@ -27,7 +27,8 @@ CASES: dict[str, list[str]] = {
     "attention": ["model=linear_attention"],
     "attention of rank two": ["experiment=attention_rank_two"],
     "modular addition": ["model=quadratic_modadd"],
-    "modular addition, p = 7": ["model=quadratic_modadd", "data.p=7", "data.frequencies=[3,1]", "data.amplitudes=[4,2]"],
+    "modular addition, p = 7": ["model=quadratic_modadd", "data.p=7", "data.frequencies=[3,1]",
+                                "data.amplitudes=[4,2]"],
     "modular addition, Nyquist": ["experiment=modadd_nyquist"],
 }
 
