@@ -9,7 +9,7 @@ from pathlib import Path
 from agfrun.cli.flags import Parser
 from agfrun.study.registry import command_of
 from agfrun.study.settings import PLOT_FORMATS
-from agfrun.study.termination import exit_status, heed_termination
+from agfrun.study.termination import exit_status
 
 # Other numbers of threads, machines and versions of libraries round differently.
 RERUN_TOLERANCE = 1e-6
@@ -81,7 +81,6 @@ def resume(arguments: Sequence[str]) -> int:
     from agfrun.files.saved_run import finished_status  # YAML
     from agfrun.runner.resumption import resume_run  # the study's modules
 
-    heed_termination()
     for place, run_dir in enumerate(options.run_dirs):
         try:
             result = resume_run(run_dir, command=["agfrun", "resume", str(run_dir)])

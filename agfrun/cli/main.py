@@ -82,6 +82,7 @@ def main(arguments: Sequence[str]) -> int:
         arguments = _import_named(arguments)
         folders, words = _config_dirs(arguments)
         if words and words[0] in COMMANDS:  # which work on folders, and have no use for configurations
+            heed_termination()
             return COMMANDS[words[0]](words[1:])
         if words[:1] == ["claims"]:
             arguments = [*CLAIMS, *(f"--config-dir={folder}" for folder in folders), *words[1:]]
