@@ -32,6 +32,7 @@ setup: $(STAMP) ## create .venv and install agfrun in it (editable, with the dev
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(VENV)/bin/python -m agfrun.labs.staircases.compiled
 	touch $@
 
 run: $(STAMP) ## the main experiment: quadratic network on modular addition

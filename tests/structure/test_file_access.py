@@ -61,6 +61,8 @@ ELSEWHERE = {
     ("agfrun.tracking.mlflow_store", "mkdir"): "the folder of a store that the user names",
     ("agfrun.tracking.tensorboard_files", "mkdir"): "a folder of events that the user names",
     ("agfrun.tracking.tensorboard_files", "unlink"): "our own event files there",
+    ("agfrun.labs.staircases.compiled.compiler", "mkdir"): "the compiler's cache",
+    ("agfrun.labs.staircases.compiled.compiler", "read_bytes"): "this package's own modules",
     ("agfrun.labs.staircases.dynamics.compilation", "mkdir"): "the compiler's cache",
 }
 

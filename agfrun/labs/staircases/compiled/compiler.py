@@ -20,22 +20,23 @@ import numba.extending
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 # Sums may be taken in another order and in fused operations; infinities and NaNs keep their meaning.
-OPTIONS = {"fastmath": {"contract", "reassoc", "arcp", "nsz"}, "error_model": "numpy", "nogil": True}
+OPTIONS: Any = {"fastmath": {"contract", "reassoc", "arcp", "nsz"}, "error_model": "numpy", "nogil": True}
 # Code that only compiled code calls.
-_INNER = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_INNER: Any = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 _SOURCES = ("compiled/*.py", "networks/*/kernel.py")
 
 
 def compiled(function: Function) -> Function:
     """The function as machine code, kept on disk where that can be."""
-    before = numba.config.CACHE_DIR
-    folder = cache_folder()
+    settings: Any = numba.config
+    before, folder = settings.CACHE_DIR, cache_folder()
     # Where code is kept is decided when the function is wrapped, by a setting of the whole process.
-    numba.config.CACHE_DIR = "" if folder is None else str(folder)
+    settings.CACHE_DIR = "" if folder is None else str(folder)
     try:
-        return numba.njit(cache=folder is not None, **OPTIONS)(function)  # type: ignore[no-any-return]
+        made: Function = numba.njit(cache=folder is not None, **OPTIONS)(function)
+        return made
     finally:
-        numba.config.CACHE_DIR = before
+        settings.CACHE_DIR = before
 
 
 def implements(function: Callable[..., Any], kernel: type) -> Callable[[Function], Function]:

@@ -20,7 +20,7 @@ from agfrun.labs.staircases.dynamics.sampling import FINEST_SAMPLING
 from agfrun.labs.staircases.dynamics.trajectory import FloatArray
 from agfrun.study.errors import DivergenceError, StalledError
 
-# So many steps at a time take a call's time from what they take, and leave Ctrl-C and progress waiting for milliseconds.
+# So many steps at a time are worth a call, and leave Ctrl-C and progress waiting for milliseconds.
 STEPS_TOGETHER = 64
 ROWS_TOGETHER = 4 * FINEST_SAMPLING
 
@@ -76,9 +76,9 @@ class CompiledIntegration:
             status, _ = self._advance(1, increments, nothing, nothing, nothing.reshape(0, len(self._y)))
             end = float(self.numbers[rodas.TIME])
             if end > start and status != rodas.NOT_FINITE:
-                y_new = self.y.clone()
-                yield Segment(start, end, y, y_new, torch.tensor(self.numbers[rodas.LOSS]),
-                              torch.from_numpy(self.velocity.copy()), interpolant(y, y_new, torch.from_numpy(increments)))
+                y_new, velocity = self.y.clone(), torch.from_numpy(self.velocity.copy())
+                yield Segment(start, end, y, y_new, torch.tensor(self.numbers[rodas.LOSS]), velocity,
+                              interpolant(y, y_new, torch.from_numpy(increments)))
             if not self._goes_on(status):
                 return
 

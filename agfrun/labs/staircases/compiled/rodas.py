@@ -128,7 +128,7 @@ def _accepted_step(
     counts[JACOBIANS] += 1
     time = numbers[TIME]
     while True:
-        step = min(numbers[STEP], end - time)
+        step = float(min(numbers[STEP], end - time))
         counts[FACTORIZATIONS] += 1
         error = math.inf
         if factorize(kernel, matrix, step * GAMMA, factor, pivots):
@@ -186,7 +186,7 @@ def _next_step(step: float, error: float, tolerance: float, numbers: FloatArray,
         counts[HAS_FAILED] = 1
         return 0.1 * step
     ratio = max(error / tolerance, 1e-10)
-    factor = _SAFETY * ratio ** (-1 / _ORDER)
+    factor: float = _SAFETY * ratio ** (-1 / _ORDER)
     if ratio > 1:
         counts[HAS_FAILED] = 1
         return step * min(max(factor, _SHRINKING), 0.9)

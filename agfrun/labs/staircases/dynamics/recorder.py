@@ -110,7 +110,8 @@ class Recorder:
             self.observed = [Observed(
                 seen["features"].numpy(), seen["log_norms"].numpy(), seen["directions"].numpy(),
                 {name: values.numpy() for name, values in observables.items()})]
-        if len(self.rows) != sum(len(block) for block, _ in self.pending) + sum(len(seen.features) for seen in self.observed):
+        seen_already = sum(len(seen.features) for seen in self.observed)
+        if len(self.rows) != sum(len(block) for block, _ in self.pending) + seen_already:
             raise ValueError("it lacks what was seen of some moments")
 
     def thin_states(self, size: int) -> None:

@@ -106,7 +106,7 @@ def _batch(group: Sequence[tuple[Member, Plan, FlowCoordinates]], size: int) -> 
     members, plans, coordinates = zip(*group, strict=True)
     config, problem = members[0].config, plans[0].problem
     neurons = torch.stack([plan.problem.initial for plan in plans])
-    flow, reason = None, _why_alone(config, len(members), size)
+    flow, reason = None, _why_alone(config, len(members), size, coordinates[0])
     name = type(coordinates[0]).__name__
     if not reason:
         try:
@@ -139,7 +139,7 @@ def _coordinates(plan: Plan) -> FlowCoordinates:
     return problem.architecture.flow_coordinates(problem.initial, None, problem.log_factor)
 
 
-def _why_alone(config: RunConfig, count: int, size: int) -> str:
+def _why_alone(config: RunConfig, count: int, size: int, coordinates: FlowCoordinates) -> str:
     """Why members of so many unknowns are to be trained one after another; empty if they need not be."""
     settings = config.train
     if count == 1:
@@ -153,7 +153,7 @@ def _why_alone(config: RunConfig, count: int, size: int) -> str:
         return f"train.method={settings.method} integrates one network at a time"
     if settings.method == "auto" and size > LARGEST_FACTORIZED:
         return f"the network has {size} unknowns, too many to factorize"
-    return ""
+    return "" if coordinates.kernel() is None else "its steps are compiled, which is quicker than steps of all members"
 
 
 def _train_together(batch: Batch, flow: EnsembleFlow, progress: EnsembleProgress | None) -> list[TrainingResult]:

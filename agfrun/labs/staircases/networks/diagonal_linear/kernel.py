@@ -53,7 +53,7 @@ def fewest_rows(inputs: FloatArray, targets: FloatArray) -> tuple[FloatArray, Fl
     """Rows (m, K) and targets (m,), m at most K + 1, with the same ||targets - inputs beta|| for all beta."""
     if len(inputs) <= inputs.shape[1] + 1:
         return np.ascontiguousarray(inputs), np.ascontiguousarray(targets)
-    triangle = np.linalg.qr(np.column_stack([inputs, targets]), mode="r")
+    triangle = np.asarray(np.linalg.qr(np.column_stack([inputs, targets]), mode="r"))
     return np.ascontiguousarray(triangle[:, :-1]), np.ascontiguousarray(triangle[:, -1])
 
 
@@ -102,7 +102,8 @@ def _errors(kernel: Any, coefficients: FloatArray, errors: FloatArray) -> float:
             left -= kernel.inputs[row, k] * coefficients[k]
         errors[row] = left
         loss += left * left
-    return 0.5 * loss / kernel.samples
+    mean: float = loss / kernel.samples
+    return 0.5 * mean
 
 
 def _register(kind: type, point: Any) -> None:

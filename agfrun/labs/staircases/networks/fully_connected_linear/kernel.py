@@ -49,7 +49,8 @@ def _correlation(kernel: Any, y: FloatArray, correlation: FloatArray) -> float:
             whitened[row, column] = kernel.target[row, column] - whitened[row, column]
             loss += whitened[row, column] * whitened[row, column]
     np.dot(whitened, kernel.factor.T, correlation)
-    return 0.5 * loss + kernel.noise
+    total: float = 0.5 * loss + kernel.noise
+    return total
 
 
 @implements(kernels.loss_and_velocity, MixturesKernel)

@@ -56,7 +56,8 @@ def _drive(kernel: Any, y: FloatArray, drive: FloatArray) -> float:
             missing = drive[b, j]
             drive[b, j] *= kernel.weights[b, j]
             loss += missing * drive[b, j]
-    return kernel.minimum + 0.5 * loss
+    total: float = kernel.minimum + 0.5 * loss
+    return total
 
 
 @implements(kernels.loss_and_velocity, HeadsKernel)
