@@ -10,6 +10,10 @@ from hypothesis import settings
 from tiny_runs import CONFIGS
 
 from agfrun import Result, run
+from agfrun.labs.staircases.networks.diagonal_linear.coordinates import HyperbolicCoordinates, PowerCoordinates
+from agfrun.labs.staircases.networks.fully_connected_linear.coordinates import IndependentNeurons
+from agfrun.labs.staircases.networks.linear_attention.coordinates import HeadCoordinates
+from agfrun.labs.staircases.networks.quadratic_modadd.coordinates import TemplateCoordinates
 
 # A shell's background jobs ignore Ctrl-C, and what nohup starts SIGHUP: so would the runs that tests end by these.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -28,6 +32,19 @@ def double_precision_on_one_thread() -> Iterator[None]:
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(before)
+
+
+@pytest.fixture
+def steps_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiled steps are taken one by one: a report, and a state where one is due, after each."""
+    monkeypatch.setattr("agfrun.labs.staircases.compiled.integration.STEPS_TOGETHER", 1)
+
+
+@pytest.fixture
+def without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps are taken by torch, as those of networks that nothing is compiled for."""
+    for kind in (HyperbolicCoordinates, PowerCoordinates, IndependentNeurons, HeadCoordinates, TemplateCoordinates):
+        monkeypatch.setattr(kind, "kernel", lambda _: None)
 
 
 @pytest.fixture(scope="session")

@@ -185,6 +185,7 @@ def test_a_sweep_of_runs_that_diverge_says_so_of_each(tmp_path: Path) -> None:
         assert read_json(tmp_path / "sweep" / folder / "manifest.json")["trained_together"]["runs"] == 2
 
 
+@pytest.mark.usefixtures("without_kernels")
 def test_an_integration_that_stalls_is_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     count = 0
 

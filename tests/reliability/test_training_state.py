@@ -27,6 +27,8 @@ from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAdditio
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModaddConfig
 from agfrun.labs.staircases.run.problem import Problem
 
+pytestmark = pytest.mark.usefixtures("steps_alone")
+
 
 class EveryFew:
     """Keeps every n-th state, as a file."""

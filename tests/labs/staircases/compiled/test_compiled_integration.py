@@ -31,26 +31,16 @@ def trained(problem: Problem, horizon: float, **options: Any) -> TrainingResult:
                                   max_rows=10**6, **options)
 
 
-@pytest.fixture
-def by_torch(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Trains without kernels."""
-    def train(problem: Problem, horizon: float, **options: Any) -> TrainingResult:
-        with monkeypatch.context() as patch:
-            kind = type(problem.architecture.flow_coordinates(problem.initial, None, problem.log_factor))
-            patch.setattr(kind, "kernel", lambda _: None)
-            return trained(problem, horizon, **options)
-
-    return train
-
-
 @pytest.mark.parametrize("case", CASES)
-def test_training_is_that_of_torch(case: str, by_torch: Any) -> None:
+def test_training_is_that_of_torch(case: str, request: pytest.FixtureRequest) -> None:
     problem, horizon = problem_of(case), HORIZONS.get(case, 400.0)
-    one, two = trained(problem, horizon, tolerance=1e-7), by_torch(problem, horizon, tolerance=1e-7)
+    one = trained(problem, horizon, tolerance=1e-7)
+    request.getfixturevalue("without_kernels")
+    two = trained(problem, horizon, tolerance=1e-7)
     assert (one.status, one.reason.split()[0]) == (two.status, two.reason.split()[0])
     for name in ("accepted_steps", "gradient_evaluations", "factorizations"):
         mine, theirs = (getattr(result.statistics, name) for result in (one, two))
-        assert abs(mine - theirs) <= 3 + 0.02 * theirs, name
+        assert abs(mine - theirs) <= 3 + 0.05 * theirs, name
     # Where times differ by rounding, losses in the middle of a drop do, too: times at levels are compared.
     path, other = one.trajectory, two.trajectory
     for share in (0.9, 0.5, 0.1, 1e-2, 1e-4):

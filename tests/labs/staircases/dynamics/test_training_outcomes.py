@@ -12,7 +12,6 @@ from explicit_networks import CPU, ExplicitNetwork, regression_5d, small_modadd
 from torch import Tensor
 
 from agfrun import Architecture, train_by_gradient_descent, train_by_gradient_flow
-from agfrun.labs.staircases.compiled import integration
 from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.networks.diagonal_linear.data import Regression, random_regression
 from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinear
@@ -43,10 +42,7 @@ def unrolled(architecture: Architecture, neurons: Tensor, length: float = 20.0, 
     return descent(architecture, neurons, length, compiler=lambda steps: steps, **options)
 
 
-@pytest.fixture(autouse=True)
-def one_step_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that a report comes after each of a small network's few steps."""
-    monkeypatch.setattr(integration, "STEPS_TOGETHER", 1)
+pytestmark = pytest.mark.usefixtures("steps_alone")
 
 
 TRAINERS = pytest.mark.parametrize("train", [flow, rkc, descent, sampled, unrolled])

@@ -27,6 +27,9 @@ from agfrun.labs.staircases.events.detect import detect_events
 from agfrun.labs.staircases.networks.fully_connected_linear.data import NoncommutingLinearMapConfig
 from agfrun.labs.staircases.networks.fully_connected_linear.network import FullyConnectedLinearConfig
 
+# The tensor program of all members, which networks take that nothing is compiled for.
+pytestmark = pytest.mark.usefixtures("without_kernels")
+
 KINDS = ("activation", "acquisition", "collapse")
 VECTORIZED = ("diagonal", "linear", "attention", "relu")
 

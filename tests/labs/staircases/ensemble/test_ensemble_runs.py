@@ -20,6 +20,8 @@ from agfrun.labs.staircases.ensemble import training as ensemble_training
 from agfrun.labs.staircases.ensemble.members import Member
 from agfrun.runner.execution import OpenRun, opened_run
 
+# The tensor program of all members, which networks take that nothing is compiled for.
+pytestmark = pytest.mark.usefixtures("without_kernels")
 
 def small(**changes: Any) -> RunConfig:
     config = diagonal_config(init=InitConfig("gaussian", 1e-3), seed=5, train=GradientFlowConfig(tolerance=1e-4))
@@ -46,7 +48,7 @@ def test_members_are_the_seeds_from_the_configured_one_on(members: list[Member])
     assert [member.config.seed for member in members] == [5, 6, 7]
     assert statuses(members) == ["converged"] * 3
     assert all(member.result is not None and member.failure == "" for member in members)
-    assert all(member.seconds > 0 and member.shared_seconds > 0 for member in members)
+    assert all(member.seconds > 0 for member in members)
     assert [member.order_agrees for member in members] == [
         member.result.verdict["in_predicted_order"] == 3 for member in members if member.result is not None]
 
@@ -140,10 +142,9 @@ def interrupt_at_the_first_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_interruptions_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    fail_for_seed(6, monkeypatch, "prepare", ensemble_run, KeyboardInterrupt())
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        fail_for_seed(6, patch, "prepare", ensemble_run, KeyboardInterrupt())
         run_seeds(small(), 3, progress=False)
-    monkeypatch.undo()
     interrupt_at_the_first_end(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         run_seeds(small(), 3, progress=False)

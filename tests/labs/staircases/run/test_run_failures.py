@@ -97,6 +97,7 @@ def interrupt_after(calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TrainingBar, "__call__", told)
 
 
+@pytest.mark.usefixtures("steps_alone")
 @pytest.mark.parametrize("calls", [1, 60])
 @pytest.mark.parametrize("train", [GradientFlowConfig(horizon=40.0), descent()], ids=["flow", "descent"])
 def test_interrupted_training_keeps_what_is_finished(
@@ -121,6 +122,7 @@ def test_interrupted_training_keeps_what_is_finished(
         assert order["why"].notna().all()
 
 
+@pytest.mark.usefixtures("steps_alone")
 def test_interrupted_run_equals_the_beginning_of_the_whole_one(
     results: dict[str, Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
