@@ -142,9 +142,10 @@ def interrupt_at_the_first_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_interruptions_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         fail_for_seed(6, patch, "prepare", ensemble_run, KeyboardInterrupt())
-        run_seeds(small(), 3, progress=False)
+        with pytest.raises(KeyboardInterrupt):
+            run_seeds(small(), 3, progress=False)
     interrupt_at_the_first_end(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         run_seeds(small(), 3, progress=False)
