@@ -57,7 +57,10 @@ def test_numbers_are_converted_only_without_loss() -> None:
         ("seed", float("nan"), "must be an integer"),
         ("seed", float("inf"), "must be an integer"),
         ("seed", None, "must be an integer"),
-        ("data__p", "20", "must be an integer"),
+        ("data__p", "twenty", "must be an integer"),
+        ("data__p", "20", "must be an integer; write it without quotes, blanks and commas, such as 1000"),
+        ("train__horizon", "1 000", "must be a number, or null; write it without quotes, blanks and commas, such as "
+                                    "0.0015 or 1.5e-3"),
         ("init__scale", False, "must be a number"),
         ("init__scale", "small", "must be a number"),
         ("init__scale", 10**400, "must be a number"),
