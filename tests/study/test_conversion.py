@@ -70,6 +70,7 @@ def test_numbers_are_converted_only_without_loss() -> None:
         ("dtype", None, "must be a word"),
         ("dtype", 64, "choose one of float64, float32"),
         ("data__frequencies", 3, "must be a list of integers such as [1,3,5]"),
+        ("data__frequencies", "1,3", "must be a list of integers such as [1,3,5]"),
         ("data__frequencies", [1, 3.5, 5], "must be a list of integers such as [1,3,5]"),
         ("data__amplitudes", [10, "5", 2], "must be a list of numbers such as [10,5,2.5]"),
         ("init", 3, "must be a group of keys: {key: value, ...}"),
