@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import Any
+
+from agfrun.study.errors import OutputError, as_typed
+from agfrun.version import __version__
 
 LONGEST_NAME = 120
 # Of run folders, written into config.yaml. Folders without one are of the versions before 2.
@@ -21,6 +25,24 @@ CHECKPOINTS_FOLDER = "checkpoints"
 SWEEP_HIDDEN = ".sweep"
 FAILED_FILE = "failed.json"
 SAME_FILE = "same.json"
+
+
+def checked_format(number: Any, of: str) -> int:
+    """A format number that this version reads.
+
+    Args:
+        number: as a file has it.
+        of: what has it, as `DIR has`.
+
+    Raises:
+        OutputError: it is that of a newer version, or none at all.
+    """
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise OutputError(f"{of} the format {as_typed(number)}, which is none: formats are numbered from 1 to {FORMAT}")
+    if number > FORMAT:
+        raise OutputError(f"{of} the format {number} of a newer agfrun; this one, {__version__}, reads formats up to "
+                          f"{FORMAT}: pip install --upgrade agfrun")
+    return number
 
 
 def folder_name(override_dirname: str) -> str:

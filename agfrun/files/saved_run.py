@@ -15,6 +15,7 @@ from agfrun.files.folders import (
     LABELS_FILE,
     MANIFEST_FILE,
     PARAMETERS_FILE,
+    checked_format,
 )
 from agfrun.files.inside import is_there
 from agfrun.files.json_files import read_json, read_object
@@ -106,10 +107,7 @@ def of_this_format(run_dir: Path, config: dict[str, Any]) -> dict[str, Any]:
     Raises:
         OutputError: this version does not read the folder; the message says which does, or what to do instead.
     """
-    number = config.pop("format", 1)
-    if not isinstance(number, int) or not 1 <= number <= FORMAT:
-        raise OutputError(f"{run_dir} has the format {number}; this version of agfrun reads formats up to {FORMAT}, a "
-                          "newer one may read it")
+    number = checked_format(config.pop("format", 1), f"{run_dir} has")
     if number == 1:
         ensemble = config.pop("ensemble", None) or {}
         if ensemble.get("seeds", 1) != 1 or ensemble.get("scales") is not None:

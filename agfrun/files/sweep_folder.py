@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from agfrun.files.folders import CONFIG_FILE, DONE_FILE, FAILED_FILE, FORMAT, SWEEP_HIDDEN
+from agfrun.files.folders import CONFIG_FILE, DONE_FILE, FAILED_FILE, FORMAT, SWEEP_HIDDEN, checked_format
 from agfrun.files.inside import is_there, made, made_inside, refuse_link
 from agfrun.files.json_files import read_object, write_object
 from agfrun.files.locking import FolderLock
@@ -131,11 +131,7 @@ class SweepFolder:
         Raises:
             OutputError: the plan is damaged.
         """
-        number = self._read(self.hidden / PLAN_FILE).get("format", 2)
-        if not isinstance(number, int) or not 1 <= number <= FORMAT:
-            raise OutputError(f"{self.path} has a plan of the format {number}; this version of agfrun reads formats up "
-                              f"to {FORMAT}, a newer one may read it")
-        return number
+        return checked_format(self._read(self.hidden / PLAN_FILE).get("format", 2), f"the plan of {self.path} has")
 
     def write_plan(self, jobs: Sequence[Job], number: int = FORMAT) -> None:
         """Write the plan, all jobs of it, and the format of run folders when the sweep was begun."""

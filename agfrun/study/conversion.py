@@ -217,9 +217,10 @@ def _convert(key: str, value: Any, kind: Any, study: str) -> Any:
 
 def _plainly_written(value: Any, kind: Any) -> str:
     """How numbers are written, where one seems to be meant: `1,5e-3`, `1 000`, or one in quotes."""
-    meant = isinstance(value, str) and kind in (int, float) and any(letter.isdigit() for letter in value)
-    example = "1000" if kind is int else "0.0015 or 1.5e-3"
-    return f", without quotes, blanks and commas, such as {example}" if meant else ""
+    kinds = set(get_args(kind) if isinstance(kind, UnionType) else (kind,)) & {int, float}
+    meant = isinstance(value, str) and kinds and any(letter.isdigit() for letter in value)
+    example = "0.0015 or 1.5e-3" if float in kinds else "1000"
+    return f"; write it without quotes, blanks and commas, such as {example}" if meant else ""
 
 
 def _choice(slot: str, name: Any, base: type, study: str) -> type:

@@ -29,7 +29,7 @@ class ConfigError(UsageError):
         self.key = key
         self.value = value
         self.allowed = allowed
-        super().__init__(f"{key}={_as_typed(value)} is not allowed: {allowed}")
+        super().__init__(f"{key}={as_typed(value)} is not allowed: {allowed}")
 
     def __reduce__(self) -> tuple[type[ConfigError], tuple[str, object, str]]:
         """Rebuild from the three parts, not from the message, when sent between processes."""
@@ -84,7 +84,7 @@ def did_you_mean(suggestion: str | None) -> str:
     return f"; did you mean {suggestion}?" if suggestion else ""
 
 
-def _as_typed(value: object) -> str:
+def as_typed(value: object) -> str:
     """A value as one would write it on the command line, on one line."""
     if isinstance(value, str) and value:
         return " ".join(value.split())

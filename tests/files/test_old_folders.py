@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from agfrun import (
     OutputError,
@@ -296,7 +297,16 @@ def test_the_command_says_it_in_one_line(old: Path, capsys: pytest.CaptureFixtur
     assert re.fullmatch("agfrun: error: [^\n]* is an ensemble of agfrun 0.1 [^\n]*\n", capsys.readouterr().err)
 
 
-def test_a_folder_of_a_newer_version_is_told_so(tmp_path: Path) -> None:
-    (tmp_path / "config.yaml").write_text("format: 4\nstudy: {name: compare}\n")
-    with pytest.raises(OutputError, match="has the format 4; this version of agfrun reads formats up to 3"):
+@pytest.mark.parametrize(("number", "told"), [
+    ("4", "the format 4 of a newer agfrun; this one, .*, reads formats up to 3: pip install --upgrade agfrun"),
+    *((number, rf"the format {re.escape(number)}, which is none: formats are numbered from 1 to 3")
+      for number in ("0", "-1", "2.5", "abc", "true", "null", "[1]")),
+])
+def test_a_folder_of_a_newer_version_or_of_none_is_told_so(number: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(f"format: {number}\nstudy: {{name: compare}}\n")
+    with pytest.raises(OutputError, match=f"^{tmp_path} has {told}$"):
         read_run(tmp_path)
+    (tmp_path / ".sweep").mkdir()
+    (tmp_path / ".sweep" / "plan.json").write_text(json.dumps({"format": yaml.safe_load(number), "jobs": []}))
+    with pytest.raises(OutputError, match=f"^the plan of {tmp_path} has {told}$"):
+        SweepFolder(tmp_path).read_format()
