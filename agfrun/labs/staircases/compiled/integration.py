@@ -81,23 +81,22 @@ class CompiledIntegration:
             if end > start and status != rodas.NOT_FINITE:
                 y_new, velocity = self.y.clone(), torch.from_numpy(self.velocity.copy())
                 yield Segment(start, end, y, y_new, torch.tensor(self.numbers[rodas.LOSS]), velocity,
-                              self._path(y, torch.from_numpy(increments), end - start))
+                              self._path(y, y_new, torch.from_numpy(increments), end - start))
             if not self._goes_on(status):
                 return
 
-    def _path(self, y: Tensor, increments: Tensor, lapse: float) -> Callable[[float], Tensor]:
-        """The path of the last step from y (n,), by the fraction of the time that it took."""
-        result = torch.tensor(RESULT, dtype=torch.float64)
-        scaled = interpolant(y, y + result @ increments, increments)
+    def _path(self, y: Tensor, y_new: Tensor, increments: Tensor, lapse: float) -> Callable[[float], Tensor]:
+        """The path of the last step from y to y_new (n,), by the fraction of the time that it took."""
         if self.growth is None:
-            return scaled
+            return interpolant(y, y_new, increments)
+        scaled = interpolant(y, y + torch.tensor(RESULT, dtype=torch.float64) @ increments, increments)
         warp, gauge = float(self.numbers[rodas.WARP]), torch.from_numpy(self.growth[growth.GAUGE].copy())
         length = growth.length(lapse, warp)
 
         def at(fraction: float) -> Tensor:
             passed = growth.length(fraction * lapse, warp)
-            inside = scaled(passed / length)
-            return (inside.view(len(gauge), -1) * torch.exp(gauge * passed)[:, None]).view(-1)
+            inside = scaled(passed / length).view(len(gauge), -1)
+            return (inside * torch.exp(gauge * passed)[:, None]).view(-1)
 
         return at
 
