@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from agfrun.files.training_state import TrainingState
-from agfrun.labs.staircases.compiled import rodas
+from agfrun.labs.staircases.compiled import growth, rodas
 from agfrun.labs.staircases.dynamics.coordinates import FlowCoordinates
 from agfrun.labs.staircases.dynamics.integrate import IntegrationStatistics, Segment, Stretch, first_step
-from agfrun.labs.staircases.dynamics.rosenbrock import Rosenbrock, interpolant
+from agfrun.labs.staircases.dynamics.rosenbrock import RESULT, Rosenbrock, interpolant
 from agfrun.labs.staircases.dynamics.sampling import FINEST_SAMPLING
 from agfrun.labs.staircases.dynamics.trajectory import FloatArray
 from agfrun.study.errors import DivergenceError, StalledError
@@ -44,6 +44,9 @@ class CompiledIntegration:
         self.end, self.tolerance, self.goal, self.estimates = end, tolerance, goal, estimate_error
         self._y = y.numpy().copy()
         self.velocity, self.error = np.zeros_like(self._y), np.zeros_like(self._y)
+        # A kernel that says how wide a neuron is wants growth made straight.
+        width = getattr(kernel, "width", None)
+        self.growth = None if width is None else np.zeros((growth.ROWS, len(self._y) // width))
         self.numbers, self.counts = np.full(rodas.NUMBERS, -1.0), np.zeros(rodas.COUNTS, np.int64)
         self.numbers[rodas.TIME] = start
         self.has_begun = False
@@ -78,14 +81,32 @@ class CompiledIntegration:
             if end > start and status != rodas.NOT_FINITE:
                 y_new, velocity = self.y.clone(), torch.from_numpy(self.velocity.copy())
                 yield Segment(start, end, y, y_new, torch.tensor(self.numbers[rodas.LOSS]), velocity,
-                              interpolant(y, y_new, torch.from_numpy(increments)))
+                              self._path(y, y_new, torch.from_numpy(increments), end - start))
             if not self._goes_on(status):
                 return
+
+    def _path(self, y: Tensor, y_new: Tensor, increments: Tensor, lapse: float) -> Callable[[float], Tensor]:
+        """The path of the last step from y to y_new (n,), by the fraction of the time that it took."""
+        if self.growth is None:
+            return interpolant(y, y_new, increments)
+        scaled = interpolant(y, y + torch.tensor(RESULT, dtype=torch.float64) @ increments, increments)
+        warp, gauge = float(self.numbers[rodas.WARP]), torch.from_numpy(self.growth[growth.GAUGE].copy())
+        length = growth.length(lapse, warp)
+
+        def at(fraction: float) -> Tensor:
+            passed = growth.length(fraction * lapse, warp)
+            inside = scaled(passed / length).view(len(gauge), -1)
+            return (inside * torch.exp(gauge * passed)[:, None]).view(-1)
+
+        return at
 
     def state(self) -> TrainingState:
         """Where it stands after the last stretch that was yielded; see `Integration.state`."""
         numbers, counts = self.numbers, self.counts
         previous = numbers[rodas.PREVIOUS_STEP], numbers[rodas.PREVIOUS_RATIO]
+        stepper = TrainingState() if self.growth is None else TrainingState(
+            {"lapse": float(numbers[rodas.LAPSE]), "settled": bool(counts[rodas.HAS_SETTLED])},
+            {"rates": torch.from_numpy(self.growth[growth.PREVIOUS_RATE].copy())})
         own = TrainingState(
             {"time": float(numbers[rodas.TIME]), "step": float(numbers[rodas.STEP]),
              "previous": None if previous[0] < 0 else (float(previous[0]), float(previous[1])),
@@ -97,7 +118,7 @@ class CompiledIntegration:
             {"initial_loss": float(numbers[rodas.INITIAL_LOSS]), "time_error": time_error if time_error >= 0 else None},
             {"delta": torch.from_numpy(self.error.copy())} if counts[rodas.HAS_ERROR] else {})
         return TrainingState.joined(own=own, error=error if self.estimates else TrainingState(),
-                                    stepper=TrainingState(), coordinates=self.coordinates.state())
+                                    stepper=stepper, coordinates=self.coordinates.state())
 
     def restore(self, state: TrainingState) -> None:
         """Go on from a state of an integration that was made in the same way; see `Integration.restore`."""
@@ -110,6 +131,10 @@ class CompiledIntegration:
         if own.numbers["previous"] is not None:
             numbers[rodas.PREVIOUS_STEP : rodas.PREVIOUS_RATIO + 1] = own.numbers["previous"]
         counts[rodas.HAS_FAILED], counts[rodas.HAS_MOVED] = bool(own.numbers["rejected"]), 1
+        if self.growth is not None:
+            stepper, rates = state.part("stepper"), self.growth[growth.PREVIOUS_RATE]
+            numbers[rodas.LAPSE], counts[rodas.HAS_SETTLED] = stepper.numbers["lapse"], stepper.numbers["settled"]
+            rates[:] = stepper.tensor("rates", torch.from_numpy(rates)).numpy()
         self.statistics.restore(own)
         for place, name in _COUNTED:
             counts[place] = getattr(self.statistics, name)
@@ -138,8 +163,8 @@ class CompiledIntegration:
     def _advance(self, most_steps: int, increments: FloatArray, times: FloatArray, losses: FloatArray,
                  states: FloatArray) -> tuple[int, int]:
         found: tuple[int, int] = rodas.advance(
-            self.kernel, self._y, self.velocity, self.error, self.numbers, self.counts, self.end, self.tolerance,
-            self.goal, self.estimates, most_steps, increments, times, losses, states)
+            self.kernel, self._y, self.velocity, self.error, self.growth, self.numbers, self.counts, self.end,
+            self.tolerance, self.goal, self.estimates, most_steps, increments, times, losses, states)
         for place, name in _COUNTED:
             setattr(self.statistics, name, int(self.counts[place]))
         if self.numbers[rodas.TIME_ERROR] >= 0:

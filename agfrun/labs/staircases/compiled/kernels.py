@@ -45,3 +45,18 @@ def factorize(kernel: Any, matrix: FloatArray, step: float, factor: FloatArray, 
 def solve(kernel: Any, factor: FloatArray, pivots: IntArray, right: FloatArray) -> None:
     """Solve with what `factorize` found, in place."""
     raise NotImplementedError
+
+
+def product(kernel: Any, matrix: FloatArray, vector: FloatArray, result: FloatArray) -> None:
+    """Write the product of what `jacobian` wrote with a vector (n,)."""
+    raise NotImplementedError
+
+
+def shift(kernel: Any, matrix: FloatArray, growth: FloatArray) -> None:
+    """Subtract from what `jacobian` wrote a number for each neuron (K,) on its part of the diagonal."""
+    raise NotImplementedError
+
+
+def relaxation(kernel: Any, matrix: FloatArray, rates: FloatArray) -> None:
+    """Write a bound of how fast each neuron relaxes on its own, (K,): the largest row sum of its block."""
+    raise NotImplementedError

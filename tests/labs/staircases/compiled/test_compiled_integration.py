@@ -40,7 +40,10 @@ def test_training_is_that_of_torch(case: str, request: pytest.FixtureRequest) ->
     assert (one.status, one.reason.split()[0]) == (two.status, two.reason.split()[0])
     for name in ("accepted_steps", "gradient_evaluations", "factorizations"):
         mine, theirs = (getattr(result.statistics, name) for result in (one, two))
-        assert abs(mine - theirs) <= 3 + 0.05 * theirs, name
+        if case.startswith("attention"):  # growth is made straight, in compiled steps alone
+            assert mine < 1.05 * theirs, name
+        else:
+            assert abs(mine - theirs) <= 3 + 0.05 * theirs, name
     # Where times differ by rounding, losses in the middle of a drop do, too: times at levels are compared.
     path, other = one.trajectory, two.trajectory
     for share in (0.9, 0.5, 0.1, 1e-2, 1e-4):
@@ -70,7 +73,7 @@ def test_how_many_steps_are_taken_together_changes_no_bit(case: str, monkeypatch
         assert other.statistics == whole.statistics
 
 
-@pytest.mark.parametrize("case", ["two layers", "linear"])
+@pytest.mark.parametrize("case", ["two layers", "linear", "attention"])
 def test_step_by_step_is_the_same_path(case: str) -> None:
     problem = problem_of(case)
     coordinates = problem.architecture.flow_coordinates(problem.initial)
@@ -78,7 +81,8 @@ def test_step_by_step_is_the_same_path(case: str) -> None:
     ends, losses = [], []
     for segment in follow_flow(coordinates, coordinates.encode(problem.initial), 0.0, 50.0, 1e-6, statistics):
         assert torch.equal(segment.interpolant(0.0), segment.y_start)
-        torch.testing.assert_close(segment.interpolant(1.0), segment.y_end, rtol=1e-14, atol=1e-300)
+        # To rounding where an end lies on a clock of its own; `Segment.at` gives the end itself.
+        torch.testing.assert_close(segment.interpolant(1.0), segment.y_end, rtol=1e-12, atol=1e-18)
         loss, velocity = coordinates.loss_and_velocity(segment.y_end)
         torch.testing.assert_close(segment.velocity_end, velocity, rtol=1e-9, atol=1e-12)
         torch.testing.assert_close(segment.loss_end, loss, rtol=1e-10, atol=0)

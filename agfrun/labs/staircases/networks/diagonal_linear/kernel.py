@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from agfrun.labs.staircases.compiled import kernels
-from agfrun.labs.staircases.compiled.algebra import lu_factorize, lu_solve, step_matrix
 from agfrun.labs.staircases.compiled.compiler import compiled, implements
-from agfrun.labs.staircases.dynamics.trajectory import FloatArray, IntArray
+from agfrun.labs.staircases.compiled.dense import dense
+from agfrun.labs.staircases.dynamics.trajectory import FloatArray
 
 
 class HyperbolicKernel(NamedTuple):
@@ -149,22 +149,11 @@ def _register(kind: type, point: Any) -> None:
             total += error[k] * error[k]
         return math.sqrt(total / error.shape[0])
 
-    @implements(kernels.matrix_shape, kind)
-    def matrix_shape(kernel: Any, y: FloatArray) -> tuple[int, int]:
-        return y.shape[0], y.shape[0]
-
     @implements(kernels.outworn, kind)
     def outworn(kernel: Any, y: FloatArray) -> bool:
         return False
 
-    @implements(kernels.factorize, kind)
-    def factorize(kernel: Any, matrix: FloatArray, step: float, factor: FloatArray, pivots: IntArray) -> bool:
-        step_matrix(matrix, step, factor)
-        return lu_factorize(factor, pivots)
-
-    @implements(kernels.solve, kind)
-    def solve(kernel: Any, factor: FloatArray, pivots: IntArray, right: FloatArray) -> None:
-        lu_solve(factor, pivots, right)
+    dense(kind, symmetric=False)
 
 
 _register(HyperbolicKernel, _hyperbolic_point)

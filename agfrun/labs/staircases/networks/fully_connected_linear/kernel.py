@@ -8,14 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from agfrun.labs.staircases.compiled import kernels
-from agfrun.labs.staircases.compiled.algebra import (
-    cholesky_factorize,
-    cholesky_solve,
-    error_of_neurons,
-    step_matrix,
-)
+from agfrun.labs.staircases.compiled.algebra import error_of_neurons
 from agfrun.labs.staircases.compiled.compiler import compiled, implements
-from agfrun.labs.staircases.dynamics.trajectory import FloatArray, IntArray
+from agfrun.labs.staircases.compiled.dense import dense
+from agfrun.labs.staircases.dynamics.trajectory import FloatArray
 
 
 class MixturesKernel(NamedTuple):
@@ -122,20 +118,4 @@ def relative_error(kernel: Any, error: FloatArray, y: FloatArray, y_new: FloatAr
     return error_of_neurons(error, y, y_new, kernel.target.shape[0] + kernel.factor.shape[0])
 
 
-@implements(kernels.matrix_shape, MixturesKernel)
-def matrix_shape(kernel: Any, y: FloatArray) -> tuple[int, int]:
-    """See `kernels.matrix_shape`."""
-    return y.shape[0], y.shape[0]
-
-
-@implements(kernels.factorize, MixturesKernel)
-def factorize(kernel: Any, matrix: FloatArray, step: float, factor: FloatArray, pivots: IntArray) -> bool:
-    """See `kernels.factorize`."""
-    step_matrix(matrix, step, factor)
-    return cholesky_factorize(factor)
-
-
-@implements(kernels.solve, MixturesKernel)
-def solve(kernel: Any, factor: FloatArray, pivots: IntArray, right: FloatArray) -> None:
-    """See `kernels.solve`."""
-    cholesky_solve(factor, right)
+dense(MixturesKernel, symmetric=True)
