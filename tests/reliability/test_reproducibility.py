@@ -41,6 +41,17 @@ def test_the_same_command_gives_the_same_tables(name: str, tmp_path: Path) -> No
         pd.testing.assert_frame_equal(one.drop(columns=timed), two.drop(columns=timed), check_exact=True)
 
 
+def test_code_just_compiled_gives_the_bits_of_code_from_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for place in ("compiled", "cached"):
+        ended = run([*SHORT["flow"], f"hydra.run.dir={tmp_path}/{place}"], tmp_path)
+        assert ended.status == 0, ended.errors
+        assert list((tmp_path / "cache").rglob("rodas.advance*.nbc"))
+    assert tables_of(tmp_path / "cached") == tables_of(tmp_path / "compiled")
+
+
 def test_a_run_is_done_again_from_its_manifest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*SHORT["descent"], f"hydra.run.dir={tmp_path}/run"], tmp_path).status == 0
     (tmp_path / "run" / "config.yaml").unlink()  # the manifest is enough

@@ -19,8 +19,9 @@ import numba.extending
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# Sums may be taken in another order and in fused operations; infinities and NaNs keep their meaning.
-OPTIONS: Any = {"fastmath": {"contract", "reassoc", "arcp", "nsz"}, "error_model": "numpy", "nogil": True}
+# No operation is reordered or fused: code that has just been compiled and code read from the cache, whose parts the
+# compiler puts together otherwise, give the same bits.
+OPTIONS: Any = {"error_model": "numpy", "nogil": True}
 # Code that only compiled code calls.
 _INNER: Any = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 _SOURCES = ("compiled/*.py", "networks/*/kernel.py")
