@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -41,13 +44,11 @@ def test_the_same_command_gives_the_same_tables(name: str, tmp_path: Path) -> No
         pd.testing.assert_frame_equal(one.drop(columns=timed), two.drop(columns=timed), check_exact=True)
 
 
-def test_code_just_compiled_gives_the_bits_of_code_from_the_cache(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def test_code_just_compiled_gives_the_bits_of_code_from_the_cache(tmp_path: Path) -> None:
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
     for place in ("compiled", "cached"):
-        ended = run([*SHORT["flow"], f"hydra.run.dir={tmp_path}/{place}"], tmp_path)
-        assert ended.status == 0, ended.errors
+        command = [sys.executable, "-m", "agfrun", *SHORT["flow"], f"hydra.run.dir={tmp_path}/{place}"]
+        subprocess.run(command, check=True, env=environment, cwd=tmp_path, capture_output=True)
         assert list((tmp_path / "cache").rglob("rodas.advance*.nbc"))
     assert tables_of(tmp_path / "cached") == tables_of(tmp_path / "compiled")
 
