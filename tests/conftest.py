@@ -10,7 +10,11 @@ from hypothesis import settings
 from tiny_runs import CONFIGS
 
 from agfrun import Result, run
-from agfrun.labs.staircases.networks.diagonal_linear.coordinates import HyperbolicCoordinates, PowerCoordinates
+from agfrun.labs.staircases.networks.diagonal_linear.coordinates import (
+    HyperbolicCoordinates,
+    LayerCoordinates,
+    PowerCoordinates,
+)
 from agfrun.labs.staircases.networks.fully_connected_linear.coordinates import IndependentNeurons
 from agfrun.labs.staircases.networks.linear_attention.coordinates import HeadCoordinates
 from agfrun.labs.staircases.networks.quadratic_modadd.coordinates import TemplateCoordinates
@@ -38,6 +42,7 @@ def double_precision_on_one_thread() -> Iterator[None]:
 def steps_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compiled steps are taken one by one: a report, and a state where one is due, after each."""
     monkeypatch.setattr("agfrun.labs.staircases.compiled.integration.STEPS_TOGETHER", 1)
+    monkeypatch.setattr("agfrun.labs.staircases.compiled.descent.steps_together", lambda step, size: 1)
 
 
 @pytest.fixture
@@ -45,6 +50,7 @@ def without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     """Steps are taken by torch, as those of networks that nothing is compiled for."""
     for kind in (HyperbolicCoordinates, PowerCoordinates, IndependentNeurons, HeadCoordinates, TemplateCoordinates):
         monkeypatch.setattr(kind, "kernel", lambda _: None)
+    monkeypatch.setattr(LayerCoordinates, "gradient_kernel", lambda _: None)
 
 
 @pytest.fixture(scope="session")

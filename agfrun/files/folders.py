@@ -11,7 +11,7 @@ from agfrun.version import __version__
 
 LONGEST_NAME = 120
 # Of run folders, written into config.yaml. Folders without one are of the versions before 2.
-FORMAT = 3
+FORMAT = 4
 # What every run writes last.
 DONE_FILE = "done.json"
 CONFIG_FILE = "config.yaml"

@@ -120,7 +120,12 @@ def of_this_format(run_dir: Path, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _translate(config: dict[str, Any], settings: type[RunSettings], number: int) -> None:
-    """Call values of a format what they are called now, and add the keys that it did not have, with what it meant."""
+    """Call values of a format what they are called now, leave out the keys that there are no more, and add those that
+    it did not have, with what it meant."""
+    for key in settings.removed():
+        group, _, name = key.partition(".")
+        if isinstance(config.get(group), dict):
+            config[group] = {other: value for other, value in config[group].items() if other != name}
     for key, names in settings.renamed(number).items():
         group, _, name = key.partition(".")
         value = config_value(config, group, name, None)

@@ -80,6 +80,8 @@ def unknown_key(key: str, value: object, study: str = "") -> ConfigError:
     """
     kind = registry.study_type(study) if study else None
     settings = kind.settings if kind is not None else RunSettings  # type: ignore[attr-defined]
+    if key in settings.removed():
+        return ConfigError(key, value, settings.removed()[key])
     known = known_keys(settings, study)
     having = known.get(key)
     group, _, last = key.partition(".")

@@ -96,6 +96,14 @@ class RunSettings:
         """What values of folders of the format `number` are called now: by `group.key`, new names by old ones."""
         return {}
 
+    @classmethod
+    def removed(cls) -> Mapping[str, str]:
+        """Keys of earlier formats that there are no more, by `group.key`, and what to tell who writes one.
+
+        What a folder or the plan of a sweep says of them is left out. Whoever removes one raises the format.
+        """
+        return {}
+
     def check(self) -> None:
         """Check every range but those of the study's own keys.
 

@@ -240,18 +240,13 @@ class GradientFlowConfig(TrainConfig):
 @register("train")
 @dataclass
 class GradientDescentConfig(TrainConfig):
-    """Gradient descent with heavy-ball momentum; `batch_size` null is full batch.
-
-    `compile` has many steps compiled into one: the same numbers but for rounding, sooner done from
-    some 300,000 steps on.
-    """
+    """Gradient descent with heavy-ball momentum; `batch_size` null is full batch."""
 
     name: str = "gradient_descent"
     learning_rate: float = 0.01
     momentum: float = 0.0
     max_steps: int | None = None
     batch_size: int | None = None
-    compile: bool = False
     loss_normalization: str = "mean_over_outputs"
 
     def check(self) -> None:
@@ -262,8 +257,6 @@ class GradientDescentConfig(TrainConfig):
         for key in ("max_steps", "batch_size"):
             value = getattr(self, key)
             require(f"train.{key}", value, value is None or value >= 1, "an integer of at least 1, or null")
-        require("train.compile", self.compile, not self.compile or self.batch_size is None,
-                "false where train.batch_size is given: batches are drawn by Python")
         one_of("train.loss_normalization", self.loss_normalization, LOSS_NORMALIZATIONS)
 
 
@@ -321,6 +314,12 @@ class RunConfig(RunSettings):
     def renamed(cls, number: int) -> Mapping[str, Mapping[Any, Any]]:
         """See `RunSettings.renamed`: the decoupled flow was called timed."""
         return {"agf.cost_phase": {"timed": "decoupled"}} if number < 3 else {}
+
+    @classmethod
+    def removed(cls) -> Mapping[str, str]:
+        """See `RunSettings.removed`."""
+        return {"train.compile": "there is no such key any more: steps are compiled by themselves wherever that is "
+                                 "quicker; leave it out"}
 
     def check(self) -> None:
         """See `RunSettings.check`; also what suits what."""

@@ -66,10 +66,6 @@ class FlowCoordinates(ABC):
     def loss_and_velocity(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Paper loss (scalar) and dy/dt (n,)."""
 
-    def traceable(self) -> FlowCoordinates:
-        """The same coordinates, whose loss and velocity are computed by torch alone so that it can trace them."""
-        return self
-
     @abstractmethod
     def jacobian(self, y: Tensor) -> Tensor:
         """Derivative of the velocity, (n, n)."""
@@ -77,6 +73,10 @@ class FlowCoordinates(ABC):
     def kernel(self) -> Any | None:
         """This flow written out for compiled steps (`staircases.compiled`), on the CPU in float64; None: it is not."""
         return None
+
+    def gradient_kernel(self) -> Any | None:
+        """Of a kernel what gradient descent needs, loss and velocity; None: they are not written out."""
+        return self.kernel()
 
     def linearization(self, y: Tensor) -> Linearization:
         """The Jacobian at y, or what of it matters to an implicit step, in a form to solve with."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -9,22 +11,24 @@ from agfrun.files.training_state import TrainingState
 from agfrun.labs.staircases.dynamics.coordinates import EuclideanCoordinates
 from agfrun.labs.staircases.networks.base import Architecture
 
+# With more numbers than this, products of matrices on several threads are all of a step's time.
+LARGEST_COMPILED = 4000
+
 
 class HeavyBall:
     """Neurons and velocity of the optimizer.
 
-    The full-batch optimizer works in the flow's coordinates where these are the moving parameters in an
-    orthonormal basis: the steps are the same, and a gradient there is cheaper.
+    The full-batch optimizer works in the moving parameters in an orthonormal basis: the steps are the same, and a
+    gradient there is cheaper.
     """
 
     def __init__(self, architecture: Architecture, neurons: Tensor, rate: float, momentum: float,
                  batch_size: int | None, seed: int) -> None:
         self.architecture = architecture
-        coordinates = architecture.flow_coordinates(neurons, None)
-        if batch_size is not None or not coordinates.isometric:
-            coordinates = EuclideanCoordinates(architecture, neurons, None)
-        self.coordinates = coordinates
-        self.y = coordinates.encode(neurons).clone()  # steps are taken in place, on what may be a view
+        # A batch has its gradient in the parameters.
+        self.coordinates = (architecture.descent_coordinates(neurons) if batch_size is None
+                            else EuclideanCoordinates(architecture, neurons, None))
+        self.y = self.coordinates.encode(neurons).clone()  # steps are taken in place, on what may be a view
         self.momentum_term = torch.zeros_like(self.y)
         self.rate, self.momentum, self.batch_size = rate, momentum, batch_size
         self.generator = torch.Generator(device="cpu").manual_seed(seed)
@@ -39,6 +43,12 @@ class HeavyBall:
         """Go on from a state."""
         self.y, self.momentum_term = state.tensor("y", self.y), state.tensor("momentum_term", self.momentum_term)
         self.generator.set_state(state.arrays["generator"])
+
+    def kernel(self) -> Any | None:
+        """The gradient written out for compiled steps; None: it is not, or too large for one thread to gain by that."""
+        if self.batch_size is not None or self.y.numel() > LARGEST_COMPILED:
+            return None
+        return self.coordinates.gradient_kernel()
 
     @property
     def neurons(self) -> Tensor:

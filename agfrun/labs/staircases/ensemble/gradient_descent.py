@@ -9,14 +9,15 @@ import torch
 from torch import Tensor
 
 from agfrun.labs.staircases.dynamics.clock import flow_time_per_step, loss_factor
-from agfrun.labs.staircases.dynamics.gradient_descent import (
+from agfrun.labs.staircases.dynamics.descent_watch import (
     DIVERGED,
-    LOOK_EVERY,
     LOSS_CHANGE,
+    NEAR_INITIAL,
     SMALLEST_LOSS,
     STEP_GROWTH,
     diverged_at,
 )
+from agfrun.labs.staircases.dynamics.gradient_descent import LOOK_EVERY
 from agfrun.labs.staircases.dynamics.integrate import IntegrationStatistics
 from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.dynamics.trajectory import BoolArray, FloatArray, IntArray
@@ -144,7 +145,7 @@ class _Watch:
     def _is_news(self, step: int, loss: FloatArray) -> BoolArray:
         """As for a single run, for each running member."""
         recorded, initial = self.recorded_loss[self.members], self.initial[self.members]
-        room = LOSS_CHANGE * np.maximum(np.minimum(recorded, loss + 0.1 * initial), SMALLEST_LOSS * initial)
+        room = LOSS_CHANGE * np.maximum(np.minimum(recorded, loss + NEAR_INITIAL * initial), SMALLEST_LOSS * initial)
         news: BoolArray = np.abs(loss - recorded) > room
         return news | (step - self.recorded_step[self.members] > STEP_GROWTH * step)
 

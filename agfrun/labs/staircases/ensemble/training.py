@@ -15,6 +15,7 @@ from agfrun.files.series import attempt
 from agfrun.labs.staircases.config import LARGEST_FACTORIZED, GradientDescentConfig, GradientFlowConfig, RunConfig
 from agfrun.labs.staircases.dynamics.clock import flow_time_per_step
 from agfrun.labs.staircases.dynamics.coordinates import EuclideanCoordinates, FlowCoordinates
+from agfrun.labs.staircases.dynamics.heavy_ball import HeavyBall
 from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.ensemble.flow import EnsembleFlow
 from agfrun.labs.staircases.ensemble.gradient_descent import train_ensemble_by_gradient_descent
@@ -23,12 +24,14 @@ from agfrun.labs.staircases.ensemble.members import Member
 from agfrun.labs.staircases.ensemble.stacked_flow import StackedFlow, stacked_flow
 from agfrun.labs.staircases.ensemble.stacking import NotStackable, structure
 from agfrun.labs.staircases.networks.base import Architecture
+from agfrun.labs.staircases.run.problem import Problem
 from agfrun.labs.staircases.run.result import Plan
 from agfrun.labs.staircases.run.training import Watch, optimizer_steps, train
 
 # Numbers in the Jacobians of a batch (256 MiB in float64); more members make more batches.
 LARGEST_BATCH = 2**25
 ALONE = "one after another"
+COMPILED = "its steps are compiled, which is quicker than steps of all members"
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ def _batch(group: Sequence[tuple[Member, Plan, FlowCoordinates]], size: int) -> 
     members, plans, coordinates = zip(*group, strict=True)
     config, problem = members[0].config, plans[0].problem
     neurons = torch.stack([plan.problem.initial for plan in plans])
-    flow, reason = None, _why_alone(config, len(members), size, coordinates[0])
+    flow, reason = None, _why_alone(config, problem, len(members), size, coordinates[0])
     name = type(coordinates[0]).__name__
     if not reason:
         try:
@@ -139,21 +142,22 @@ def _coordinates(plan: Plan) -> FlowCoordinates:
     return problem.architecture.flow_coordinates(problem.initial, None, problem.log_factor)
 
 
-def _why_alone(config: RunConfig, count: int, size: int, coordinates: FlowCoordinates) -> str:
+def _why_alone(config: RunConfig, problem: Problem, count: int, size: int, coordinates: FlowCoordinates) -> str:
     """Why members of so many unknowns are to be trained one after another; empty if they need not be."""
     settings = config.train
     if count == 1:
         return "there is one member only"
     if isinstance(settings, GradientDescentConfig):
-        if settings.compile:
-            return "train.compile is for the steps of one network"
-        return "every member draws batches of its own" if settings.batch_size is not None else ""
+        if settings.batch_size is not None:
+            return "every member draws batches of its own"
+        kernel = HeavyBall(problem.architecture, problem.initial, 0.0, 0.0, None, 0).kernel()
+        return "" if kernel is None else COMPILED
     assert isinstance(settings, GradientFlowConfig)
     if settings.method not in ("auto", "rosenbrock"):
         return f"train.method={settings.method} integrates one network at a time"
     if settings.method == "auto" and size > LARGEST_FACTORIZED:
         return f"the network has {size} unknowns, too many to factorize"
-    return "" if coordinates.kernel() is None else "its steps are compiled, which is quicker than steps of all members"
+    return "" if coordinates.kernel() is None else COMPILED
 
 
 def _train_together(batch: Batch, flow: EnsembleFlow, progress: EnsembleProgress | None) -> list[TrainingResult]:

@@ -236,6 +236,11 @@ class Architecture(ABC):
             return PolarCoordinates(self, neurons, index, log_factor)
         return EuclideanCoordinates(self, neurons, index)
 
+    def descent_coordinates(self, neurons: Tensor) -> FlowCoordinates:
+        """Isometric coordinates in which full-batch gradient descent from `neurons` (H, D) is done."""
+        coordinates = self.flow_coordinates(neurons)
+        return coordinates if coordinates.isometric else EuclideanCoordinates(self, neurons, None)
+
     def ensemble_flow(self, neurons: Tensor, log_factor: float = 0.0) -> EnsembleFlow | None:
         """The flow of many members from `neurons * exp(log_factor)`, (B, K, D), as one tensor program.
 

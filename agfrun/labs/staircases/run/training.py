@@ -12,7 +12,6 @@ from threadpoolctl import threadpool_limits
 from agfrun.files.training_state import Checkpoints, TrainingState
 from agfrun.labs.staircases.config import GradientDescentConfig, GradientFlowConfig, RunConfig, TrainConfig
 from agfrun.labs.staircases.dynamics.clock import flow_time_per_step
-from agfrun.labs.staircases.dynamics.compilation import compiled
 from agfrun.labs.staircases.dynamics.gradient_descent import train_by_gradient_descent
 from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
 from agfrun.labs.staircases.dynamics.result import TrainingResult
@@ -116,7 +115,7 @@ def _descent(settings: GradientDescentConfig, problem: Problem, horizon: float, 
             architecture, problem.initial, steps, learning_rate=settings.learning_rate, momentum=settings.momentum,
             batch_size=settings.batch_size, loss_normalization=settings.loss_normalization, seed=watch.seed,
             convergence=settings.convergence, max_rows=settings.max_rows, progress=bar,
-            checkpoints=watch.checkpoints, resume=watch.resume, compiler=compiled if settings.compile else None)
+            checkpoints=watch.checkpoints, resume=watch.resume)
 
 
 def require_length(config: RunConfig) -> None:

@@ -13,11 +13,13 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from agfrun.labs.staircases.arrays import native
-from agfrun.labs.staircases.dynamics.coordinates import FlowCoordinates, plain
+from agfrun.labs.staircases.dynamics.coordinates import EuclideanCoordinates, FlowCoordinates, plain
+from agfrun.labs.staircases.dynamics.landscape import LossLandscape
 from agfrun.labs.staircases.dynamics.trajectory import FloatArray
 from agfrun.labs.staircases.networks.diagonal_linear.data import Regression
 
@@ -217,6 +219,24 @@ class PowerCoordinates(CurveCoordinates):
         # u = u_0 e^y: beta = u^L grows at the rate L in y, and the speed L u^(L - 2) at the rate L - 2.
         coefficients, speeds = values**depth, depth * values ** (depth - 2)
         return CurvePoint(coefficients, depth * coefficients, speeds, (depth - 2) * speeds)
+
+
+class LayerCoordinates(EuclideanCoordinates):
+    """The parameters themselves, (K, D), for gradient descent: its steps leave the curves."""
+
+    def __init__(self, landscape: LossLandscape, data: Regression, power: int, neurons: Tensor) -> None:
+        super().__init__(landscape, neurons, None)
+        self.data, self.power = data, power
+
+    def gradient_kernel(self) -> Any | None:
+        """See `FlowCoordinates.gradient_kernel`."""
+        if not plain(self.data.inputs):
+            return None
+        from agfrun.labs.staircases.networks.diagonal_linear.kernel import LayersKernel, fewest_rows  # Numba
+
+        inputs, targets = fewest_rows(native(self.data.inputs), native(self.data.targets))
+        return LayersKernel(inputs, np.ascontiguousarray(inputs.T), targets, float(len(self.data.inputs)),
+                            self.shape[1], self.power)
 
 
 def products_without_one(factors: Tensor) -> Tensor:

@@ -49,6 +49,24 @@ class PowerKernel(NamedTuple):
     log_factor: float
 
 
+class LayersKernel(NamedTuple):
+    """K neurons of D layers, row by row, whose products to a power are the coefficients: for gradient descent.
+
+    Attributes:
+        inputs, columns, targets: rows that leave the same errors as the samples do, (m, K), transposed, and (m,).
+        samples: their number n.
+        width: D.
+        power: 1, or L for powers of one parameter.
+    """
+
+    inputs: FloatArray
+    columns: FloatArray
+    targets: FloatArray
+    samples: float
+    width: int
+    power: int
+
+
 def fewest_rows(inputs: FloatArray, targets: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Rows (m, K) and targets (m,), m at most K + 1, with the same ||targets - inputs beta|| for all beta."""
     if len(inputs) <= inputs.shape[1] + 1:
@@ -158,3 +176,34 @@ def _register(kind: type, point: Any) -> None:
 
 _register(HyperbolicKernel, _hyperbolic_point)
 _register(PowerKernel, _power_point)
+
+
+@implements(kernels.loss_and_velocity, LayersKernel)
+def loss_and_layers_velocity(kernel: Any, y: FloatArray, velocity: FloatArray) -> float:
+    """See `kernels.loss_and_velocity`; sums go along memory, so that they are of several numbers at a time."""
+    width, power, rows = kernel.width, kernel.power, kernel.targets.shape[0]
+    size = y.shape[0] // width
+    products, errors, drives = np.empty(size), kernel.targets.copy(), np.zeros(size)
+    for k in range(size):
+        products[k] = 1.0
+        for layer in range(k * width, (k + 1) * width):
+            products[k] *= y[layer]
+        coefficient = products[k] if power == 1 else products[k] ** power
+        for row in range(rows):
+            errors[row] -= kernel.columns[k, row] * coefficient
+    loss = 0.0
+    for row in range(rows):
+        loss += errors[row] * errors[row]
+        error = errors[row] / kernel.samples
+        for k in range(size):
+            drives[k] += kernel.inputs[row, k] * error
+    for k in range(size):
+        drive = drives[k] if power == 1 else drives[k] * power * products[k] ** (power - 1)
+        for layer in range(k * width, (k + 1) * width):
+            others = 1.0
+            for other in range(k * width, (k + 1) * width):
+                if other != layer:
+                    others *= y[other]
+            velocity[layer] = drive * others
+    mean: float = loss / kernel.samples
+    return 0.5 * mean

@@ -21,6 +21,7 @@ from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.labs.staircases.networks.diagonal_linear.coordinates import (
     CurveCoordinates,
     HyperbolicCoordinates,
+    LayerCoordinates,
     PowerCoordinates,
     products_without_one,
     products_without_two,
@@ -212,3 +213,7 @@ class DiagonalLinear(Architecture):
         if self.signed:
             return HyperbolicCoordinates(self.data, neurons, index, log_factor)
         return PowerCoordinates(self.data, self.depth, neurons, index, log_factor)
+
+    def descent_coordinates(self, neurons: Tensor) -> LayerCoordinates:
+        """The layers as they are."""
+        return LayerCoordinates(self, self.data, 1 if self.signed else self.depth, neurons)

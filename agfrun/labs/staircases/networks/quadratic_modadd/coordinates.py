@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
@@ -80,13 +79,6 @@ class TemplateCoordinates(PartlyStiffCoordinates):
             return loss, -gradient.reshape(-1)
         value, utility_gradient = self.output_loss.loss_and_utility_gradient(self.output_loss.own(neurons))
         return as_tensor(value), as_tensor(utility_gradient).reshape(-1)
-
-    def traceable(self) -> TemplateCoordinates:
-        """See `FlowCoordinates.traceable`."""
-        other = copy.copy(self)
-        if self.output_loss is not None:
-            other.output_loss = self.output_loss.of_tensors()
-        return other
 
     def jacobian(self, y: Tensor) -> Tensor:
         """See `FlowCoordinates.jacobian`."""

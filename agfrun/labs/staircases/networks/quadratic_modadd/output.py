@@ -17,7 +17,6 @@ Arrays are native to their device (`staircases.arrays`) and may have leading bat
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -89,14 +88,6 @@ class OutputLoss:
             native(array.contiguous()) for array in (first, second, place, within, across))
         self.target, self.doubling, self.turned, self.identity = (
             native(array.contiguous()) for array in (target, doubling, turned, identity))
-
-    def of_tensors(self) -> OutputLoss:
-        """The same, computing with tensors on every device."""
-        other = copy.copy(self)
-        for name, value in vars(self).items():
-            if isinstance(value, np.ndarray):
-                setattr(other, name, as_tensor(value))
-        return other
 
     def own(self, neurons: Tensor) -> Array:
         """The same numbers as this computes with."""
