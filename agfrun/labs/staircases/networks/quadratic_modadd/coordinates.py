@@ -60,8 +60,8 @@ class TemplateCoordinates(PartlyStiffCoordinates):
             return None
         from agfrun.labs.staircases.networks.quadratic_modadd.kernel import TemplateKernel  # Numba
 
-        return TemplateKernel(loss.within, np.ascontiguousarray(loss.across[:, 0]), loss.target, loss.first,
-                              loss.second, loss.where_pair, loss.rank)
+        return TemplateKernel(loss.within, np.ascontiguousarray(loss.within.T), np.ascontiguousarray(loss.across[:, 0]),
+                              loss.target, loss.first, loss.second, loss.where_pair, loss.rank)
 
     def encode(self, neurons: Tensor) -> Tensor:
         """See `FlowCoordinates.encode`."""

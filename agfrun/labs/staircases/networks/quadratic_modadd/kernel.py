@@ -22,6 +22,7 @@ class TemplateKernel(NamedTuple):
 
     Attributes:
         within: F without the products across, (m - r^2, g - r^2).
+        turned: its transpose.
         across: its diagonal on these, (r^2,).
         target: (g, q).
         first, second: members of each product of two entries of (u, v), (m,).
@@ -30,6 +31,7 @@ class TemplateKernel(NamedTuple):
     """
 
     within: FloatArray
+    turned: FloatArray
     across: FloatArray
     target: FloatArray
     first: IntArray
@@ -39,29 +41,38 @@ class TemplateKernel(NamedTuple):
 
 
 @compiled
-def _answers(kernel: Any, neurons: FloatArray) -> FloatArray:
-    """Coordinates of the neurons' squares, (K, g)."""
-    count, rank = neurons.shape[0], kernel.rank
+def _turned(rows: FloatArray) -> FloatArray:
+    """The transpose: what is done to all neurons lies side by side."""
+    columns = np.empty((rows.shape[1], rows.shape[0]))
+    for i in range(rows.shape[0]):
+        for k in range(rows.shape[1]):
+            columns[k, i] = rows[i, k]
+    return columns
+
+
+@compiled
+def _answers(kernel: Any, columns: FloatArray) -> FloatArray:
+    """Coordinates of the squares of neurons (2r + q, K), (g, K)."""
+    count, rank = columns.shape[1], kernel.rank
     own, inside = kernel.within.shape
-    products, answers = np.empty((count, own)), np.empty((count, inside + rank * rank))
-    for i in range(count):
-        for m in range(own):
-            products[i, m] = neurons[i, kernel.first[m]] * neurons[i, kernel.second[m]]
-        for a in range(rank):
-            for b in range(rank):
-                entry = a * rank + b
-                answers[i, inside + entry] = neurons[i, a] * neurons[i, rank + b] * kernel.across[entry]
-    alone = products @ kernel.within
-    for i in range(count):
-        for g in range(inside):
-            answers[i, g] = alone[i, g]
+    products, answers = np.empty((own, count)), np.empty((inside + rank * rank, count))
+    for m in range(own):
+        one, two = kernel.first[m], kernel.second[m]
+        for i in range(count):
+            products[m, i] = columns[one, i] * columns[two, i]
+    np.dot(kernel.turned, products, answers[:inside])
+    for a in range(rank):
+        for b in range(rank):
+            entry = a * rank + b
+            for i in range(count):
+                answers[inside + entry, i] = columns[a, i] * columns[rank + b, i] * kernel.across[entry]
     return answers
 
 
 @compiled
-def _rest(kernel: Any, answers: FloatArray, output: FloatArray) -> FloatArray:
+def _rest(kernel: Any, answers: FloatArray, columns: FloatArray) -> FloatArray:
     """What is left of the target, (g, q)."""
-    rest = answers.T @ output
+    rest = answers @ columns[2 * kernel.rank :].T
     for row in range(rest.shape[0]):
         for column in range(rest.shape[1]):
             rest[row, column] = kernel.target[row, column] - rest[row, column]
@@ -72,35 +83,45 @@ def _rest(kernel: Any, answers: FloatArray, output: FloatArray) -> FloatArray:
 def loss_and_velocity(kernel: Any, y: FloatArray, velocity: FloatArray) -> float:
     """See `kernels.loss_and_velocity`."""
     rank, inputs, (own, inside) = kernel.rank, 2 * kernel.rank, kernel.within.shape
-    neurons = y.reshape(-1, inputs + kernel.target.shape[1])
-    moved = velocity.reshape(neurons.shape)
-    answers, output = _answers(kernel, neurons), np.ascontiguousarray(neurons[:, inputs:])
-    rest = _rest(kernel, answers, output)
-    loss = 0.0
-    for row in range(rest.shape[0]):
-        for column in range(rest.shape[1]):
-            loss += rest[row, column] * rest[row, column]
-    pull = answers @ rest
-    along = output @ rest.T
-    by_products = np.ascontiguousarray(along[:, :inside]) @ kernel.within.T
-    for i in range(neurons.shape[0]):
-        for c in range(rest.shape[1]):
-            moved[i, inputs + c] = pull[i, c]
-        for a in range(inputs):
-            moved[i, a] = 0.0
-        for m in range(own):
-            one, two, slope = kernel.first[m], kernel.second[m], by_products[i, m]
-            moved[i, one] += slope * neurons[i, two]
-            moved[i, two] += slope * neurons[i, one]
-        for a in range(rank):
-            total = 0.0
-            for b in range(rank):
-                entry = a * rank + b
-                slope = along[i, inside + entry] * kernel.across[entry]
-                total += slope * neurons[i, rank + b]
-                moved[i, rank + b] += slope * neurons[i, a]
-            moved[i, a] += total
-    return 0.5 * loss
+    rows = y.reshape(-1, inputs + kernel.target.shape[1])
+    columns, count = _turned(rows), rows.shape[0]
+    answers = _answers(kernel, columns)
+    rest = _rest(kernel, answers, columns)
+    moved = np.zeros(columns.shape)
+    np.dot(rest.T, answers, moved[inputs:])
+    along = rest @ columns[inputs:]
+    by_products = kernel.within @ along[:inside]
+    for m in range(own):
+        one, two = kernel.first[m], kernel.second[m]
+        for i in range(count):
+            moved[one, i] += by_products[m, i] * columns[two, i]
+        for i in range(count):
+            moved[two, i] += by_products[m, i] * columns[one, i]
+    for a in range(rank):
+        for b in range(rank):
+            entry = a * rank + b
+            for i in range(count):
+                slope = along[inside + entry, i] * kernel.across[entry]
+                moved[a, i] += slope * columns[rank + b, i]
+                moved[rank + b, i] += slope * columns[a, i]
+    velocities = velocity.reshape(rows.shape)
+    for i in range(count):
+        for k in range(rows.shape[1]):
+            velocities[i, k] = moved[k, i]
+    return 0.5 * _sum_of_squares(rest)
+
+
+@compiled
+def _sum_of_squares(matrix: FloatArray) -> float:
+    """Column by column, several at a time."""
+    sums = np.zeros(matrix.shape[1])
+    for row in range(matrix.shape[0]):
+        for column in range(matrix.shape[1]):
+            sums[column] += matrix[row, column] * matrix[row, column]
+    total = 0.0
+    for column in range(matrix.shape[1]):
+        total += sums[column]
+    return total
 
 
 @implements(kernels.jacobian, TemplateKernel)
@@ -112,9 +133,10 @@ def jacobian(kernel: Any, y: FloatArray, matrix: FloatArray) -> None:
     rank, inputs, (own, inside) = kernel.rank, 2 * kernel.rank, kernel.within.shape
     neurons = y.reshape(-1, inputs + kernel.target.shape[1])
     count, width, size = neurons.shape[0], 3 * rank, neurons.shape[0] * 3 * rank
-    answers, output = _answers(kernel, neurons), np.ascontiguousarray(neurons[:, inputs:])
-    rest = _rest(kernel, answers, output)
-    slopes = np.zeros((count * inputs, answers.shape[1]))
+    columns, output = _turned(neurons), np.ascontiguousarray(neurons[:, inputs:])
+    answers = _answers(kernel, columns)
+    rest = _rest(kernel, answers, columns)
+    slopes = np.zeros((count * inputs, answers.shape[0]))
     for i in range(count):
         for a in range(inputs):
             for b in range(inputs):
@@ -124,7 +146,7 @@ def jacobian(kernel: Any, y: FloatArray, matrix: FloatArray) -> None:
                         slopes[i * inputs + a, g] += factor * kernel.within[m, g]
                 else:
                     slopes[i * inputs + a, inside + m - own] += factor * kernel.across[m - own]
-    straight, mixed, coupling = slopes @ slopes.T, slopes @ answers.T, answers @ answers.T
+    straight, mixed, coupling = slopes @ slopes.T, slopes @ answers, answers.T @ answers
     steep = slopes @ np.ascontiguousarray(rest[:, :rank])
     weights = output @ output.T
     bends = _bends(kernel, output, rest)
