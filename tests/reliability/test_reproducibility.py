@@ -44,12 +44,13 @@ def test_the_same_command_gives_the_same_tables(name: str, tmp_path: Path) -> No
         pd.testing.assert_frame_equal(one.drop(columns=timed), two.drop(columns=timed), check_exact=True)
 
 
-def test_code_just_compiled_gives_the_bits_of_code_from_the_cache(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "loop"), [("flow", "rodas.advance"), ("descent", "descent.descend")])
+def test_code_just_compiled_gives_the_bits_of_code_from_the_cache(name: str, loop: str, tmp_path: Path) -> None:
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
     for place in ("compiled", "cached"):
-        command = [sys.executable, "-m", "agfrun", *SHORT["flow"], f"hydra.run.dir={tmp_path}/{place}"]
+        command = [sys.executable, "-m", "agfrun", *SHORT[name], f"hydra.run.dir={tmp_path}/{place}"]
         subprocess.run(command, check=True, env=environment, cwd=tmp_path, capture_output=True)
-        assert list((tmp_path / "cache").rglob("rodas.advance*.nbc"))
+        assert list((tmp_path / "cache").rglob(f"{loop}*.nbc"))
     assert tables_of(tmp_path / "cached") == tables_of(tmp_path / "compiled")
 
 

@@ -22,7 +22,6 @@ from agfrun import (
 from agfrun.files.checkpoints import read_state, write_state
 from agfrun.files.training_state import TrainingState
 from agfrun.labs.staircases.dynamics.result import TrainingResult
-from agfrun.labs.staircases.dynamics.unrolled_heavy_ball import Steps
 from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAdditionConfig
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModaddConfig
 from agfrun.labs.staircases.run.problem import Problem
@@ -91,15 +90,14 @@ def assert_same(one: TrainingResult, other: TrainingResult) -> None:
         torch.testing.assert_close(state, same, rtol=0, atol=0)
 
 
-def unrolled_steps_as_they_are(steps: Steps) -> Steps:
-    return steps
-
-
 @pytest.mark.parametrize("options", [{"momentum": 0.0}, {"momentum": 0.9}, {"batch_size": 3},
-                                     {"momentum": 0.5, "batch_size": 7},
-                                     {"momentum": 0.9, "compiler": unrolled_steps_as_they_are}],
-                         ids=["momentum 0", "momentum 0.9", "batches", "batches with momentum", "unrolled"])
-def test_gradient_descent_goes_on_to_the_last_bit(options: dict[str, Any], tmp_path: Path) -> None:
+                                     {"momentum": 0.5, "batch_size": 7}],
+                         ids=["momentum 0", "momentum 0.9", "batches", "batches with momentum"])
+@pytest.mark.parametrize("by", ["compiled steps", "torch"])
+def test_gradient_descent_goes_on_to_the_last_bit(options: dict[str, Any], by: str, tmp_path: Path,
+                                                  request: pytest.FixtureRequest) -> None:
+    if by == "torch":
+        request.getfixturevalue("without_kernels")
     problem = problem_of("modadd")
     train = partial(train_by_gradient_descent, problem.architecture, problem.initial, 4000,
                     learning_rate=0.05 * (1 - options.get("momentum", 0.0)), seed=3, **options)

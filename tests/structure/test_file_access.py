@@ -63,7 +63,6 @@ ELSEWHERE = {
     ("agfrun.tracking.tensorboard_files", "unlink"): "our own event files there",
     ("agfrun.labs.staircases.compiled.compiler", "mkdir"): "the compiler's cache",
     ("agfrun.labs.staircases.compiled.compiler", "read_bytes"): "this package's own modules",
-    ("agfrun.labs.staircases.dynamics.compilation", "mkdir"): "the compiler's cache",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from explicit_networks import CPU, ExplicitNetwork, regression_5d, small_modadd
 from torch import Tensor
 
 from agfrun import Architecture, train_by_gradient_descent, train_by_gradient_flow
+from agfrun.labs.staircases.dynamics.heavy_ball import HeavyBall
 from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.networks.diagonal_linear.data import Regression, random_regression
 from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinear
@@ -38,14 +40,15 @@ def sampled(architecture: Architecture, neurons: Tensor, length: float = 20.0, *
     return descent(architecture, neurons, length, batch_size=64, **options)
 
 
-def unrolled(architecture: Architecture, neurons: Tensor, length: float = 20.0, **options: object) -> TrainingResult:
-    return descent(architecture, neurons, length, compiler=lambda steps: steps, **options)
+def by_torch(architecture: Architecture, neurons: Tensor, length: float = 20.0, **options: object) -> TrainingResult:
+    with mock.patch.object(HeavyBall, "kernel", return_value=None):
+        return descent(architecture, neurons, length, **options)
 
 
 pytestmark = pytest.mark.usefixtures("steps_alone")
 
 
-TRAINERS = pytest.mark.parametrize("train", [flow, rkc, descent, sampled, unrolled])
+TRAINERS = pytest.mark.parametrize("train", [flow, rkc, descent, sampled, by_torch])
 
 
 def start(network: ExplicitNetwork, scale: float = 0.1) -> Tensor:

@@ -183,11 +183,8 @@ def test_a_member_whose_descent_diverges_ends_alone() -> None:
         result.statistics.accepted_steps for result in alone]
 
 
-@pytest.mark.parametrize("alone", [{"batch_size": 2}, {"compile": True}], ids=str)
-def test_members_with_steps_of_their_own_are_trained_one_after_another(
-        alone: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agfrun.labs.staircases.run.training.compiled", lambda steps: steps)
-    descent = GradientDescentConfig(learning_rate=0.01, max_steps=50, horizon=1.0, **alone)
+def test_members_that_draw_batches_are_trained_one_after_another() -> None:
+    descent = GradientDescentConfig(learning_rate=0.01, max_steps=50, horizon=1.0, batch_size=2)
     members = members_without_prediction(config_of("attention", train=descent), 2)
     together, batches = trained_together(members)
     assert batches[0].flow is None
