@@ -22,7 +22,9 @@ from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.run.problem import Problem, build_problem
 
 DESCENDING = [case for case in CASES if case != "far below floats"]
-SIZES = {"linear": "init.scale=1e-2", "attention": "init.scale=0.1"}
+# At which all grow within a few hundred steps, none from the rounding of its layers.
+SIZES = {"two layers": "init.scale=0.1", "three layers": "init.scale=0.1", "linear": "init.scale=1e-2",
+         "attention": "init.scale=0.1"}
 
 
 def problem_of(case: str) -> Problem:
