@@ -76,9 +76,9 @@ def _unknown_key(key: str, overrides: Sequence[str]) -> ConfigError:
     # A value {KEY: ...} has keys; the choice of a group, study=width beside study.widhts=[6], has none.
     around = [written for written in values if key.startswith(f"{written}.") and values[written].startswith("{")]
     if not starting + around:
-        return _unsuitable(values, _study(overrides)) or unknown_key(key, None, _study(overrides))
+        return _unsuitable(values, asked_study(overrides)) or unknown_key(key, None, asked_study(overrides))
     written = (starting + around)[0]
-    return unknown_key(max(written, key, key=len), values[written], _study(overrides))
+    return unknown_key(max(written, key, key=len), values[written], asked_study(overrides))
 
 
 def _unsuitable(values: Mapping[str, str], study: str) -> ConfigError | None:
@@ -94,7 +94,7 @@ def _unsuitable(values: Mapping[str, str], study: str) -> ConfigError | None:
     return None
 
 
-def _study(overrides: Sequence[str]) -> str:
+def asked_study(overrides: Sequence[str]) -> str:
     """The study that overrides ask for, be it through an experiment; the default one if none does."""
     values = values_by_key(overrides)
     if "study" in values:

@@ -171,6 +171,8 @@ REFUSED = [
     ("train.lr=0.1", "train.lr=0.1 is not allowed: there is no such key; did you mean train.learning_rate?"),
     ("train.steps=10", "did you mean train.max_steps?"),
     ("train.batch=10", "did you mean train.batch_size?"),
+    ("train.compile=true", "train.compile=true is not allowed: there is no such key any more: steps are compiled by "
+                           "themselves"),
     ("init.scal=1", "init.scal=1 is not allowed: there is no such key; did you mean init.scale?"),
     ("+init.foo=1", "init.foo=1 is not allowed: there is no such key; init has the keys name, scale, log10_scale"),
     ("init.scale.x=1", "init.scale.x=1 is not allowed: there is no such key"),

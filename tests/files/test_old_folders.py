@@ -176,7 +176,7 @@ def test_a_killed_run_is_gone_on_with(old: Path, tmp_path: Path, capsys: pytest.
     for name, table in run(config, progress=False).tables().items():
         write_csv(tmp_path / "expected.csv", table)
         assert (killed / f"{name}.csv").read_bytes() == (tmp_path / "expected.csv").read_bytes()
-    assert (killed / "config.yaml").read_text().startswith("format: 3\n")
+    assert (killed / "config.yaml").read_text().startswith("format: 4\n")
     assert not (killed / "checkpoints").exists()
     assert resume_run(killed) is None
 
@@ -193,7 +193,7 @@ def second_format(tmp_path: Path) -> Path:
     folder = tmp_path / "second"
     run(load_config(["model=diagonal_linear", "init=gaussian", "init.stream=network", "train.max_rows=100",
                      "train.tolerance=1e-2", "plots=false", "report=false"]), output_dir=folder, progress=False)
-    config = (folder / "config.yaml").read_text().replace("format: 3", "format: 2").replace("  stream: network\n", "")
+    config = (folder / "config.yaml").read_text().replace("format: 4", "format: 2").replace("  stream: network\n", "")
     (folder / "config.yaml").write_text(config)
     manifest = json.loads((folder / "manifest.json").read_text())
     del manifest["config"]["init"]["stream"]
@@ -215,6 +215,39 @@ def test_a_changed_manifest_of_the_second_format_is_refused(second_format: Path)
     (second_format / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(OutputError, match="does not fit the configuration"):
         rerun(second_format, progress=False)
+
+
+@pytest.fixture
+def third_format(tmp_path: Path) -> Path:
+    """A run as the third format had it, which said whether steps were compiled."""
+    folder = tmp_path / "third"
+    run(load_config(["model=diagonal_linear", "init=gaussian", "init.scale=0.1", "train=gradient_descent",
+                     "train.max_steps=300", "plots=false", "report=false"]), output_dir=folder, progress=False)
+    text = (folder / "config.yaml").read_text()
+    assert "  batch_size: null\n" in text
+    (folder / "config.yaml").write_text(
+        text.replace("format: 4", "format: 3").replace("  batch_size: null\n", "  batch_size: null\n  compile: true\n"))
+    manifest, done = (json.loads((folder / name).read_text()) for name in ("manifest.json", "done.json"))
+    manifest["config"]["train"]["compile"] = True
+    noted = {"config_hash": hash_of_values(manifest["config"])}
+    (folder / "manifest.json").write_text(json.dumps(manifest | noted | {"format": 3}))
+    (folder / "done.json").write_text(json.dumps(done | noted))
+    return folder
+
+
+def test_keys_that_there_are_no_more_are_left_out(third_format: Path) -> None:
+    config = read_run_config(third_format)
+    assert not hasattr(config.train, "compile")
+    assert config.train.max_steps == 300
+    assert finished_hash(third_format) == config_hash(config)  # not the one that it notes
+    assert names_of(redraw(third_format, ["png"]))[0] == "staircase.png"
+    assert not rerun(third_format, progress=False).differences
+    assert resume_run(third_format) is None
+    (third_format / "done.json").unlink()
+    result = resume_run(third_format, progress=False)
+    assert result is not None
+    assert result.status == "horizon"
+    assert "compile" not in (third_format / "config.yaml").read_text()
 
 
 # ---- A study
@@ -298,8 +331,8 @@ def test_the_command_says_it_in_one_line(old: Path, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize(("number", "told"), [
-    ("4", "the format 4 of a newer agfrun; this one, .*, reads formats up to 3: pip install --upgrade agfrun"),
-    *((number, rf"the format {re.escape(number)}, which is none: formats are numbered from 1 to 3")
+    ("5", "the format 5 of a newer agfrun; this one, .*, reads formats up to 4: pip install --upgrade agfrun"),
+    *((number, rf"the format {re.escape(number)}, which is none: formats are numbered from 1 to 4")
       for number in ("0", "-1", "2.5", "abc", "true", "null", "[1]")),
 ])
 def test_a_folder_of_a_newer_version_or_of_none_is_told_so(number: str, told: str, tmp_path: Path) -> None:

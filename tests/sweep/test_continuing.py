@@ -31,3 +31,11 @@ def test_what_is_typed_takes_its_place(typed: list[str]) -> None:
 def test_other_jobs_go_on_as_they_were_planned() -> None:
     planned = [job_of(["seed=0", "tracking=mlflow", "tracking.uri=sqlite:///outputs/x.db"])]
     assert continued(planned, [], Path("s")) == planned
+
+
+def test_keys_that_there_are_no_more_are_left_out() -> None:
+    said = ["model=diagonal_linear", "train=gradient_descent", "seed=1"]
+    planned = job_of([*said, "train.compile=true"])
+    (job,) = continued([planned], [], Path("s"))
+    assert job.overrides == tuple(said)
+    assert job.folder == planned.folder
