@@ -11,6 +11,8 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -20,9 +22,8 @@ from torch import Tensor
 
 from agfrun import train_by_gradient_descent
 from agfrun.labs.staircases.dynamics.clock import loss_factor
-from agfrun.labs.staircases.dynamics.compilation import compiled
+from agfrun.labs.staircases.dynamics.heavy_ball import HeavyBall
 from agfrun.labs.staircases.dynamics.result import TrainingResult
-from agfrun.labs.staircases.dynamics.unrolled_heavy_ball import Compiler, Steps
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModadd
 from benchmarks import plots
 from benchmarks.numpy_loop import NumpyLoop, make_loop
@@ -180,6 +181,9 @@ def _steps(instance: Instance, settings: Settings) -> list[Competitor]:
         Competitor("agfrun", lambda: _own_steps(instance, start, settings),
                    lambda: _difference(
             expected - start, _slow_descent(instance, start, CHECKED_STEPS) - start),
+                   note="with its recording; compiled for all but ReLU"),
+        Competitor("agfrun, by torch", lambda: _own_steps(instance, start, settings, by_torch=True),
+                   lambda: _difference(descend(instance, start, CHECKED_STEPS, by_torch=True) - start, expected - start),
                    note="with its recording"),
         Competitor("JAX scan", scanned, lambda: _difference(
             torch.tensor(np.asarray(scan(CHECKED_STEPS)())) - start, expected - start), note="no recording"),
@@ -192,13 +196,10 @@ def _steps(instance: Instance, settings: Settings) -> list[Competitor]:
             "plain loop in NumPy", lambda: _per_step(numpy_loop, settings.shortest),
             lambda: numpy_gradient_error(instance, start), note=drawn))
     if not settings.quick:
-        once, loop = _compiled_once(), _CompiledLoop(instance, start)
-        competitors += [
-            Competitor("agfrun, compiled", lambda: _own_steps(instance, start, settings, once),
-                       lambda: _difference(descend(instance, start, CHECKED_STEPS, once) - start, expected - start),
-                       note="train.compile=true, with its recording"),
-            Competitor("plain loop, torch.compile", lambda: repeated(loop.step, settings.shortest),
-                       loop.error, LARGEST_ERROR_FLOAT32, f"no bookkeeping; {drawn}".strip("; "))]
+        compiled = _CompiledLoop(instance, start)
+        competitors.append(Competitor(
+            "plain loop, torch.compile", lambda: repeated(compiled.step, settings.shortest),
+            compiled.error, LARGEST_ERROR_FLOAT32, f"no bookkeeping; {drawn}".strip("; ")))
     return competitors
 
 
@@ -230,28 +231,20 @@ class _CompiledLoop:
         self.loop.optimizer.step()
 
 
-def _compiled_once() -> Compiler:
-    """A compiler of the steps of one network on one data set, which it compiles the first time only."""
-    made: list[Steps] = []
-
-    def compiler(steps: Steps) -> Steps:
-        if not made:
-            made.append(compiled(steps))
-        return made[0]
-
-    return compiler
-
-
-def descend(instance: Instance, start: Tensor, steps: int, compiler: Compiler | None = None) -> Tensor:
+def descend(instance: Instance, start: Tensor, steps: int, by_torch: bool = False) -> Tensor:
     """Neurons after `steps` of the published gradient descent, full batch, by agfrun."""
-    return _train(instance, start, steps, compiler).final
+    return _train(instance, start, steps, by_torch).final
 
 
-def _train(instance: Instance, start: Tensor, steps: int, compiler: Compiler | None) -> TrainingResult:
+def _train(instance: Instance, start: Tensor, steps: int, by_torch: bool) -> TrainingResult:
     training = instance.published
-    return train_by_gradient_descent(
-        instance.architecture, start, steps, learning_rate=training.learning_rate, momentum=training.momentum,
-        loss_normalization=training.loss_normalization, convergence=0.0, compiler=compiler)
+    train = partial(
+        train_by_gradient_descent, instance.architecture, start, steps, learning_rate=training.learning_rate,
+        momentum=training.momentum, loss_normalization=training.loss_normalization, convergence=0.0)
+    if not by_torch:
+        return train()
+    with mock.patch.object(HeavyBall, "kernel", return_value=None):
+        return train()
 
 
 def paper_rate(instance: Instance) -> float:
@@ -275,12 +268,12 @@ def _slow_descent(instance: Instance, start: Tensor, steps: int) -> Tensor:
     return neurons
 
 
-def _own_steps(instance: Instance, start: Tensor, settings: Settings, compiler: Compiler | None = None
+def _own_steps(instance: Instance, start: Tensor, settings: Settings, by_torch: bool = False
                ) -> Callable[[], float]:
     def measure(steps: int) -> tuple[float, int]:
         """Seconds and steps; once all is learned to the last digit it takes no more."""
         began = time.perf_counter()
-        taken = _train(instance, start, steps, compiler).statistics.accepted_steps
+        taken = _train(instance, start, steps, by_torch).statistics.accepted_steps
         return time.perf_counter() - began, taken
 
     steps = 100 if settings.quick else LEAST_STEPS
