@@ -183,7 +183,8 @@ def _steps(instance: Instance, settings: Settings) -> list[Competitor]:
             expected - start, _slow_descent(instance, start, CHECKED_STEPS) - start),
                    note="with its recording; compiled for all but ReLU"),
         Competitor("agfrun, by torch", lambda: _own_steps(instance, start, settings, by_torch=True),
-                   lambda: _difference(descend(instance, start, CHECKED_STEPS, by_torch=True) - start, expected - start),
+                   lambda: _difference(
+            descend(instance, start, CHECKED_STEPS, by_torch=True) - start, expected - start),
                    note="with its recording"),
         Competitor("JAX scan", scanned, lambda: _difference(
             torch.tensor(np.asarray(scan(CHECKED_STEPS)())) - start, expected - start), note="no recording"),

@@ -120,8 +120,10 @@ def of_this_format(run_dir: Path, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _translate(config: dict[str, Any], settings: type[RunSettings], number: int) -> None:
-    """Call values of a format what they are called now, leave out the keys that there are no more, and add those that
-    it did not have, with what it meant."""
+    """Say values of a format as they are said now.
+
+    Keys that there are no more are left out, and those that it did not have are added, with what it meant.
+    """
     for key in settings.removed():
         group, _, name = key.partition(".")
         if isinstance(config.get(group), dict):

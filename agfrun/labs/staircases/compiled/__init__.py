@@ -1,1 +1,1 @@
-"""The step loop of stiff gradient flow as machine code, for the networks whose flow is written out for it."""
+"""Step loops of stiff gradient flow and gradient descent as machine code, for networks written out for them."""

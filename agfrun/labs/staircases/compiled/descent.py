@@ -1,7 +1,7 @@
 """Full-batch gradient descent with heavy-ball momentum in compiled code, for networks that have a kernel.
 
-Many steps are one call, which looks at the loss after each as `dynamics.descent_watch` does and hands back what is to be
-recorded. How steps are shared out among calls changes no bit of them.
+Many steps are one call, which looks at the loss after each as `dynamics.descent_watch` does and hands back what is to
+be recorded. How steps are shared out among calls changes no bit of them.
 """
 
 from __future__ import annotations
@@ -133,7 +133,9 @@ def descend(
 @compiled
 def _is_news(step: int, loss: float, last: int, steps: IntArray, losses: FloatArray) -> bool:
     """See `DescentWatch.is_news`."""
-    recorded_step, recorded_loss, initial_loss = steps[RECORDED_STEP], losses[RECORDED_LOSS], losses[INITIAL_LOSS]
+    recorded_step: int = steps[RECORDED_STEP]
+    recorded_loss: float = losses[RECORDED_LOSS]
+    initial_loss: float = losses[INITIAL_LOSS]
     if step - recorded_step > STEP_GROWTH * step or (step == last and step != recorded_step):
         return True
     usual = max(min(recorded_loss, loss + NEAR_INITIAL * initial_loss), SMALLEST_LOSS * initial_loss)

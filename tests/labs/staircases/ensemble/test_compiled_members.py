@@ -13,9 +13,13 @@ from agfrun.labs.staircases.ensemble import training as ensemble_training
 from agfrun.labs.staircases.ensemble.run import run_seeds
 from agfrun.labs.staircases.run.training import train_alone
 
+DESCENT = ["train=gradient_descent", "train.max_steps=300", "init.scale=1e-2"]
+
 
 @pytest.mark.parametrize("overrides", [["model=diagonal_linear", "train.horizon=100"],
-                                       ["model=linear_attention", "train.horizon=60"]], ids=["diagonal", "attention"])
+                                       ["model=linear_attention", "train.horizon=60"],
+                                       ["model=diagonal_linear", *DESCENT], ["model=fully_connected_linear", *DESCENT]],
+                         ids=["diagonal", "attention", "diagonal by descent", "linear by descent"])
 def test_members_are_single_runs_to_the_last_bit(overrides: list[str]) -> None:
     config = load_config([*overrides, "init=gaussian", "device=cpu", "plots=false", "agf.max_events=1"])
     members = run_seeds(config, 3, progress=False)

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agfrun.labs.staircases.arrays import Array, as_tensor, empty, namespace, native
+from agfrun.labs.staircases.arrays import Array, empty, namespace, native
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
