@@ -109,7 +109,7 @@ def test_what_is_written_says_what_was_done(tmp_path: Path) -> None:
     assert saved.manifest["summary"] == result.text
     values = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
     assert next(iter(values)) == "format"
-    assert values.pop("format") == 3
+    assert values.pop("format") == 4
     assert from_mapping(values) == config
     for name in ("path", "runs", "diary"):
         pd.testing.assert_frame_equal(saved.tables[name].astype(object), result.tables[name].astype(object))

@@ -56,7 +56,7 @@ def test_done_holds_status_verdict_and_hash(result: Result) -> None:
 @ON_EITHER
 def test_config_reads_back_as_the_same_configuration(result: Result) -> None:
     values = yaml.safe_load((folder_of(result) / "config.yaml").read_text())
-    assert values.pop("format") == 3
+    assert values.pop("format") == 4
     assert from_mapping(values) == result.config
     assert from_mapping(read_config(folder_of(result))) == result.config
 
@@ -68,7 +68,7 @@ def test_manifest_tells_where_the_numbers_come_from(result: Result, model: str) 
     assert manifest["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
     assert (manifest["device"], manifest["dtype"], manifest["seed"]) == ("cpu", "float64", 0)
     assert manifest["command"] == ["agfrun", model]
-    assert (manifest["format"], manifest["study"]) == (3, "compare")
+    assert (manifest["format"], manifest["study"]) == (4, "compare")
     assert manifest["config_hash"] == config_hash(result.config)
     assert set(manifest["files"]) == set(COLUMNS)
     assert set(manifest["wall_seconds"]) >= {"build", "predict", "train", "compare", "write"}
