@@ -104,7 +104,7 @@ def test_what_is_written_says_what_was_done(tmp_path: Path) -> None:
     assert (saved.done["claims"], saved.done["claims_hold"], saved.done["claims_undecided"]) == (2, 1, 1)
     assert {name: saved.done[name] for name in NUMBERS} == dict(result.numbers)
     assert set(saved.manifest["files"]) == {*OF_WALK, "plots/walk.png"}
-    assert (saved.manifest["format"], saved.manifest["study"], saved.manifest["agfrun"]) == (3, "walk", __version__)
+    assert (saved.manifest["format"], saved.manifest["study"], saved.manifest["agfrun"]) == (4, "walk", __version__)
     assert (saved.manifest["seed"], saved.manifest["command"]) == (3, ["agfrun", "study=walk"])
     assert saved.manifest["summary"] == result.text
     values = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
