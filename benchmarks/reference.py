@@ -141,16 +141,46 @@ def observed(instance: Instance, times: Array, states: Array) -> Answer:
     return Answer(times, features, losses, states[-1])
 
 
+def closer(answer: Answer, reference: Reference) -> Array:
+    """Times as many as the reference's grid, most of them between the two of an answer where each feature drops.
+
+    A second solution there says when it drops: how far that is from the reference is not known beforehand.
+    """
+    brackets = [found for index, level in zip(reference.features, reference.levels, strict=True)
+                if (found := _bracket(answer.features[:, index], level)) is not None]
+    end, count = reference.grid[-1], len(reference.grid)
+    ends = np.unique([(answer.times[row - 1], answer.times[row]) for row in brackets], axis=0)
+    within = (count - 2) // max(len(ends), 1)
+    inside = [np.linspace(low, high, within + 2)[1:-1] for low, high in ends]
+    times = np.unique(np.concatenate([[0.0, end], *inside]))
+    # As many as before, so that what was compiled for so many times is used again.
+    rest = np.linspace(times[-2], end, count - len(times) + 2)[1:-1]
+    return np.asarray(np.concatenate([times[:-1], rest, times[-1:]]))
+
+
+def joined(first: Answer, second: Answer) -> Answer:
+    """Both answers of one competitor, by time."""
+    times = np.concatenate([first.times, second.times])
+    order = np.unique(times, return_index=True)[1]
+    return Answer(times[order], np.concatenate([first.features, second.features])[order],
+                  np.concatenate([first.losses, second.losses])[order], first.final)
+
+
+def _bracket(values: Array, level: float) -> int | None:
+    """The first row at which `values` has reached `level`; None if never, or at the start."""
+    above = np.flatnonzero(values / level >= 1)
+    return int(above[0]) if above.size and above[0] > 0 else None
+
+
 def crossing_time(times: Array, values: Array, level: float) -> float:
     """When `values` first reaches `level` from zero's side, by cubic interpolation; NaN if never."""
     from scipy.interpolate import PchipInterpolator
     from scipy.optimize import brentq
 
-    sizes = values / level - 1
-    above = np.flatnonzero(sizes >= 0)
-    if not above.size or above[0] == 0:
+    row = _bracket(values, level)
+    if row is None:
         return float("nan")
-    row = int(above[0])
+    sizes = values / level - 1
     near = slice(max(row - 3, 0), row + 3)
     local_times, first = np.unique(times[near], return_index=True)
     curve = PchipInterpolator(local_times, sizes[near][first])
