@@ -26,32 +26,32 @@ class CompiledFlow:
         self.dense = self.shape == (size, size)
         self.pivots = np.empty(size, np.int64)
 
-    def loss_and_velocity(self, y: Array) -> tuple[float, Array]:
-        """The paper loss and dy/dt (n,)."""
+    def loss_and_velocity(self, y: Array, times: int = 1) -> tuple[float, Array]:
+        """The paper loss and dy/dt (n,); found `times` times, to time it."""
         velocity = np.empty(self.size)
-        return float(_loss_and_velocity(self.kernel, y, velocity)), velocity
+        return float(_loss_and_velocity(self.kernel, y, velocity, times)), velocity
 
-    def jacobian(self, y: Array) -> Array:
+    def jacobian(self, y: Array, times: int = 1) -> Array:
         """What the kernel writes of the derivative of the velocity."""
         matrix = np.empty(self.shape)
-        _jacobian(self.kernel, y, matrix)
+        _jacobian(self.kernel, y, matrix, times)
         return matrix
 
-    def factorized(self, matrix: Array, step: float) -> Array:
+    def factorized(self, matrix: Array, step: float, times: int = 1) -> Array:
         """Factors of I - step * matrix.
 
         Raises:
             ValueError: there are none.
         """
         factor = np.empty(self.shape)
-        if not _factorize(self.kernel, matrix, step, factor, self.pivots):
+        if not _factorize(self.kernel, matrix, step, factor, self.pivots, times):
             raise ValueError(f"I - {step:g} J cannot be factorized")
         return factor
 
-    def solved(self, factor: Array, right: Array) -> Array:
+    def solved(self, factor: Array, right: Array, times: int = 1) -> Array:
         """The solution for a right side (n,)."""
-        result = right.copy()
-        _solve(self.kernel, factor, self.pivots, result)
+        result = np.empty(self.size)
+        _solve(self.kernel, factor, self.pivots, right, result, times)
         return result
 
 
@@ -67,20 +67,29 @@ def _shape(kernel: Any, y: Array) -> tuple[int, int]:
 
 
 @compiled
-def _loss_and_velocity(kernel: Any, y: Array, velocity: Array) -> float:
-    return kernels.loss_and_velocity(kernel, y, velocity)
+def _loss_and_velocity(kernel: Any, y: Array, velocity: Array, times: int) -> float:
+    loss = 0.0
+    for _ in range(times):
+        loss = kernels.loss_and_velocity(kernel, y, velocity)
+    return loss
 
 
 @compiled
-def _jacobian(kernel: Any, y: Array, matrix: Array) -> None:
-    kernels.jacobian(kernel, y, matrix)
+def _jacobian(kernel: Any, y: Array, matrix: Array, times: int) -> None:
+    for _ in range(times):
+        kernels.jacobian(kernel, y, matrix)
 
 
 @compiled
-def _factorize(kernel: Any, matrix: Array, step: float, factor: Array, pivots: Any) -> bool:
-    return kernels.factorize(kernel, matrix, step, factor, pivots)
+def _factorize(kernel: Any, matrix: Array, step: float, factor: Array, pivots: Any, times: int) -> bool:
+    done = False
+    for _ in range(times):
+        done = kernels.factorize(kernel, matrix, step, factor, pivots)
+    return done
 
 
 @compiled
-def _solve(kernel: Any, factor: Array, pivots: Any, right: Array) -> None:
-    kernels.solve(kernel, factor, pivots, right)
+def _solve(kernel: Any, factor: Array, pivots: Any, right: Array, result: Array, times: int) -> None:
+    for _ in range(times):
+        result[:] = right
+        kernels.solve(kernel, factor, pivots, result)

@@ -9,7 +9,6 @@ states; reading features off them is not timed.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np

@@ -135,7 +135,6 @@ def _starting_with(first: float, function: Callable[[], float]) -> Callable[[], 
 
 def own_flow(method: str) -> Solver:
     """Training by agfrun with one of its methods, with its recording; states by the same steps, taken once more."""
-
     compiled: set[str] = set()
 
     def solve(instance: Instance, times: Array, tolerance: float, limit: float) -> Solution:
@@ -201,8 +200,8 @@ def whole_run(instance: Instance, reference: Reference) -> Row:
     errors = errors_of(_answer(result.training.trajectory, result.training.final.numpy()), reference)
     return {"competitor": "agfrun, whole run", "tolerance": config.train.tolerance, "seconds": seconds, "runs": 1,  # type: ignore[attr-defined]
             "status": "ok" if errors.drop_time <= LARGEST_DROP_ERROR else "wrong", "level_error": errors.level,
-            "recorded_drop_error": errors.drop_time, "note": "prediction, training, comparison, claims, files; stops when "
-            "all but 1e-6 is learned"}
+            "recorded_drop_error": errors.drop_time, "note": "prediction, training, comparison, claims, files; stops "
+            "when all but 1e-6 is learned"}
 
 
 def plain_loops(instance: Instance, settings: Settings) -> Iterator[Row]:
