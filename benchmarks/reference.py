@@ -1,8 +1,8 @@
 """Reference solutions: where the features rise, the plateaus between, and the neurons at the end.
 
 Computed once at tolerance 1e-12 (ReLU: 1e-10) by the uncompiled steps of agfrun, with the whole Jacobian, and kept in
-benchmarks/references; `python -m benchmarks.reference` computes what is missing. That it is right is not taken on trust: trajectories.csv
-shows whether independent solvers converge to it.
+benchmarks/references; `python -m benchmarks.reference` computes what is missing. That it is right is not taken on
+trust: trajectories.csv shows whether independent solvers converge to it.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from benchmarks.solution import Solution, Solver
 from benchmarks.timing import Deadline, TimeLimitError, clock
 
 # Steps over which the cost of a step of a compiled solver is measured before its length is limited.
-TRIAL_STEPS = 256
+TRIAL_STEPS = 64
 MOST_STEPS = 4_000_000
 
 
