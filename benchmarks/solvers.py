@@ -105,6 +105,9 @@ class DiffraxSolver:
         if steps <= TRIAL_STEPS:
             raise TimeLimitError(f"{per_step:.3g} s a step; stopped after {TRIAL_STEPS} steps")
         solution, finished = self._run(instance, times, tolerance, steps)
+        while not finished and solution.seconds < limit / 2:  # a step of the trial has cost more
+            steps *= 2
+            solution, finished = self._run(instance, times, tolerance, steps)
         if not finished:
             raise TimeLimitError(f"stopped after {solution.seconds:.3g} s and {steps} steps")
         self.known[case] = steps
