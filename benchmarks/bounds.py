@@ -14,7 +14,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -103,10 +102,10 @@ def _stages(instance: Instance) -> dict[str, float]:
 
 def _degree_3(settings: Settings) -> Iterator[Row]:
     """Steps and gradients that an e-fold of scale costs, from the table of the benchmark `scaling`."""
-    found = [folder / "scaling.csv" for folder in (settings.output, Path("benchmarks/results"))]
-    table = next((pd.read_csv(path) for path in found if path.exists()), None)
-    if table is None:
+    path = settings.output / "scaling.csv"
+    if not path.exists():
         return
+    table = pd.read_csv(path)
     trained = (table["quantity"] == "training") & (table["status"] == "ok")
     chosen = table[trained & table["sweep"].str.contains("degree 3")]
     for sweep, rows in chosen.groupby("sweep", sort=False):
