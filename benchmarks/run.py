@@ -72,8 +72,8 @@ def _line(row: Row) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", type=_names, default=DEFAULT, metavar="NAME,...", help=f"of {', '.join(DEFAULT)}")
-    parser.add_argument("--time-limit", type=float, default=20.0, metavar="SECONDS",
-                        help="that a competitor may take for one run (default 20)")
+    parser.add_argument("--time-limit", type=float, default=12.0, metavar="SECONDS",
+                        help="that a competitor may take for one run (default 12)")
     parser.add_argument("--quick", action="store_true", help="small and short, to see that everything works")
     parser.add_argument("--threads", type=int, default=1, help="threads of every library (default: 1)")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results"), help="folder of the results")

@@ -32,7 +32,7 @@ class Settings:
     threads: int = 1
     output: Path = Path("benchmarks/results")
     references: Path = Path("benchmarks/references")
-    longest: float = 20.0
+    longest: float = 12.0
 
     @property
     def repeats(self) -> int:

@@ -42,7 +42,7 @@ TOLERANCES = (1e-4, 1e-6, 1e-8)
 # An answer whose drops are further off than this is no answer.
 LARGEST_DROP_ERROR = 0.05
 # A competitor this slow runs once more at most.
-SLOW = 10.0
+SLOW = 6.0
 PLAIN_SECONDS = 4.0
 
 # Far enough for some drops, near enough for a reference within seconds.
