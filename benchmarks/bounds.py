@@ -11,178 +11,41 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from agfrun import ConfigError, load_config, run
-from agfrun.labs.staircases.dynamics.integrate import IntegrationStatistics, integrate
-from agfrun.labs.staircases.dynamics.linearization import SMALLEST_BY_TRIANGLES
-from agfrun.labs.staircases.dynamics.rosenbrock import GAMMA, Rosenbrock
-from agfrun.labs.staircases.ensemble.flow import EnsembleFlow
-from agfrun.labs.staircases.ensemble.integrate import EnsembleIntegration
-from agfrun.labs.staircases.ensemble.stacked_flow import stacked_flow
-from agfrun.labs.staircases.networks.quadratic_modadd.coordinates import TemplateCoordinates
-from agfrun.labs.staircases.networks.quadratic_modadd.output import OutputLoss
 from benchmarks import plots
-from benchmarks.counting import Work, cholesky_flops, count_numpy, count_torch, lu_flops, solve_flops
-from benchmarks.ensembles import starts
+from benchmarks.counting import count_torch
 from benchmarks.limits import Limits, measure_limits
-from benchmarks.problems import EXPERIMENTS, Instance, build
-from benchmarks.profiles import (
-    CARRIED,
-    HORIZONS,
-    STAGES,
-    TOLERANCE,
-    Part,
-    gradient_part,
-    gradient_work,
-    integration,
-    median_seconds,
-    steps_of_descent,
-    steps_of_the_flow,
-    unknowns,
-)
+from benchmarks.problems import Instance, build
+from benchmarks.profiles import HORIZONS, Part, gradient_part, integration, median_seconds, steps_of_descent
 from benchmarks.settings import Row, Settings
-from benchmarks.timing import alternate, repeated, seconds_of
+from benchmarks.training_bounds import trainings
 from benchmarks.trajectories import plain_loops
 
 COLUMNS = ("target", "network", "quantity", "size", "status", "microseconds", "operations", "flops", "moved_bytes",
-           "start_us", "arithmetic_us", "memory_us", "bound_us", "bounded_by", "distance", "gflops_per_second",
-           "gbytes_per_second", "note")
-WHOLE_RUN, ENSEMBLE, DEGREE_3, DIGITS = "whole run", "64 members", "flat at degree 3", "ReLU on digits"
-MEMBERS = 64
-# Operands of this many bytes are in no cache of a core.
-CACHE_BYTES = 2**25
+           "start_us", "arithmetic_us", "memory_us", "bound_us", "bounded_by", "distance", "lapack_us", "times_lapack",
+           "gflops_per_second", "gbytes_per_second", "note")
+WHOLE_RUN, DEGREE_3, DIGITS = "whole run", "flat at degree 3", "ReLU on digits"
 GOAL_OVER_PLAIN_LOOP = 250.0
-GOAL_OF_MEMBERS = 8.0
 
 
 def measure(settings: Settings) -> Iterator[Row]:
     """Rows of the table: the machine, then goal by goal."""
     limits, rows = measure_limits(settings)
     yield from rows
-    parts: list[Callable[[Settings, Limits], Iterator[Part]]] = [steps_of_the_flow, steps_of_descent, _ensembles]
+    parts: list[Callable[[Settings, Limits], Iterator[Part]]] = [trainings, steps_of_descent]
     if not settings.quick:
         parts += [_digits, _whole_run]
     for measured in parts:
         yield from (part.row(limits) for part in measured(settings, limits))
     yield from _degree_3(settings)
-
-
-# ---- Ensembles
-
-
-def _ensembles(settings: Settings, limits: Limits) -> Iterator[Part]:
-    """An attempted step of one member and of 64, its parts, and the least ratio that arithmetic allows."""
-    members = 8 if settings.quick else MEMBERS
-    for name in ("diagonal",) if settings.quick else ("diagonal", "attention", "linear", "modular_addition"):
-        instance, everyone = build(name), starts(name, members)
-        single, size = _single_attempt(instance), unknowns(instance)
-        flow = _flow(instance, everyone)
-        y = flow.encode(everyone)
-        ends = torch.full((members,), EXPERIMENTS[name].horizon, dtype=y.dtype)
-        ensemble = EnsembleIntegration(flow, y, ends, TOLERANCE)
-        timings = alternate({"one": lambda s=single: seconds_of(s) / 5,  # type: ignore[misc]
-                             "all": lambda e=ensemble: seconds_of(e.attempt)}, settings.repeats, budget=10.0)  # type: ignore[misc]
-        one, all_of_them = timings["one"].median, timings["all"].median
-        solved = _factorized(instance)
-        work = (count_torch(ensemble.attempt).plus(_numpy_work(flow, y))
-                .plus(_lapack_work(members, solved, _symmetric_of(instance), 1, STAGES + CARRIED)))
-        streams = 8 * members * solved**2 > CACHE_BYTES
-        yield Part(ENSEMBLE, name, "an attempted step, one member", one, size=size)
-        least = work.flops / limits.flops / one
-        yield Part(ENSEMBLE, name, f"an attempted step, {members} members", all_of_them, work, size, streams=streams,
-                   note=f"{all_of_them / one:.3g} times one member; arithmetic alone at the peak rate {least:.2g} times"
-                   f"; goal {GOAL_OF_MEMBERS:g}")
-        yield from _ensemble_parts(instance, flow, y, settings, streams)
-
-
-def _factorized(instance: Instance) -> int:
-    """Unknowns of the matrix that a step factorizes."""
-    coordinates = instance.architecture.flow_coordinates(instance.initial)
-    if isinstance(coordinates, TemplateCoordinates):
-        return coordinates.count * 3 * coordinates.rank
-    return unknowns(instance)
-
-
-def _symmetric_of(instance: Instance) -> bool:
-    return instance.architecture.flow_coordinates(instance.initial).symmetric
-
-
-def _lapack_work(members: int, n: int, symmetric: bool, factorizations: int, solves: int) -> Work:
-    """What an ensemble does member by member through LAPACK, which is not seen; nothing where matrices are small."""
-    if n < SMALLEST_BY_TRIANGLES:
-        return Work()
-    factor = cholesky_flops(n) if symmetric else lu_flops(n)
-    calls = members * (factorizations + 2 * solves)
-    return Work(calls, members * (factorizations * factor + solves * solve_flops(n)),
-                8.0 * members * n**2 * (2 * factorizations + solves))
-
-
-def _numpy_work(flow: EnsembleFlow, y: Tensor) -> Work:
-    """What of an attempted step of an ensemble goes through NumPy: gradients, and the Hessian."""
-    loss = getattr(flow, "output_loss", None)
-    if loss is None:
-        return Work()
-    rows = y.view(y.shape[0], flow.count, -1).numpy()  # type: ignore[attr-defined]
-    return count_numpy(loss.loss_and_utility_gradient, rows).scaled(STAGES).plus(_curvature_work(loss, rows))
-
-
-def _curvature_work(loss: OutputLoss, rows: np.ndarray) -> Work:
-    """Work of the Hessian for neurons (..., K, 2r + q)."""
-    return count_numpy(lambda neurons: loss.curvature(neurons, loss.residual(neurons), loss.rank), rows)
-
-
-def _single_attempt(instance: Instance) -> Callable[[], None]:
-    """Five attempted steps of one member, carried errors included."""
-    coordinates = instance.architecture.flow_coordinates(instance.initial)
-    y = coordinates.encode(instance.initial)
-
-    def attempts() -> None:
-        steps = integrate(Rosenbrock(coordinates, IntegrationStatistics()), y, 0.0, np.inf, TOLERANCE,
-                          estimate_error=True)
-        for _ in range(5):
-            next(steps)
-
-    return attempts
-
-
-def _flow(instance: Instance, neurons: Tensor) -> EnsembleFlow:
-    flow = instance.architecture.ensemble_flow(neurons)
-    return flow or stacked_flow([instance.architecture.flow_coordinates(own) for own in neurons], neurons)
-
-
-def _ensemble_parts(
-    instance: Instance, flow: EnsembleFlow, y: Tensor, settings: Settings, streams: bool
-) -> Iterator[Part]:
-    """Jacobians, factorizations, solves and gradients of all members, once each."""
-    steps, size = torch.full((len(y),), 1e-3, dtype=y.dtype), _factorized(instance)
-    linearization = flow.linearization(y)
-    solve = linearization.solver(steps)[0]
-    parts: dict[str, Callable[[], object]] = {
-        "Jacobians of all members": lambda: flow.linearization(y), "factorizations of all members": lambda:
-        linearization.solver(steps), "a solve of all members": lambda: solve(y),
-        "gradients of all members": lambda: flow.loss_and_velocity(y)}
-    timings = alternate({key: repeated(function, settings.shortest / 2) for key, function in parts.items()},
-                        settings.repeats, budget=3.0)
-    own = getattr(flow, "output_loss", None)
-    for key, function in parts.items():
-        work = count_torch(function)
-        if own is not None and key.startswith(("Jacobians", "gradients")):
-            rows = y.view(y.shape[0], flow.count, -1).numpy()  # type: ignore[attr-defined]
-            work = work.plus(count_numpy(own.loss_and_utility_gradient, rows) if key.startswith("gradients")
-                             else _curvature_work(own, rows))
-        factorizations, solves = int(key.startswith("factor")), int(key.startswith("a solve"))
-        work = work.plus(_lapack_work(len(y), size, _symmetric_of(instance), factorizations, solves))
-        yield Part(ENSEMBLE, instance.name, key, timings[key].median, work, size,
-                   streams=streams and not key.startswith("gradients"))
 
 
 # ---- ReLU on digits
@@ -211,7 +74,7 @@ def _digits(settings: Settings, limits: Limits) -> Iterator[Part]:
 
 
 def _whole_run(settings: Settings, limits: Limits) -> Iterator[Part]:
-    """Stages of the run, parts of its training, and what the goal allows."""
+    """Stages of the run, and what the goal allows; parts of its training are among `training_bounds`."""
     instance = build("modular_addition")
     plain = next(iter(plain_loops(instance, settings)))
     seconds = float(plain["seconds"])  # type: ignore[arg-type]
@@ -219,12 +82,13 @@ def _whole_run(settings: Settings, limits: Limits) -> Iterator[Part]:
     yield Part(WHOLE_RUN, name, "plain loop", seconds, note=str(plain["note"]))
     yield Part(WHOLE_RUN, name, "allowed by the goal", seconds / GOAL_OVER_PLAIN_LOOP)
     command = [sys.executable, "-c", "import agfrun.labs.staircases.run.pipeline"]
-    yield Part(WHOLE_RUN, name, "imports", seconds_of(lambda: subprocess.run(command, check=True)))
+    start = time.perf_counter()
+    subprocess.run(command, check=True)
+    yield Part(WHOLE_RUN, name, "imports", time.perf_counter() - start, note="wall time of a process")
     stages = _stages(instance)
     total = sum(stages.values())
     for stage, taken in stages.items():
         yield Part(WHOLE_RUN, name, f"stage {stage}", taken, note=f"{taken / total:.0%} of {total:.3g} s")
-    yield from _training_parts(instance, settings, limits)
 
 
 def _stages(instance: Instance) -> dict[str, float]:
@@ -233,51 +97,15 @@ def _stages(instance: Instance) -> dict[str, float]:
         return dict(run(config, output_dir=f"{folder}/run", progress=False).wall_seconds)
 
 
-def _training_parts(instance: Instance, settings: Settings, limits: Limits) -> Iterator[Part]:
-    """What the steps of the whole training consist of: one call of each part, times how often it is called."""
-    seconds, statistics = integration(instance, instance.horizon)
-    coordinates = instance.architecture.flow_coordinates(instance.initial)
-    assert isinstance(coordinates, TemplateCoordinates)
-    y = coordinates.encode(instance.neurons_at(1.0))
-    loss = coordinates.output_loss
-    assert loss is not None
-    rows, size = y.view(coordinates.count, -1).numpy(), coordinates.count * 3 * coordinates.rank
-    linearization = coordinates.linearization(y)
-    solve = linearization.solver(1e-3 * GAMMA)
-    assert solve is not None
-    solves = STAGES * statistics.factorizations + CARRIED * statistics.accepted_steps
-    matrix = Work(2, cholesky_flops(size), 16.0 * size**2)
-    calls = {
-        "gradients": (statistics.gradient_evaluations, lambda: coordinates.loss_and_velocity(y),
-                      gradient_work(coordinates, y)),
-        "Hessians": (statistics.jacobian_evaluations, lambda: coordinates.linearization(y),
-                     _curvature_work(loss, rows)),
-        "factorizations": (statistics.factorizations, lambda: linearization.solver(1e-3 * GAMMA), matrix),
-        "solves": (solves, lambda: solve(y), Work(3, solve_flops(size), 8.0 * size**2))}
-    timings = alternate({key: repeated(function, settings.shortest / 2) for key, (_, function, _) in calls.items()},
-                        settings.repeats)
-    whole, rest = Work(), seconds
-    for key, (count, _, work) in calls.items():
-        taken = timings[key].median * count
-        whole, rest = whole.plus(work.scaled(count)), rest - taken
-        start = work.operations * count * limits.numpy_start
-        yield Part(WHOLE_RUN, instance.name, f"training, {key}", taken, work.scaled(count), size, start,
-                   note=f"{count} times {1e6 * timings[key].median:.3g} us; {taken / seconds:.0%} of the steps")
-    yield Part(WHOLE_RUN, instance.name, "training, the rest of the steps", rest,
-               note="linear combinations of stages, step control, carried errors")
-    yield Part(WHOLE_RUN, instance.name, "training, all steps, nothing recorded", seconds, whole, size,
-               whole.operations * limits.numpy_start, note=f"{statistics.accepted_steps} steps")
-
-
 # ---- Degree 3
 
 
 def _degree_3(settings: Settings) -> Iterator[Row]:
     """Steps and gradients that an e-fold of scale costs, from the table of the benchmark `scaling`."""
-    found = [folder / "scaling.csv" for folder in (settings.output, Path("benchmarks/results"))]
-    table = next((pd.read_csv(path) for path in found if path.exists()), None)
-    if table is None:
+    path = settings.output / "scaling.csv"
+    if not path.exists():
         return
+    table = pd.read_csv(path)
     trained = (table["quantity"] == "training") & (table["status"] == "ok")
     chosen = table[trained & table["sweep"].str.contains("degree 3")]
     for sweep, rows in chosen.groupby("sweep", sort=False):

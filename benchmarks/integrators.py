@@ -19,7 +19,8 @@ from benchmarks.settings import Row, Settings
 from benchmarks.trajectories import compare, draw_panel, own_flow
 
 COLUMNS = ("experiment", "method", "tolerance", "status", "seconds", "lowest", "highest", "runs", "drop_time_error",
-           "estimated_error", "level_error", "steps", "rejected", "gradient_evaluations", "factorizations", "note")
+           "recorded_drop_error", "estimated_error", "level_error", "steps", "rejected", "gradient_evaluations",
+           "factorizations", "note")
 METHODS = ("rosenbrock", "extrapolation", "rkc", "lsoda")
 TOLERANCES = (1e-4, 1e-6)
 

@@ -1,4 +1,4 @@
-"""Steps of the flow and of gradient descent, timed and counted, for `benchmarks.bounds`."""
+"""Parts of a computation, timed and counted, and steps of gradient descent, for `benchmarks.bounds`."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from agfrun import train_by_gradient_flow
 from agfrun.labs.staircases.dynamics.coordinates import EuclideanCoordinates, FlowCoordinates
 from agfrun.labs.staircases.dynamics.integrate import IntegrationStatistics, integrate
 from agfrun.labs.staircases.dynamics.rosenbrock import Rosenbrock
 from agfrun.labs.staircases.networks.quadratic_modadd.coordinates import TemplateCoordinates
-from benchmarks.counting import Work, cholesky_flops, count_numpy, count_torch, lu_flops, solve_flops
+from benchmarks.counting import Work, count_numpy, count_torch
 from benchmarks.gradients import SCALE, descend, paper_rate
 from benchmarks.limits import Limits
 from benchmarks.problems import EXPERIMENTS, Instance, build
 from benchmarks.settings import Row, Settings
 from benchmarks.timing import alternate, repeated, seconds_of
 
-STEP, DESCENT = "step of a small network", "step of gradient descent"
+DESCENT = "step of gradient descent"
 # As long as an integration has to be to show what a step costs; others go to the experiment's horizon.
-HORIZONS = {"modular_addition": 300.0, "relu": 20.0}
+HORIZONS = {"relu": 20.0}
 QUICK_HORIZON = 10.0
 TOLERANCE = 1e-6
 # Solves of a step of Rodas5P, and of carrying its error on.
@@ -39,6 +38,7 @@ class Part:
         work: counted.
         start: seconds that its operations take to start; None is the number of operations times that of torch.
         streams: whether its operands come from memory.
+        lapack: seconds that it would take at the rates of LAPACK.
     """
 
     target: str
@@ -49,6 +49,7 @@ class Part:
     size: float | None = None
     start: float | None = None
     streams: bool = False
+    lapack: float | None = None
     note: str = ""
 
     def row(self, limits: Limits) -> Row:
@@ -67,7 +68,8 @@ class Part:
             "operations": self.work.operations, "flops": self.work.flops, "moved_bytes": self.work.moved,
             **{f"{name}_us": 1e6 * value for name, value in times.items()}, "bound_us": 1e6 * bound,
             "bounded_by": bounded_by, "distance": self.seconds / bound if bound > 0 else None,
-            "gflops_per_second": 1e-9 * self.work.flops / self.seconds}
+            **({} if not self.lapack else {"lapack_us": 1e6 * self.lapack, "times_lapack": self.seconds / self.lapack}),
+            "gflops_per_second": 1e-9 * self.work.flops / self.seconds if self.seconds > 0 else None}
 
 
 def integration(
@@ -88,46 +90,6 @@ def horizon_of(name: str, settings: Settings) -> float:
     """How far an experiment is integrated here."""
     horizon = HORIZONS.get(name, EXPERIMENTS[name].horizon)
     return min(horizon, QUICK_HORIZON) if settings.quick else horizon
-
-
-def steps_of_the_flow(settings: Settings, limits: Limits) -> Iterator[Part]:
-    """A step of diagonal, attention and linear networks, recorded and not, and what it starts."""
-    for name in ("diagonal",) if settings.quick else ("diagonal", "attention", "linear"):
-        instance, horizon = build(name), horizon_of(name, settings)
-        timings = alternate({
-            "steps": lambda i=instance, h=horizon: integration(i, h)[0],  # type: ignore[misc]
-            "recorded": lambda i=instance, h=horizon: seconds_of(lambda: _train(i, h))}, settings.repeats, budget=15.0)  # type: ignore[misc]
-        statistics = integration(instance, horizon)[1]
-        count, size = statistics.accepted_steps, unknowns(instance)
-        solves = STAGES * statistics.factorizations + CARRIED * count
-        factor = cholesky_flops(size) if _symmetric(instance) else lu_flops(size)
-        lapack = Work(statistics.factorizations + solves,
-                      statistics.factorizations * factor + solves * solve_flops(size),
-                      8.0 * size**2 * (statistics.factorizations + solves))
-        for quantity, key, function in (
-                ("a step, nothing recorded", "steps", lambda i=instance, h=horizon: integration(i, h)),
-                ("a step with its recording", "recorded", lambda i=instance, h=horizon: _train(i, h))):
-            torch_work = count_torch(function)
-            start = torch_work.operations * limits.torch_start + lapack.operations * limits.lapack_start
-            note = (f"{count} steps, {statistics.rejected_steps} rejected, {statistics.gradient_evaluations} "
-                    f"gradients; {torch_work.operations / count:.0f} operations of torch")
-            yield Part(STEP, name, quantity, timings[key].median / count, torch_work.plus(lapack).scaled(1 / count),
-                       size, start / count, note=note)
-        yield gradient_part(STEP, instance, settings)
-
-
-def _train(instance: Instance, horizon: float) -> object:
-    return train_by_gradient_flow(instance.architecture, instance.initial, horizon, tolerance=TOLERANCE,
-                                  convergence=0.0)
-
-
-def unknowns(instance: Instance) -> int:
-    """Coordinates of the flow of an experiment."""
-    return instance.architecture.flow_coordinates(instance.initial).encode(instance.initial).numel()
-
-
-def _symmetric(instance: Instance) -> bool:
-    return instance.architecture.flow_coordinates(instance.initial).symmetric
 
 
 def gradient_work(coordinates: FlowCoordinates, y: Tensor) -> Work:

@@ -1,8 +1,8 @@
 """Reference solutions: where the features rise, the plateaus between, and the neurons at the end.
 
-Computed once by agfrun at tolerance 1e-12 (ReLU: 1e-10) and kept in benchmarks/references;
-`python -m benchmarks.reference` computes what is missing. That it is right is not taken on trust: trajectories.csv
-shows whether independent solvers converge to it.
+Computed once at tolerance 1e-12 (ReLU: 1e-10) by the uncompiled steps of agfrun, with the whole Jacobian, and kept in
+benchmarks/references; `python -m benchmarks.reference` computes what is missing. That it is right is not taken on
+trust: trajectories.csv shows whether independent solvers converge to it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from agfrun import train_by_gradient_flow
+from agfrun.labs.staircases.dynamics.coordinates import FlowCoordinates
+from agfrun.labs.staircases.dynamics.integrate import Integration, IntegrationStatistics
+from agfrun.labs.staircases.dynamics.rosenbrock import Rosenbrock
 from benchmarks.problems import EXPERIMENTS, Instance, build
 
 Array = npt.NDArray[np.float64]
@@ -96,25 +98,67 @@ def load_reference(instance: Instance, folder: Path, tolerance: float | None = N
     return reference
 
 
+class WholeJacobian(FlowCoordinates):
+    """Coordinates without compiled steps, whose implicit steps have the whole Jacobian: Rodas5P keeps its order.
+
+    With the part of it that modular addition's own steps have, a hundredth of the tolerance takes ten times the steps.
+    """
+
+    def __init__(self, own: FlowCoordinates) -> None:
+        self.own, self.symmetric = own, own.symmetric
+
+    def encode(self, neurons: Tensor) -> Tensor:
+        """See `FlowCoordinates.encode`."""
+        return self.own.encode(neurons)
+
+    def decode(self, y: Tensor) -> Tensor:
+        """See `FlowCoordinates.decode`."""
+        return self.own.decode(y)
+
+    def renewed(self, y: Tensor) -> Tensor:
+        """See `FlowCoordinates.renewed`."""
+        return self.own.renewed(y)
+
+    def loss_and_velocity(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """See `FlowCoordinates.loss_and_velocity`."""
+        return self.own.loss_and_velocity(y)
+
+    def jacobian(self, y: Tensor) -> Tensor:
+        """See `FlowCoordinates.jacobian`."""
+        return self.own.jacobian(y)
+
+    def relative_error(self, error: Tensor, y: Tensor, y_new: Tensor) -> Tensor:
+        """See `FlowCoordinates.relative_error`."""
+        return self.own.relative_error(error, y, y_new)
+
+
 def solve_reference(instance: Instance, tolerance: float) -> Reference:
     """Integrate to `tolerance` and read off the events."""
-    result = train_by_gradient_flow(instance.architecture, instance.initial, instance.horizon, tolerance=tolerance,
-                                    convergence=0.0, max_rows=20_000)
-    trajectory = result.trajectory
-    times, features, losses = trajectory.times, trajectory.features, trajectory.loss
+    coordinates = WholeJacobian(instance.architecture.flow_coordinates(instance.initial))
+    y, times, states = coordinates.encode(instance.initial), [0.0], [instance.initial]
+    for segment in Integration(Rosenbrock(coordinates, IntegrationStatistics()), y, 0.0, instance.horizon, tolerance):
+        times.append(segment.end)
+        states.append(coordinates.decode(segment.y_end).clone())
+    path = observed(instance, np.array(times), torch.stack(states).numpy())
+    return reference_of(path, instance.horizon, tolerance)
+
+
+def reference_of(path: Answer, horizon: float, tolerance: float) -> Reference:
+    """What is read off a path to the horizon."""
+    times, features, losses = path.times, path.features, path.losses
     sizes = np.abs(features[-1])
     learned = np.flatnonzero((sizes > NEGLIGIBLE * sizes.max()) & (np.abs(features[0]) < sizes / 2))
     levels = features[-1, learned] / 2
-    drops = np.array([crossing_time(times, features[:, index], level)
+    drops = np.array([crossing_time(times, features[:, index], level, smooth=True)
                       for index, level in zip(learned, levels, strict=True)])
     order = np.argsort(drops)
     learned, levels, drops = learned[order], levels[order], drops[order]
-    plateaus = np.sqrt(drops * np.append(drops[1:], instance.horizon))
+    plateaus = np.sqrt(drops * np.append(drops[1:], horizon))
     windows = [_window(times, features[:, index], level, drop)
                for index, level, drop in zip(learned, levels, drops, strict=True)]
-    grid = np.unique(np.concatenate([[0.0], *windows, plateaus, [instance.horizon]]))
+    grid = np.unique(np.concatenate([[0.0], *windows, plateaus, [horizon]]))
     return Reference(learned, levels, drops, plateaus, loss_at(plateaus, times, losses),
-                     grid[grid <= instance.horizon], result.final.numpy(), np.array(losses[0]), np.array(tolerance))
+                     grid[grid <= horizon], path.final, np.array(losses[0]), np.array(tolerance))
 
 
 def errors_of(path: Answer, reference: Reference) -> Errors:
@@ -141,19 +185,54 @@ def observed(instance: Instance, times: Array, states: Array) -> Answer:
     return Answer(times, features, losses, states[-1])
 
 
-def crossing_time(times: Array, values: Array, level: float) -> float:
-    """When `values` first reaches `level` from zero's side, by cubic interpolation; NaN if never."""
-    from scipy.interpolate import PchipInterpolator
+def closer(answer: Answer, reference: Reference) -> Array:
+    """Times as many as the reference's grid, most of them between the two of an answer where each feature drops.
+
+    A second solution there says when it drops: how far that is from the reference is not known beforehand.
+    """
+    brackets = [found for index, level in zip(reference.features, reference.levels, strict=True)
+                if (found := _bracket(answer.features[:, index], level)) is not None]
+    end, count = reference.grid[-1], len(reference.grid)
+    ends = np.unique([(answer.times[row - 1], answer.times[row]) for row in brackets], axis=0)
+    within = (count - 2) // max(len(ends), 1)
+    inside = [np.linspace(low, high, within + 2)[1:-1] for low, high in ends]
+    times = np.unique(np.concatenate([[0.0, end], *inside]))
+    # As many as before, so that what was compiled for so many times is used again.
+    rest = np.linspace(times[-2], end, count - len(times) + 2)[1:-1]
+    return np.asarray(np.concatenate([times[:-1], rest, times[-1:]]))
+
+
+def joined(first: Answer, second: Answer) -> Answer:
+    """Both answers of one competitor, by time."""
+    times = np.concatenate([first.times, second.times])
+    order = np.unique(times, return_index=True)[1]
+    return Answer(times[order], np.concatenate([first.features, second.features])[order],
+                  np.concatenate([first.losses, second.losses])[order], first.final)
+
+
+def _bracket(values: Array, level: float) -> int | None:
+    """The first row at which `values` has reached `level`; None if never, or at the start."""
+    above = np.flatnonzero(values / level >= 1)
+    return int(above[0]) if above.size and above[0] > 0 else None
+
+
+def crossing_time(times: Array, values: Array, level: float, smooth: bool = False) -> float:
+    """When `values` first reaches `level` from zero's side; NaN if never.
+
+    Args:
+        smooth: interpolate by the polynomial through six rows, for rows as close as the steps of an accurate method;
+            else by cubic polynomials that do not overshoot.
+    """
+    from scipy.interpolate import BarycentricInterpolator, PchipInterpolator
     from scipy.optimize import brentq
 
-    sizes = values / level - 1
-    above = np.flatnonzero(sizes >= 0)
-    if not above.size or above[0] == 0:
+    row = _bracket(values, level)
+    if row is None:
         return float("nan")
-    row = int(above[0])
+    sizes = values / level - 1
     near = slice(max(row - 3, 0), row + 3)
     local_times, first = np.unique(times[near], return_index=True)
-    curve = PchipInterpolator(local_times, sizes[near][first])
+    curve = (BarycentricInterpolator if smooth else PchipInterpolator)(local_times, sizes[near][first])
     return float(brentq(curve, times[row - 1], times[row], xtol=1e-15 * times[row], rtol=1e-14))
 
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.run                                  # everything, about 40 minutes on two quiet cores
     python -m benchmarks.run --only gradients,trajectories
-    python -m benchmarks.run --quick --output /tmp/results    # under three minutes, to see that it works
+    python -m benchmarks.run --quick --output /tmp/results    # under two minutes, to see that it works
 
 README.md says how to read the results.
 """
@@ -72,8 +72,8 @@ def _line(row: Row) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", type=_names, default=DEFAULT, metavar="NAME,...", help=f"of {', '.join(DEFAULT)}")
-    parser.add_argument("--time-limit", type=float, default=60.0, metavar="SECONDS",
-                        help="that a competitor may take for one run (default 60)")
+    parser.add_argument("--time-limit", type=float, default=12.0, metavar="SECONDS",
+                        help="that a competitor may take for one run (default 12)")
     parser.add_argument("--quick", action="store_true", help="small and short, to see that everything works")
     parser.add_argument("--threads", type=int, default=1, help="threads of every library (default: 1)")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results"), help="folder of the results")

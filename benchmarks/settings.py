@@ -21,7 +21,7 @@ class Settings:
     """Settings of one run.
 
     Attributes:
-        quick: only show that everything works, in under three minutes.
+        quick: only show that everything works, in under two minutes.
         threads: threads of every library.
         output: folder of the results.
         references: folder of the reference solutions.
@@ -32,7 +32,7 @@ class Settings:
     threads: int = 1
     output: Path = Path("benchmarks/results")
     references: Path = Path("benchmarks/references")
-    longest: float = 60.0
+    longest: float = 12.0
 
     @property
     def repeats(self) -> int:

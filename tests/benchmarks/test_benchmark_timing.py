@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from benchmarks.gradients import Competitor, compete
-from benchmarks.timing import Deadline, TimeLimitError, alternate, repeated
+from benchmarks.timing import Deadline, TimeLimitError, alternate, repeated, seconds_of
 
 
 def test_competitors_run_in_turn_and_medians_are_taken() -> None:
@@ -22,6 +22,14 @@ def test_competitors_run_in_turn_and_medians_are_taken() -> None:
     assert timings["b"].median == 5.0
 
 
+def work(seconds: float) -> float:
+    """Keep the processor busy."""
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+    return seconds
+
+
 def test_a_slow_competitor_leaves_the_rounds_but_runs_once() -> None:
     def slow() -> float:
         time.sleep(0.03)
@@ -32,12 +40,19 @@ def test_a_slow_competitor_leaves_the_rounds_but_runs_once() -> None:
 
 
 def test_time_of_one_call() -> None:
-    assert repeated(lambda: time.sleep(0.002), 0.02)() == pytest.approx(0.002, rel=0.5)
+    assert repeated(lambda: work(0.002), 0.02)() == pytest.approx(0.002, rel=0.5)
+
+
+def test_waiting_is_not_counted_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert seconds_of(lambda: time.sleep(0.05)) < 0.02
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert seconds_of(lambda: time.sleep(0.05)) >= 0.05
 
 
 def test_a_first_call_that_compiles_does_not_count() -> None:
     waits = iter([0.05])
-    measure = repeated(lambda: time.sleep(next(waits, 1e-4)), 0.01)
+    measure = repeated(lambda: work(next(waits, 1e-4)), 0.01)
     assert measure() < 0.01
 
 
