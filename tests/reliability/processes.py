@@ -23,7 +23,7 @@ CONTEXT.set_forkserver_preload(["agfrun.cli.main", "agfrun.labs.staircases.run.p
                                 "agfrun.labs.staircases.studies.compare", "hydra", "processes"])
 # A run of a few seconds, most of them training.
 DESCENT = ("data.p=5", "data.frequencies=[1,2]", "data.amplitudes=[4,2]", "model.width=3", "train=gradient_descent",
-           "train.learning_rate=0.02", "train.max_steps=9000", "train.convergence=0", "checkpoint.seconds=0",
+           "train.learning_rate=0.02", "train.max_steps=250000", "train.convergence=0", "checkpoint.seconds=0",
            "plots=false", "report=false", "device=cpu")
 FLOW = ("model=linear_attention", "model.width=8", "data.dimension=8", "agf=decoupled", "train.tolerance=1e-12",
         "train.convergence=0", "train.horizon=3000", "checkpoint.seconds=0", "plots=false", "report=false",

@@ -190,7 +190,8 @@ def test_a_sample_is_one_pair_and_every_pair_is_equally_likely() -> None:
     for _ in range(900):
         sample = network.architecture.sampled_gradient(neurons, 1, generator)
         distance = (of_pairs - sample).abs().amax((1, 2))
-        assert float(distance.min()) < 1e-12 < float(distance.sort().values[1])
+        # Of sizes of 1e4: rounding is in parts of them.
+        assert float(distance.min()) < 1e-12 * float(of_pairs.abs().max()) < float(distance.sort().values[1])
         counts[distance.argmin()] += 1
     assert float(((counts - 100) ** 2 / 100).sum()) < 26.1  # 99.9% of chi-squared with 8 degrees of freedom
 
