@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import comb
 
-import numpy as np
-
 from agfrun import register, require
-from agfrun.labs.neuromanifolds import ClosedForm, Counts, NetworkConfig, product, random_elements
+from agfrun.labs.neuromanifolds import ClosedForm, Element, NetworkConfig
 
 
 @register("model")
@@ -25,18 +24,30 @@ class Products(NetworkConfig):
     def architecture(self) -> str:
         return f"{self.inputs}-{self.units}"
 
-    def counts(self) -> Counts:
-        # u_i c and v_i / c give the same product: one symmetry a unit. The outputs are quadratic forms.
-        return Counts(parameters=2 * self.units * self.inputs, symmetries=self.units, output_degree=2,
-                      ambient=comb(self.inputs + 1, 2), proved_bound=self.closed_form().dimension)
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"u": (self.units, self.inputs), "v": (self.units, self.inputs)}
+
+    def input_shape(self) -> tuple[int, ...]:
+        return (self.inputs,)
+
+    def output_degree(self) -> int:
+        return 2
+
+    def value(self, weights: Mapping[str, Element], inputs: Element) -> Element:
+        products = (weights["u"] @ inputs) * (weights["v"] @ inputs)
+        return products.sum().reshape(1)
+
+    # What follows is optional: what is known without measuring.
+
+    def symmetry_dimension(self) -> int:
+        return self.units  # u_i c and v_i / c give the same product
+
+    def ambient(self) -> int:
+        return comb(self.inputs + 1, 2)  # quadratic forms
 
     def closed_form(self) -> ClosedForm:
         rank = min(self.inputs, 2 * self.units)
         return ClosedForm(rank * self.inputs - comb(rank, 2), True, "symmetric matrices of bounded rank")
 
-    def jacobian(self, prime: int, generator: np.random.Generator, evaluations: int) -> np.ndarray:
-        u, v = (random_elements(generator, (self.units, self.inputs), prime) for _ in range(2))
-        x = random_elements(generator, (self.inputs, evaluations), prime)
-        by_u = product(v, x, prime)[:, None] * x % prime  # the derivative of (u . x)(v . x) by u is (v . x) x
-        by_v = product(u, x, prime)[:, None] * x % prime
-        return np.concatenate([by_u, by_v]).reshape(-1, evaluations)
+    def proved_bound(self) -> int:
+        return self.closed_form().dimension

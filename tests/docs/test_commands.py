@@ -56,7 +56,9 @@ SMALLER = {
 }
 
 # Studies that have none of the groups of loss staircases.
-OTHERS = {"study=dimension": [], "study=learning_curve": ["spectrum.dimension=10", "train.steps=50"]}
+OTHERS = {"study=dimension": [], "study=fibres": [], "study=singularities": [], "study=exposedness": [],
+          "study=dictionary": [], "experiment=subnetworks_": [], "experiment=filters_": [],
+          "study=learning_curve": ["spectrum.dimension=10", "train.steps=50"]}
 
 COMMANDS = commands()
 AGFRUN = [command for command in COMMANDS if command.text.startswith("agfrun")]

@@ -17,20 +17,33 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agfrun.labs.neuromanifolds.arithmetic.elements import Element, concatenate, einsum, stack
+    from agfrun.labs.neuromanifolds.arithmetic.fields import Field, Floats, Multiprecision, PrimeField
+    from agfrun.labs.neuromanifolds.arithmetic.prime_field import PRIMES, rank
     from agfrun.labs.neuromanifolds.config import NetworkConfig, NeuromanifoldConfig
-    from agfrun.labs.neuromanifolds.counts import ClosedForm, Counts, ModularRank
+    from agfrun.labs.neuromanifolds.counts import ClosedForm, Counts, Invariants, Known, ModularRank
+    from agfrun.labs.neuromanifolds.evaluation import Evaluations, random_weights
+    from agfrun.labs.neuromanifolds.fibre import Identifiability
+    from agfrun.labs.neuromanifolds.geometry.fibres import Fibre, generic_fibre, rank_at
+    from agfrun.labs.neuromanifolds.geometry.perturbation import Perturbed, perturbed_targets
+    from agfrun.labs.neuromanifolds.geometry.span import spanning_evaluations
+    from agfrun.labs.neuromanifolds.geometry.strata import StratumRanks, measure_strata
     from agfrun.labs.neuromanifolds.measurement import Measurement, measure
-    from agfrun.labs.neuromanifolds.networks.monomial_mlp.network import MonomialMlpConfig, dimension
-    from agfrun.labs.neuromanifolds.networks.monomial_mlp.theory import (
+    from agfrun.labs.neuromanifolds.networks.attention.network import LightningAttentionConfig, SoftmaxAttentionConfig
+    from agfrun.labs.neuromanifolds.networks.cnn.network import PolynomialCnnConfig
+    from agfrun.labs.neuromanifolds.networks.linear.network import TwoLayerLinearConfig
+    from agfrun.labs.neuromanifolds.networks.mlp.network import MonomialMlpConfig, PolynomialMlpConfig, dimension
+    from agfrun.labs.neuromanifolds.networks.mlp.theory import (
         ambient_dimension,
         closed_form,
         dimension_bound,
         expected_dimension,
         sufficient_degree,
     )
-    from agfrun.labs.neuromanifolds.prime_field import PRIMES, power, product, random_elements, rank
+    from agfrun.labs.neuromanifolds.stratum import Stratum
+    from agfrun.labs.neuromanifolds.symmetry import Generator, Symmetry
 
-QUESTION = "what functions can a network be? Dimensions of function spaces, exactly"
+QUESTION = "what functions can a network be? Dimensions, fibres, singular and exposed subnetworks, exactly"
 FIRST_COMMAND = "agfrun study=dimension 'model.widths=[2,2,1]' model.degree=2"
 
 CHOICES = ("networks",)
@@ -39,19 +52,35 @@ PAPER_CLAIMS = ("paper_claims",)
 """Modules that register claims of papers, for `agfrun.study.paper_claim`."""
 
 _HOME = {name: f"{__name__}.{module}" for module, names in {
+    "arithmetic.elements": "Element concatenate einsum stack",
+    "arithmetic.fields": "Field Floats Multiprecision PrimeField",
+    "arithmetic.prime_field": "PRIMES rank",
     "config": "NetworkConfig NeuromanifoldConfig",
-    "counts": "ClosedForm Counts ModularRank",
+    "counts": "ClosedForm Counts Invariants Known ModularRank",
+    "evaluation": "Evaluations random_weights",
+    "fibre": "Identifiability",
+    "geometry.fibres": "Fibre generic_fibre rank_at",
+    "geometry.perturbation": "Perturbed perturbed_targets",
+    "geometry.span": "spanning_evaluations",
+    "geometry.strata": "StratumRanks measure_strata",
     "measurement": "Measurement measure",
-    "networks.monomial_mlp.network": "MonomialMlpConfig dimension",
-    "networks.monomial_mlp.theory": "ambient_dimension closed_form dimension_bound expected_dimension "
-                                    "sufficient_degree",
-    "prime_field": "PRIMES power product random_elements rank",
+    "networks.attention.network": "LightningAttentionConfig SoftmaxAttentionConfig",
+    "networks.cnn.network": "PolynomialCnnConfig",
+    "networks.linear.network": "TwoLayerLinearConfig",
+    "networks.mlp.network": "MonomialMlpConfig PolynomialMlpConfig dimension",
+    "networks.mlp.theory": "ambient_dimension closed_form dimension_bound expected_dimension sufficient_degree",
+    "stratum": "Stratum",
+    "symmetry": "Generator Symmetry",
 }.items() for name in names.split()}
 
 __all__ = [
-    "PRIMES", "ClosedForm", "Counts", "Measurement", "ModularRank", "MonomialMlpConfig", "NetworkConfig",
-    "NeuromanifoldConfig", "ambient_dimension", "closed_form", "dimension", "dimension_bound", "expected_dimension",
-    "measure", "power", "product", "random_elements", "rank", "sufficient_degree",
+    "PRIMES", "ClosedForm", "Counts", "Element", "Evaluations", "Fibre", "Field", "Floats", "Generator",
+    "Identifiability", "Invariants", "Known", "LightningAttentionConfig", "Measurement", "ModularRank",
+    "MonomialMlpConfig", "Multiprecision", "NetworkConfig", "NeuromanifoldConfig", "Perturbed", "PolynomialCnnConfig",
+    "PolynomialMlpConfig", "PrimeField", "SoftmaxAttentionConfig", "Stratum", "StratumRanks", "Symmetry",
+    "TwoLayerLinearConfig", "ambient_dimension", "closed_form", "concatenate", "dimension", "dimension_bound", "einsum",
+    "expected_dimension", "generic_fibre", "measure", "measure_strata", "perturbed_targets", "random_weights", "rank",
+    "rank_at", "spanning_evaluations", "stack", "sufficient_degree",
 ]
 
 

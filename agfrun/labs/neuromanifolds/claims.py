@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agfrun.labs.neuromanifolds.counts import ClosedForm
+from agfrun.labs.neuromanifolds.counts import ClosedForm, ModularRank
 from agfrun.labs.neuromanifolds.measurement import Measurement
+from agfrun.labs.neuromanifolds.precision import GAP, PreciseRank
 from agfrun.study.claim import Claim, Statement
 
 RANKS = "ranks"
 OURS = "agfrun"
 KILEEL = "Kileel, Trager & Bruna, arXiv:1905.12207"
+SHAHVERDI_MLP = "Shahverdi, Marchetti & Kohn, arXiv:2505.11846"
+SHAHVERDI_CNN = "Shahverdi, Marchetti & Kohn, arXiv:2410.00722"
+HENRY = "Henry, Marchetti & Kohn, arXiv:2408.17221"
 SCHWARTZ_ZIPPEL = "Schwartz 1980, Zippel 1979"
 EXACT = "integers without rounding, so none is needed"
 
@@ -24,7 +28,7 @@ def claims_of(measured: Measurement, closed_form: ClosedForm | None, why_none: s
         why_none: why there is no closed form.
     """
     return [_equals_closed_form(measured, closed_form, why_none), _at_most_expected(measured), _meets_bound(measured),
-            _primes_agree(measured), *_filling(measured, closed_form, why_none)]
+            _rank_is_certain(measured), *_filling(measured, closed_form, why_none)]
 
 
 def chance_of_falling_short(measured: Measurement) -> float:
@@ -33,7 +37,8 @@ def chance_of_falling_short(measured: Measurement) -> float:
     A minor of the Jacobian that is not zero is a polynomial of about that degree in what is drawn, and has no larger
     share of zeros (Schwartz, J. ACM 27 (1980) 701-717; Zippel, EUROSAM 1979).
     """
-    return measured.counts.output_degree * measured.dimension / min(found.prime for found in measured.ranks)
+    primes = [found.prime for found in measured.ranks if isinstance(found, ModularRank)]
+    return measured.counts.output_degree * measured.dimension / min(primes)
 
 
 def _equals_closed_form(measured: Measurement, known: ClosedForm | None, why_none: str) -> Claim:
@@ -57,11 +62,27 @@ def _meets_bound(measured: Measurement) -> Claim:
     statement = Statement("meets_upper_bound", RANKS, "the dimension meets its proved upper bound, and so is certain",
                           OURS, "bound")
     if found < bound:
+        if not any(isinstance(one, ModularRank) for one in measured.ranks):
+            return statement.undecided(f"{found} is below the bound {bound}, which need not be sharp")
         return statement.undecided(f"{found} is below the bound {bound}: either the bound is not sharp, or all "
                                    f"{len(measured.ranks)} ranks fell short, each with a chance of about "
                                    f"{chance_of_falling_short(measured):.1g}")
+    if not measured.proved:
+        return statement.undecided(f"{found} meets the bound, but no minor of that size was proved to differ from 0")
     return statement.decided(bound, found, found == bound,
-                             f"{EXACT}: a rank modulo a prime is never above the dimension")
+                             f"{EXACT}: a rank modulo a prime, or a minor that is proved not to vanish, is never above "
+                             "the dimension")
+
+
+def _rank_is_certain(measured: Measurement) -> Claim:
+    found = measured.ranks[0]
+    if not isinstance(found, PreciseRank):
+        return _primes_agree(measured)
+    statement = Statement("singular_values_drop", RANKS, "after the last singular value that counts they drop by "
+                          f"{GAP} digits or more, to what rounding leaves of zeros in {found.digits} digits", OURS,
+                          "numerics")
+    return statement.decided(f"at least {GAP}", round(found.gap, 1), found.decided,
+                             f"the last that counts is 1e{found.last:.0f} of the largest, the next 1e{found.next:.0f}")
 
 
 def _primes_agree(measured: Measurement) -> Claim:

@@ -6,29 +6,37 @@ A further network is one class derived from `NetworkConfig`, registered for the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from math import prod
+from typing import ClassVar
 
-from agfrun.labs.neuromanifolds.counts import ClosedForm, Counts
-from agfrun.labs.neuromanifolds.prime_field import PRIMES
+from agfrun.labs.neuromanifolds.arithmetic.elements import Element
+from agfrun.labs.neuromanifolds.arithmetic.fields import AnyArray
+from agfrun.labs.neuromanifolds.arithmetic.prime_field import PRIMES
+from agfrun.labs.neuromanifolds.arithmetic.rational import FractionArray
+from agfrun.labs.neuromanifolds.counts import ClosedForm, Counts, Invariants
+from agfrun.labs.neuromanifolds.fibre import Identifiability
+from agfrun.labs.neuromanifolds.stratum import Stratum
+from agfrun.labs.neuromanifolds.symmetry import Symmetry
 from agfrun.study import registry
 from agfrun.study.checks import require
-from agfrun.study.memory import require_memory
+from agfrun.study.memory import largest_key, require_memory
 from agfrun.study.settings import RunSettings
 from agfrun.study.study import Choice, Study
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    from agfrun.labs.neuromanifolds.prime_field import IntArray
-
+MOST_SECONDS = 86400.0
 DEFAULT_STUDY = "dimension"
 DEFAULT_MODEL = "monomial_mlp"
 
 
 @dataclass
 class NetworkConfig(Choice):
-    """Which network: polynomial in its weights and inputs, with integer coefficients."""
+    """Which network: a function of weights and an input that is made by ring operations alone."""
+
+    polynomial: ClassVar[bool] = True
+    """Whether the function is a polynomial with integer coefficients, which has exact ranks modulo primes. One that is
+    not is measured in floats of many digits."""
 
     def check(self) -> None:
         """Check the ranges of this network's own keys.
@@ -41,13 +49,70 @@ class NetworkConfig(Choice):
         """The sizes in short, such as `2-3-1`: how tables and figures call this one among others of its kind."""
         raise NotImplementedError
 
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The weights by name, with their shapes."""
+        raise NotImplementedError
+
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input."""
+        raise NotImplementedError
+
+    def value(self, weights: Mapping[str, Element], inputs: Element) -> Element:
+        """The vector of outputs at one input.
+
+        Args:
+            weights: by name, of the shapes of `weight_shapes`, and the constants of `constant_shapes`.
+            inputs: one input, of `input_shape`.
+        """
+        raise NotImplementedError
+
+    def output_degree(self) -> int:
+        """The largest degree of the outputs as polynomials in the inputs."""
+        raise NotImplementedError
+
+    def constant_shapes(self) -> dict[str, tuple[int, ...]]:
+        """What is drawn once and is no weight, such as the coefficients of a generic activation."""
+        return {}
+
     def activation_degree(self) -> int | None:
-        """Degree of the activation; None for a network without one."""
+        """Degree of the activation; None for a network without one, or with several."""
         return None
 
-    def counts(self) -> Counts:
-        """Parameters, symmetries and spaces, without measuring anything."""
-        raise NotImplementedError
+    def ambient(self) -> int | None:
+        """Dimension of the space of all functions of the outputs' form; None where nobody has counted it."""
+        return None
+
+    def proved_bound(self) -> int | None:
+        """What the dimension is proved not to exceed; None where that is the expected dimension."""
+        return None
+
+    def symmetry_dimension(self) -> int:
+        """Dimension of the known symmetries' orbit of generic weights."""
+        return 0
+
+    def gauge(self) -> dict[str, AnyArray]:
+        """Flags of weights that symmetries can set to 1, by name: derivatives by them follow from those by others."""
+        return {}
+
+    def symmetries(self) -> tuple[Symmetry, ...]:
+        """What is known to change weights and no function."""
+        return ()
+
+    def strata(self) -> tuple[Stratum, ...]:
+        """Kinds of weights with the function of a smaller network; none where nobody has named them."""
+        return ()
+
+    def identifiability(self, weights: Mapping[str, FractionArray]) -> Identifiability | None:
+        """Which other weights have the same function as given ones; None where nothing is known."""
+        return None
+
+    def canonical(self, weights: Mapping[str, FractionArray]) -> dict[str, FractionArray] | None:
+        """The weights that stand for all that symmetries make of given ones; None where there is no such form."""
+        return None
+
+    def invariants(self) -> Invariants:
+        """Degree and numbers of critical points, where closed forms are known."""
+        return Invariants()
 
     def closed_form(self) -> ClosedForm | None:
         """What theory says the dimension is; None where no closed form is known."""
@@ -57,19 +122,14 @@ class NetworkConfig(Choice):
         """Why there is none, in a few words."""
         return "no closed form is known for this network"
 
-    def jacobian(self, prime: int, generator: np.random.Generator, evaluations: int) -> IntArray:
-        """Derivatives of the network's values by its weights, at random weights.
+    def parameters(self) -> int:
+        """Number of weights."""
+        return sum(prod(shape) for shape in self.weight_shapes().values())
 
-        Args:
-            prime: everything is computed modulo it, in int64 arrays of residues 0..prime-1.
-            generator: draws the weights, and for each evaluation an input and a combination of the outputs.
-            evaluations: S.
-
-        Returns:
-            (P, S): entry [i, s] is the derivative by weight i of evaluation s. A weight whose derivatives follow
-            from those of the others may be left out.
-        """
-        raise NotImplementedError
+    def counts(self) -> Counts:
+        """Parameters, symmetries and spaces, without measuring anything."""
+        return Counts(parameters=self.parameters(), symmetries=self.symmetry_dimension(),
+                      output_degree=self.output_degree(), ambient=self.ambient(), proved_bound=self.proved_bound())
 
 
 @dataclass
@@ -80,7 +140,7 @@ class NeuromanifoldConfig(RunSettings):
     model: NetworkConfig = field(default_factory=lambda: _default_network())
 
     def check(self) -> None:
-        """See `RunSettings.check`; also that the ranks can be taken in the memory there is."""
+        """See `RunSettings.check`; also that the ranks can be taken in the memory there is, and in a day."""
         super().check()
         for key, exact in (("device", ("auto", "cpu")), ("dtype", ("float64",))):
             value = getattr(self, key)
@@ -91,6 +151,9 @@ class NeuromanifoldConfig(RunSettings):
         require("model.name", self.model.name, counts.output_degree < min(PRIMES), "a network of smaller output "
                 f"degree than {counts.output_degree}: ranks are taken modulo primes from {min(PRIMES)} on")
         require_memory(self, counts.memory)
+        key, value = largest_key(self)
+        require(key, value, counts.seconds <= MOST_SECONDS, "smaller: the ranks would take about "
+                f"{counts.seconds / 86400:.0f} days")
 
 
 def _default_study() -> Study:

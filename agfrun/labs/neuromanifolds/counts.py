@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 # Evaluations beyond the largest possible dimension, so that the number of rows never is what bounds the rank.
 SPARE_ROWS = 5
+# Of an elimination: measured on one core, some 1e10 steps a second.
+SECONDS_PER_STEP = 1e-10
 # For each entry of the Jacobian: int64, its float64 copy for BLAS, products, and what flint's matrix is made from.
 BYTES_PER_ENTRY = 50
 
@@ -50,6 +52,12 @@ class Counts:
         return float(BYTES_PER_ENTRY * self.evaluations * self.parameters)
 
 
+    @property
+    def seconds(self) -> float:
+        """Seconds that taking one rank takes, roughly."""
+        return SECONDS_PER_STEP * float(self.evaluations) ** 2 * self.parameters
+
+
 @dataclass(frozen=True)
 class ClosedForm:
     """A dimension from a closed form.
@@ -68,6 +76,37 @@ class ClosedForm:
     def standing(self) -> str:
         """As what it is claimed: `theorem`, or `ours`."""
         return "theorem" if self.proved else "ours"
+
+
+@dataclass(frozen=True)
+class Known:
+    """An integer that theory gives.
+
+    Attributes:
+        value: the integer.
+        source: the result that gives it.
+        proved: whether it is a theorem; otherwise it was derived and agreed wherever it was tested.
+    """
+
+    value: int
+    source: str
+    proved: bool = True
+
+
+@dataclass(frozen=True)
+class Invariants:
+    """Numbers of a neuromanifold beside its dimension, None where no closed form is known.
+
+    Attributes:
+        degree: of its closure, as a projective variety.
+        critical_points: complex critical points of a quadratic loss with generic targets and a generic inner product,
+            each function counted once.
+        nearest_points: the same for the inner product that is natural for the network, where it has one.
+    """
+
+    degree: Known | None = None
+    critical_points: Known | None = None
+    nearest_points: Known | None = None
 
 
 @dataclass(frozen=True)

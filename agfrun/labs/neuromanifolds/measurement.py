@@ -8,14 +8,18 @@ there are dimensions, each of a random combination of the outputs at a random in
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
+from agfrun.labs.neuromanifolds.arithmetic.fields import AnyArray, PrimeField
+from agfrun.labs.neuromanifolds.arithmetic.prime_field import PRIMES, combine_rows, project_rows, rank
 from agfrun.labs.neuromanifolds.counts import Counts, ModularRank
-from agfrun.labs.neuromanifolds.prime_field import PRIMES, combine_rows, project_rows, rank
+from agfrun.labs.neuromanifolds.evaluation import Evaluations, random_weights
+from agfrun.labs.neuromanifolds.precision import PreciseRank, precise_rank
 
 if TYPE_CHECKING:
     from agfrun.labs.neuromanifolds.config import NetworkConfig
@@ -32,11 +36,12 @@ class Measurement:
 
     Attributes:
         counts: what is known of the architecture without measuring.
-        ranks: one for each prime, in the order in which they were taken.
+        ranks: one for each prime, in the order in which they were taken; of a network that is no polynomial the one
+            in many digits.
     """
 
     counts: Counts
-    ranks: tuple[ModularRank, ...]
+    ranks: tuple[ModularRank | PreciseRank, ...]
 
     @property
     def dimension(self) -> int:
@@ -46,7 +51,8 @@ class Measurement:
     @property
     def proved(self) -> bool:
         """Whether the dimension is certain: a rank modulo a prime never exceeds it, and this one equals the bound."""
-        return self.dimension == self.counts.bound
+        lower = max(found.proved_rank if isinstance(found, PreciseRank) else found.rank for found in self.ranks)
+        return lower == self.counts.bound
 
     @property
     def unanimous(self) -> bool:
@@ -71,7 +77,7 @@ class Measurement:
 
 def measure(network: NetworkConfig, seed: int = 0, primes: Sequence[int] = PRIMES, at_least: int = 1,
             step: Step = lambda _, take: take()) -> Measurement:
-    """Measure the dimension; the same arguments give the same result.
+    """Measure the dimension; the same arguments give the same result. Softmax takes `precise_rank` in place of primes.
 
     The first prime is tried with a sparse compression of the Jacobian. If the rank equals the proved upper bound, this
     is the dimension. If not, a second prime and a dense projection must agree, and further primes are tried until two
@@ -89,6 +95,8 @@ def measure(network: NetworkConfig, seed: int = 0, primes: Sequence[int] = PRIME
             by their values.
     """
     counts = network.counts()
+    if not network.polynomial:
+        return Measurement(counts, (precise_rank(network, seed),))
     if counts.output_degree >= min(primes):
         raise ValueError(f"the outputs' degree {counts.output_degree} is not below the prime {min(primes)}")
     ranks: list[ModularRank] = []
@@ -115,7 +123,10 @@ def modular_rank(network: NetworkConfig, prime: int, seed: int, rows: int, compr
     """
     started = time.perf_counter()
     generator = np.random.default_rng((seed, prime))
-    matrix = network.jacobian(prime, generator, rows)
+    field = PrimeField(prime)
+    weights = random_weights(network, field, generator)
+    matrix = Evaluations.draw(network, field, generator, rows).jacobian(weights)
+    matrix = matrix[_needed(network, weights)]
     columns = len(matrix)
     if columns <= rows:
         compression = "none"
@@ -125,3 +136,10 @@ def modular_rank(network: NetworkConfig, prime: int, seed: int, rows: int, compr
         matrix = project_rows(matrix, rows, prime, generator)
     found = rank(matrix, prime)
     return ModularRank(prime, found, rows, columns, compression, time.perf_counter() - started)
+
+
+def _needed(network: NetworkConfig, weights: Mapping[str, AnyArray]) -> npt.NDArray[np.bool_]:
+    """Which weights it takes to span all tangent vectors."""
+    fixed = network.gauge()
+    return np.concatenate([~fixed[name].reshape(-1) if name in fixed else np.ones(entries.size, dtype=bool)
+                           for name, entries in weights.items()])

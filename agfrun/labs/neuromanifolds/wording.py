@@ -9,6 +9,7 @@ from agfrun.files.tables import is_missing
 from agfrun.labs.neuromanifolds.config import NetworkConfig
 from agfrun.labs.neuromanifolds.counts import ClosedForm
 from agfrun.labs.neuromanifolds.measurement import Measurement
+from agfrun.labs.neuromanifolds.precision import PreciseRank
 from agfrun.study.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ def text_of(network: NetworkConfig, measured: Measurement, known: ClosedForm | N
         ("parameters", counts.parameters, ""),
         ("less symmetries", counts.parameters - counts.symmetries,
          f"{counts.symmetries} known directions change weights and no function"),
-        ("ambient space", counts.ambient, f"functions of degree {counts.output_degree}"),
+        ("ambient space", counts.ambient,
+         "" if counts.ambient is None else f"functions of degree {counts.output_degree}"),
         ("expected", counts.expected, "the smaller of these two"),
         ("upper bound", counts.bound, "proved"),
         ("closed form", known.dimension if known else None, _origin(known) if known else network.why_no_closed_form()),
@@ -65,7 +67,7 @@ def verdict_on(row: pd.Series[Any], claims: pd.DataFrame | None) -> Verdict:
         of = "a theorem" if row["closed_form_standing"] == "theorem" else "our closed form, which is not proved,"
         return Verdict(f"{found}, as {of} says ({row['closed_form_source']}).", "good")
     certain = "the dimension is certain: it meets a proved upper bound" if _true(row["proved"]) else (
-        "the dimension is what ranks modulo primes agree on")
+        "the dimension is what ranks agree on")
     return Verdict(f"{found}. No closed form is known; {certain}.", "open")
 
 
@@ -94,7 +96,9 @@ def _origin(known: ClosedForm) -> str:
 
 
 def _certainty(measured: Measurement) -> str:
-    modulo = " and ".join(f"{found.rank} modulo {found.prime}" for found in measured.ranks)
+    modulo = " and ".join(
+        f"{found.rank} in {found.digits} digits, where singular values drop by {found.gap:.0f} of them"
+        if isinstance(found, PreciseRank) else f"{found.rank} modulo {found.prime}" for found in measured.ranks)
     agree = "" if measured.unanimous else "; the ranks differ, and the largest counts"
     return f"{'proved: it meets the upper bound; ' if measured.proved else 'not proved; '}rank {modulo}{agree}"
 

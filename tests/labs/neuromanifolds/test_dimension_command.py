@@ -58,7 +58,8 @@ def test_a_sweep_in_one_process_imports_no_torch(tmp_path: Path) -> None:
 
 def test_help_shows_the_keys_of_the_study(tmp_path: Path) -> None:
     printed = watched("study=dimension --help", directory=tmp_path)
-    for words in ("study.primes: 2 #", "model.widths: [2, 2, 1] #", "model.degree: 2 #", "(choices: monomial_mlp)"):
+    for words in ("study.primes: 2 #", "model.widths: [2, 2, 1] #", "model.degree: 2 #",
+                  "(choices: lightning_attention, monomial_mlp"):
         assert words in printed
     assert "init" not in printed.partition("of every run")[0]
 

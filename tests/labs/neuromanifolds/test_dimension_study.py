@@ -15,7 +15,15 @@ from tiny_runs import read_json
 
 from agfrun import ConfigError, UsageError, execute, load_config, read_run, redraw, rerun, resume_run, write_report
 from agfrun.files.saved_run import read_config
-from agfrun.labs.neuromanifolds import Measurement, MonomialMlpConfig, NeuromanifoldConfig, dimension, measurement
+from agfrun.labs.neuromanifolds import (
+    Measurement,
+    MonomialMlpConfig,
+    NeuromanifoldConfig,
+    dimension,
+    exact_study,
+    measure_strata,
+    measurement,
+)
 from agfrun.labs.neuromanifolds.studies import dimension as study_module
 from agfrun.tracking.record import read_record
 
@@ -52,7 +60,8 @@ def test_defaults_are_those_of_the_settings() -> None:
 
 def test_the_folder_holds_the_study_s_own_keys_and_files(exceptional: Path) -> None:
     assert set(yaml.safe_load((exceptional / "config.yaml").read_text())) == OWN
-    assert read_config(exceptional)["model"] == {"name": "monomial_mlp", "widths": [3, 5, 1], "degree": 4}
+    assert read_config(exceptional)["model"] == {"name": "monomial_mlp", "widths": [3, 5, 1], "degree": 4,
+                                                 "degrees": None}
     assert {path.name for path in exceptional.iterdir()} == {
         "architectures.csv", "ranks.csv", "claims.csv", "config.yaml", "manifest.json", "done.json", "report.html",
         "plots"}
@@ -65,7 +74,7 @@ def test_numbers_of_a_run(exceptional: Path) -> None:
                 "filling": False, "closed_form": 14, "bound": 14, "proved": True, "claims": 5, "claims_hold": 5,
                 "claims_undecided": 0}
     assert {key: done[key] for key in expected} == expected
-    assert read_json(exceptional / "manifest.json")["python_flint"]
+    assert "python_flint" not in read_json(exceptional / "manifest.json")  # no other package was needed
 
 
 def test_tables_of_a_run(exceptional: Path) -> None:
@@ -172,7 +181,7 @@ def test_the_record_for_a_tracker(exceptional: Path) -> None:
     assert record.status == "finished"
     assert record.parameters == {"study.name": "dimension", "study.primes": "2", "seed": "0", "device": "auto",
                                  "dtype": "float64", "model.name": "monomial_mlp", "model.widths": "[3,5,1]",
-                                 "model.degree": "4"}
+                                 "model.degree": "4", "model.degrees": "null"}
     assert (record.metrics["dimension"], record.metrics["defect"], record.metrics["fibre_dimension"]) == (14, 1, 6)
     points = {(point.name, point.step): point.value for point in record.series}
     assert (points["rank", 0], points["rank", 1], points["claims/ranks/equals_closed_form", 0]) == (14, 14, 1)
@@ -212,13 +221,16 @@ def test_an_interrupted_run_goes_on_with_the_next_prime(interrupted_at: int, tmp
     assert resume_run(tmp_path / "broken", progress=False) is None
 
 
-def test_a_run_without_python_flint_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_needs_python_flint_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(study_module, "find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"python-flint is not installed; pip install 'agfrun\[algebra\]'"):
-        config_of()
+    monkeypatch.setattr(exact_study, "find_spec", lambda name: None)
     monkeypatch.setitem(sys.modules, "flint", None)
+    assert dimension([2, 2, 1], 2) == execute(config_of(), progress=False).numbers["dimension"] == 3
+    for choice in ("study=singularities", "model=softmax_attention"):
+        with pytest.raises(ConfigError, match=r"python-flint is not installed; pip install 'agfrun\[algebra\]'"):
+            config_of(choice)
     with pytest.raises(UsageError, match="python-flint is not installed"):
-        dimension([2, 2, 1], 2)
+        measure_strata(MonomialMlpConfig(), 0, "union")
 
 
 REFUSED = [
@@ -236,7 +248,7 @@ REFUSED = [
     (["train.tolerance=1e-6"], "study=dimension has no train"),
     (["model.width=99"], "model.width=99 is not allowed: there is no such key; did you mean model.widths? agfrun "
                          "study=dimension --help shows all"),
-    (["model=relu"], "model=relu is not allowed: choose one of monomial_mlp with study=dimension"),
+    (["model=relu"], "model=relu is not allowed: choose one of lightning_attention, monomial_mlp, "),
     (["study.seeds=3"], "study.seeds=3 is not allowed"),
 ]
 

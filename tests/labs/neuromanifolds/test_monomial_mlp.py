@@ -15,16 +15,17 @@ from polynomial_networks import TABLE, measured
 from agfrun.labs.neuromanifolds import (
     PRIMES,
     Counts,
+    Evaluations,
     Measurement,
     ModularRank,
     MonomialMlpConfig,
+    PrimeField,
     dimension,
-    random_elements,
+    random_weights,
     rank,
 )
-from agfrun.labs.neuromanifolds.networks.monomial_mlp.jacobian import jacobian, random_weights
-from agfrun.labs.neuromanifolds.networks.monomial_mlp.theory import Widths
-from agfrun.labs.neuromanifolds.prime_field import IntArray
+from agfrun.labs.neuromanifolds.arithmetic.prime_field import IntArray
+from agfrun.labs.neuromanifolds.networks.mlp.theory import Widths
 
 DATA = Path(__file__).parent / "data" / "monomial_mlp_dimensions.csv"
 
@@ -158,14 +159,17 @@ def test_jacobian_equals_exact_derivatives(widths: Widths, degree: int) -> None:
     generator = np.random.default_rng(5)
     weights = [generator.integers(-3, 4, (widths[i], widths[i - 1])) for i in range(1, len(widths))]
     inputs, outputs = generator.integers(-3, 4, (widths[0], 3)), generator.integers(-3, 4, (widths[-1], 3))
-    prime = PRIMES[0]
-    blocks = jacobian([weight % prime for weight in weights], inputs % prime, outputs % prime, degree, prime)
-    for i, block in enumerate(blocks):
-        assert block.shape == (*weights[i].shape, 3)
-        for row, column, sample in product(*map(range, block.shape)):
-            found = dual_outputs(weights, inputs[:, sample], degree, (i, row, column))
-            exact = sum(int(u) * dual.slope for u, dual in zip(outputs[:, sample], found, strict=True))
-            assert block[row, column, sample] == exact % prime
+    network, field = MonomialMlpConfig(widths=list(widths), degree=degree), PrimeField(PRIMES[0])
+    named = {f"layer_{i + 1}": field.array(weight) for i, weight in enumerate(weights)}
+    evaluations = Evaluations(network, field, {}, field.array(inputs.T), field.array(outputs.T))
+    rows = iter(evaluations.jacobian(named))
+    for i, weight in enumerate(weights):
+        for row, column in product(*map(range, weight.shape)):
+            found = next(rows)
+            for sample in range(3):
+                duals = dual_outputs(weights, inputs[:, sample], degree, (i, row, column))
+                exact = sum(int(u) * dual.slope for u, dual in zip(outputs[:, sample], duals, strict=True))
+                assert found[sample] == exact % PRIMES[0]
 
 
 def rational_rank(rows: list[list[Fraction]]) -> int:
@@ -193,21 +197,9 @@ def test_dimension_equals_a_rank_over_the_rationals(widths: Widths, degree: int)
     assert measured(widths, degree).dimension == rational_rank(rows)
 
 
-def test_rescaling_a_neuron_gives_a_vector_in_the_kernel() -> None:
-    generator, prime, degree = np.random.default_rng(7), PRIMES[0], 3
-    weights = random_weights((3, 4, 3, 2), prime, generator)
-    inputs, outputs = random_elements(generator, (3, 20), prime), random_elements(generator, (2, 20), prime)
-    blocks = jacobian(weights, inputs, outputs, degree, prime)
-    for i, neuron in ((0, 3), (1, 2)):
-        into = (weights[i][neuron, :, None] * blocks[i][neuron] % prime).sum(axis=0)
-        out = (weights[i + 1][:, neuron, None] * blocks[i + 1][:, neuron] % prime).sum(axis=0)
-        assert ((into - degree * out) % prime == 0).all()
-
-
-def test_leaving_out_one_weight_per_neuron_and_compressing_keeps_the_rank() -> None:
-    widths, degree, prime = (3, 5, 6, 4, 2), 2, PRIMES[1]
-    found = measured(widths, degree)
-    generator, samples = np.random.default_rng(8), found.counts.expected + 20
-    blocks = jacobian(random_weights(widths, prime, generator), random_elements(generator, (3, samples), prime),
-                      random_elements(generator, (2, samples), prime), degree, prime)
-    assert rank(np.concatenate([block.reshape(-1, samples) for block in blocks]), prime) == found.dimension
+def test_weights_that_rescalings_can_fix_are_not_needed_for_the_rank() -> None:
+    network = MonomialMlpConfig(widths=[3, 5, 6, 4, 2], degree=2)
+    found, field, generator = measured((3, 5, 6, 4, 2), 2), PrimeField(PRIMES[1]), np.random.default_rng(8)
+    evaluations = Evaluations.draw(network, field, generator, found.counts.expected + 20)
+    assert found.ranks[0].columns == network.parameters() - 15
+    assert rank(evaluations.jacobian(random_weights(network, field, generator)), PRIMES[1]) == found.dimension

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polynomial_networks import measured
 
-from agfrun.labs.neuromanifolds.networks.monomial_mlp.theory import (
+from agfrun.labs.neuromanifolds.networks.mlp.theory import (
     ALEXANDER_HIRSCHOWITZ_EXCEPTIONS,
     Widths,
     ambient_dimension,

@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agfrun.labs.neuromanifolds.prime_field import (
-    BLOCK,
+from agfrun.labs.neuromanifolds.arithmetic.prime_field import (
     PRIMES,
     TERMS,
     IntArray,
     combine_rows,
-    power,
+    independent_columns,
+    inverse,
+    kernel,
     product,
     project_rows,
     random_elements,
@@ -20,6 +21,7 @@ from agfrun.labs.neuromanifolds.prime_field import (
 )
 
 PRIME = PRIMES[0]
+BLOCK = 192
 
 
 def matrix_of_rank(rows: int, columns: int, inner: int, generator: np.random.Generator) -> IntArray:
@@ -51,11 +53,6 @@ def test_product_equals_that_of_python_integers() -> None:
     assert (product(left, right, PRIME) == expected).all()
 
 
-@given(st.integers(0, PRIME - 1), st.integers(0, 3000))
-def test_power_is_that_of_python_integers(element: int, exponent: int) -> None:
-    assert power(np.array([element]), exponent, PRIME)[0] == pow(element, exponent, PRIME)
-
-
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(1, 12), st.integers(0, 99))
 def test_rank_of_a_small_product(rows: int, columns: int, inner: int, seed: int) -> None:
     matrix = matrix_of_rank(rows, columns, inner, np.random.default_rng(seed))
@@ -76,6 +73,42 @@ def test_rank_does_not_need_invertible_leading_blocks(start: int) -> None:
     matrix[:, start + 3] = 0
     matrix[:, start + 4] = 0
     assert rank(matrix, PRIME) == flint_rank(matrix) == 3 * BLOCK - 2
+
+
+@settings(max_examples=40)
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 10**6), st.floats(0, 1))
+def test_rank_of_sparse_matrices_with_repeated_rows(rows: int, columns: int, seed: int, share: float) -> None:
+    generator = np.random.default_rng(seed)
+    matrix = generator.integers(0, PRIME, (rows, columns)) * (generator.random((rows, columns)) < share)
+    matrix[generator.integers(0, rows, rows // 3)] = matrix[0]
+    assert rank(matrix, PRIME) == flint_rank(matrix)
+
+
+@pytest.mark.parametrize("element", [PRIME // 2, PRIME // 2 + 1, PRIME - 1])
+def test_rank_of_extreme_elements_is_exact(element: int) -> None:
+    # Sums of products of the largest residues, in all places where they are formed.
+    matrix = np.full((1300, 1300), element)
+    np.fill_diagonal(matrix, 1)
+    assert rank(matrix, PRIME) == flint_rank(matrix)
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 9), st.integers(0, 99))
+def test_kernels_and_independent_columns(rows: int, columns: int, inner: int, seed: int) -> None:
+    matrix = matrix_of_rank(rows, columns, inner, np.random.default_rng(seed))
+    found, null = rank(matrix, PRIME), kernel(matrix, PRIME)
+    assert null.shape == (columns, columns - found)
+    assert not product(matrix, null, PRIME).any()
+    assert not null.size or rank(null, PRIME) == columns - found
+    chosen = independent_columns(matrix, PRIME)
+    assert rank(matrix[:, chosen], PRIME) == found == len(chosen)
+    assert all(rank(matrix[:, :k], PRIME) == rank(matrix[:, :k + 1], PRIME) - (k in chosen) for k in range(1, columns))
+
+
+def test_inverses() -> None:
+    matrix = random_elements(np.random.default_rng(5), (6, 6), PRIME)
+    assert (product(matrix, inverse(matrix, PRIME), PRIME) == np.eye(6)).all()
+    with pytest.raises(ZeroDivisionError):
+        inverse(np.ones((2, 2), dtype=np.int64), PRIME)
 
 
 def test_rank_of_nothing_but_zeros() -> None:

@@ -9,11 +9,13 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from agfrun.files.tables import empty_table, rows_table
+from agfrun.labs.neuromanifolds.arithmetic.prime_field import NOT_INSTALLED, PRIMES
 from agfrun.labs.neuromanifolds.claims import claims_of
 from agfrun.labs.neuromanifolds.config import NetworkConfig, NeuromanifoldConfig
 from agfrun.labs.neuromanifolds.counts import ClosedForm, ModularRank
+from agfrun.labs.neuromanifolds.exact_study import KEY_NAMES, TOGETHER_KEYS, check_function, flint_version
 from agfrun.labs.neuromanifolds.measurement import Measurement, measure
-from agfrun.labs.neuromanifolds.prime_field import NOT_INSTALLED, PRIMES
+from agfrun.labs.neuromanifolds.precision import PreciseRank, precise_rank
 from agfrun.labs.neuromanifolds.wording import sweep_sentence, text_of, verdict_on
 from agfrun.study.checks import require
 from agfrun.study.claim import CLAIMS
@@ -65,20 +67,23 @@ ARCHITECTURES = Schema("architectures.csv", (
     Column("seconds", "number", "wall seconds of the ranks"),
 ), "the network, what is counted of it and what was measured")
 RANKS = Schema("ranks.csv", (
-    Column("prime", "integer", "the modulus"),
-    Column("rank", "integer", "rank of the Jacobian at random weights modulo it, at most the dimension"),
+    Column("prime", "integer", "the modulus; empty: real numbers of many digits"),
+    Column("rank", "integer", "rank of the Jacobian at random weights; modulo a prime it is at most the dimension"),
     Column("rows", "integer", "random evaluations"),
     Column("columns", "integer", "weights by which is differentiated"),
     Column("compression", "text", "of the columns to as many as there are rows: none, sparse or dense"),
+    Column("digits", "integer", "decimal digits of real numbers; empty: modulo a prime nothing is rounded"),
+    Column("gap", "number", "digits by which singular values drop after the last that counts"),
     Column("seconds", "number", "wall seconds"),
-), "the rank modulo each prime")
+), "the rank modulo each prime, or in many digits", optional=("digits", "gap"))
 
 
 @register("study")
 @dataclass
 class DimensionStudy(Study):
-    """The exact dimension of the functions that a polynomial network can be: ranks of its Jacobian modulo primes.
+    """The exact dimension of the functions that a network can be: ranks of its Jacobian modulo primes.
 
+    A network that is no polynomial, such as attention with softmax, has its rank in real numbers of 300 digits.
     `primes` is the least number of ranks, each modulo another prime; more are taken until two agree on the largest.
     """
 
@@ -88,39 +93,46 @@ class DimensionStudy(Study):
     settings: ClassVar[type] = NeuromanifoldConfig
     tables = (ARCHITECTURES, RANKS)
     numbers = NUMBERS
-    key_names: ClassVar[Mapping[str, str]] = {"model.widths": "widths", "model.degree": "degree of the activation"}
-    preload = ("agfrun.labs.neuromanifolds.networks.monomial_mlp.network", "agfrun.labs.neuromanifolds.studies."
-               "dimension", "flint")
-    together_keys = ("seed", "model.widths", "model.degree")
+    key_names: ClassVar[Mapping[str, str]] = KEY_NAMES
+    preload = ("agfrun.labs.neuromanifolds.networks.mlp.network", "agfrun.labs.neuromanifolds.studies.dimension")
+    together_keys = TOGETHER_KEYS
 
     def check(self, config: NeuromanifoldConfig) -> None:
         """See `Study.check`."""
         require("study.primes", self.primes, 1 <= self.primes <= len(PRIMES), f"an integer from 1 to {len(PRIMES)}")
-        if find_spec("flint") is None:
-            raise ConfigError("study", self.name, NOT_INSTALLED)
+        if not config.model.polynomial and find_spec("flint") is None:
+            raise ConfigError("model.name", config.model.name, NOT_INSTALLED)
+        if config.model.polynomial:
+            check_function(config.model)
 
     def run(self, config: NeuromanifoldConfig, bench: Bench) -> StudyResult:
         """See `Study.run`; `StudyResult.outcome` is a `Measurement`."""
-        version = _flint_version()
-        ranks: list[ModularRank] = []
+        ranks: list[ModularRank | PreciseRank] = []
         # A run that is killed in its first rank can be resumed all the same.
         bench.save({RANKS.name: empty_table(RANKS)})
 
         def step(prime: int, take: Callable[[], ModularRank]) -> ModularRank:
             values = bench.remember(f"rank modulo {prime}", lambda: dataclasses.asdict(take()))
-            ranks.append(ModularRank(**values))
+            found = ModularRank(**values)
+            ranks.append(found)
             bench.save({RANKS.name: ranks_table(ranks)})
-            return ranks[-1]
+            return found
 
         with bench.clock.stage("ranks"):
-            measured = measure(config.model, config.seed, at_least=self.primes, step=step)
+            if config.model.polynomial:
+                measured = measure(config.model, config.seed, at_least=self.primes, step=step)
+            else:
+                ranks.append(PreciseRank(**bench.remember("rank", lambda: dataclasses.asdict(
+                    precise_rank(config.model, config.seed)))))
+                measured = Measurement(config.model.counts(), tuple(ranks))
         known = config.model.closed_form()
         row = architecture_row(config.model, measured, known)
         return StudyResult(
             tables={ARCHITECTURES.name: rows_table(ARCHITECTURES, [row]), RANKS.name: ranks_table(ranks)},
             claims=claims_of(measured, known, config.model.why_no_closed_form()),
             numbers={number.name: row[number.name] for number in NUMBERS},
-            text=text_of(config.model, measured, known), provenance={"python_flint": version}, outcome=measured)
+            text=text_of(config.model, measured, known), outcome=measured,
+            provenance={} if config.model.polynomial else {"python_flint": flint_version()})
 
     def figures(self, saved: Saved) -> Iterator[tuple[str, Figure]]:
         """See `Study.figures`."""
@@ -156,9 +168,15 @@ class DimensionStudy(Study):
             yield "rank", place, float(rank)
 
 
-def ranks_table(ranks: Iterable[ModularRank]) -> pd.DataFrame:
+def ranks_table(ranks: Iterable[ModularRank | PreciseRank]) -> pd.DataFrame:
     """The table ranks.csv."""
-    return rows_table(RANKS, [dataclasses.asdict(found) for found in ranks])
+    rows = []
+    for found in ranks:
+        if isinstance(found, PreciseRank):
+            rows.append({"prime": None, "compression": "none", "gap": found.gap} | dataclasses.asdict(found))
+        else:
+            rows.append({"digits": None, "gap": None} | dataclasses.asdict(found))
+    return rows_table(RANKS, [{name: row[name] for name in RANKS.names} for row in rows])
 
 
 def architecture_row(network: NetworkConfig, measured: Measurement, known: ClosedForm | None) -> dict[str, Any]:
@@ -175,9 +193,3 @@ def architecture_row(network: NetworkConfig, measured: Measurement, known: Close
         "dimension": measured.dimension, "defect": measured.defect, "fibre_dimension": measured.fibre_dimension,
         "filling": measured.filling, "proved": measured.proved, "seconds": sum(one.seconds for one in measured.ranks),
     }
-
-
-def _flint_version() -> str:
-    import flint  # an extra that `check` asks for
-
-    return str(flint.__version__)

@@ -1,0 +1,1 @@
+"""Stacks of self-attention layers, without normalization or with softmax, without residuals."""

@@ -1,0 +1,1 @@
+"""One-dimensional convolutional networks with one channel and polynomial activations."""

@@ -1,0 +1,1 @@
+"""Linear networks: matrices of bounded rank."""

@@ -1,0 +1,1 @@
+"""Fully connected networks with polynomial activations, without biases."""

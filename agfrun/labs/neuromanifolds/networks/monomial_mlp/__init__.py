@@ -1,1 +1,0 @@
-"""Fully connected networks with the activation z^r, without biases."""

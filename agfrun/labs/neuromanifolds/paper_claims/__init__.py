@@ -1,0 +1,1 @@
+"""Claims of papers about neuromanifolds, each decided in exact arithmetic."""
