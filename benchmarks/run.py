@@ -23,7 +23,7 @@ from benchmarks.timing import pin_threads, write_machine
 if TYPE_CHECKING:
     from benchmarks.settings import Benchmark, Row, Settings
 
-DEFAULT = ("gradients", "integrators", "trajectories", "scaling", "ensembles", "memory", "bounds")
+DEFAULT = ("gradients", "integrators", "trajectories", "scaling", "ensembles", "memory", "bounds", "dimensions")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
