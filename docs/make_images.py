@@ -41,11 +41,13 @@ FIGURES = (
     ("staircase_paper", [], "staircase"),
     ("staircase_decoupled", ["agf=decoupled"], "staircase"),
 )
-# Figures of sweeps: name of the picture, the ready-made sweep, name of the figure.
-SWEEPS = (
+# Figures of ready-made sweeps and runs: name of the picture, the experiment, name of the figure.
+READY_MADE = (
     ("sweep_init_scale", "experiment=sweep/init_scale", "drop_times"),
     ("sweep_width_by_scale", "experiment=sweep/width_by_scale", "map_scale_width"),
     ("neuromanifolds_defects", "experiment=sweep/dimension_defects", "defects"),
+    ("neuromanifolds_singular", "experiment=subnetworks_singular", "ranks"),
+    ("neuromanifolds_exposed", "experiment=subnetworks_exposed", "exposedness"),
 )
 
 
@@ -59,8 +61,8 @@ def main() -> None:
     numbers = {name: copy_figure(name, overrides, figure) for name, overrides, figure in FIGURES}
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(rows)}" for name, rows in numbers.items())
     NUMBERS.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
-    for name, experiment, figure in SWEEPS:
-        copy_sweep_figure(name, experiment, figure)
+    for name, experiment, figure in READY_MADE:
+        copy_command_figure(name, experiment, figure)
 
 
 @styled()
@@ -189,11 +191,13 @@ def numbers_of(result: Result) -> list[list[Any]]:
             for row in result.main_rows]
 
 
-def copy_sweep_figure(name: str, experiment: str, figure: str) -> None:
-    """One figure of a sweep, as `agfrun` draws it."""
+def copy_command_figure(name: str, experiment: str, figure: str) -> None:
+    """One figure of a ready-made sweep or run, as `agfrun` draws it."""
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([sys.executable, "-m", "agfrun", experiment, f"hydra.sweep.dir={folder}/sweep"], check=True)
-        (IMAGES / f"{name}.png").write_bytes((Path(folder) / "sweep" / "plots" / f"{figure}.png").read_bytes())
+        there = f"{folder}/there"
+        subprocess.run([sys.executable, "-m", "agfrun", experiment, f"hydra.sweep.dir={there}",
+                        f"hydra.run.dir={there}"], check=True)
+        (IMAGES / f"{name}.png").write_bytes((Path(there) / "plots" / f"{figure}.png").read_bytes())
 
 
 def save(figure: Figure, name: str) -> None:
