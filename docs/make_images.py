@@ -47,6 +47,7 @@ READY_MADE = (
     ("sweep_width_by_scale", "experiment=sweep/width_by_scale", "map_scale_width"),
     ("neuromanifolds_defects", "experiment=sweep/dimension_defects", "defects"),
     ("neuromanifolds_singular", "experiment=subnetworks_singular", "ranks"),
+    ("neuromanifolds_pinch", "experiment=subnetworks_singular", "pinch"),
     ("neuromanifolds_exposed", "experiment=subnetworks_exposed", "exposedness"),
 )
 

@@ -13,7 +13,9 @@ import pytest
 from tiny_runs import read_json
 
 from agfrun import ConfigError, UsageError, execute, load_config, redraw, rerun
+from agfrun.labs.neuromanifolds import PolynomialCnnConfig, PolynomialMlpConfig
 from agfrun.labs.neuromanifolds.geometry import strata
+from agfrun.labs.neuromanifolds.geometry.pinch import pinched_surface
 
 COLUMNS = ["layer", "kind", "rank", "stratum_dimension", "union_rank", "exposed_dimension", "span", "verdict"]
 
@@ -41,8 +43,20 @@ def test_singularities(tmp_path: Path) -> None:
     assert (done["dimension"], done["span"], done["strata"], done["singular"]) == (10, 54, 8, 8)
     assert set(claims(tmp_path).values()) == {"True"}
     assert "8 of 8 kinds of subnetworks are singular points" in (tmp_path / "report.html").read_text()
-    assert [path.name for path in (tmp_path / "plots").iterdir()] == ["ranks.png"]
+    assert {path.name for path in (tmp_path / "plots").iterdir()} == {"ranks.png", "pinch.png"}
     assert "singular" in result.text
+
+
+def test_functions_around_a_subnetwork_make_a_surface_that_is_pinched_there() -> None:
+    """For 1-1-1 with c_1 z + c_2 z^2 + c_3 z^3 the surface is the cone s (c_1 w, c_2 w^2, c_3 w^3) itself."""
+    network = PolynomialMlpConfig(widths=[1, 1, 1], degree=3, coefficients=[1, 1, 1])
+    surface = pinched_surface(network, 0)
+    assert surface is not None
+    places = np.stack([surface[name] for name in ("first", "second", "third")], axis=1)
+    cone = surface["outgoing"][:, None] * np.cos(surface["turn"])[:, None] ** np.array([1, 2, 3])
+    assert np.abs(places[surface["outgoing"] == 0]).max() < 1e-12
+    assert np.linalg.matrix_rank(np.concatenate([cone, places], axis=1), tol=1e-9) == 3  # one is linear in the other
+    assert pinched_surface(PolynomialCnnConfig(), 0) is None
 
 
 def test_what_tangents_do_not_certify_is_inconclusive(tmp_path: Path) -> None:

@@ -6,25 +6,35 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from agfrun.files.tables import rows_table
+from agfrun.files.tables import empty_table, rows_table
 from agfrun.labs.neuromanifolds.claims import HENRY, OURS, SHAHVERDI_CNN, SHAHVERDI_MLP
 from agfrun.labs.neuromanifolds.config import NeuromanifoldConfig
 from agfrun.labs.neuromanifolds.exact_study import ExactStudy, flint_version
+from agfrun.labs.neuromanifolds.geometry.pinch import pinched_surface
 from agfrun.labs.neuromanifolds.geometry.strata import StratumRanks
 from agfrun.labs.neuromanifolds.strata_table import STRATA, measured_strata, strata_rows
 from agfrun.study.claim import Claim, Statement
 from agfrun.study.registry import register
 from agfrun.study.study import Saved, StudyResult
-from agfrun.study.table import Number
+from agfrun.study.table import Column, Number, Schema
 from agfrun.study.verdict import Verdict
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
     from agfrun.labs.neuromanifolds.stratum import Stratum
     from agfrun.study.bench import Bench
 
 SINGULAR, INCONCLUSIVE = "singular", "inconclusive"
+
+PINCH = Schema("pinch.csv", (
+    Column("outgoing", "number", "factor s of the last neuron's outgoing weights; the subnetwork is at 0"),
+    Column("turn", "number", "angle t by which its incoming weights are turned"),
+    Column("first", "number", "the function's place along the widest direction of the surface"),
+    Column("second", "number", "along the second"),
+    Column("third", "number", "along the third"),
+), "a surface of functions through a subnetwork, for the figure", in_sweeps="none")
 
 
 @register("study")
@@ -38,7 +48,7 @@ class SingularitiesStudy(ExactStudy):
 
     name: str = "singularities"
 
-    tables = (STRATA,)
+    tables = (STRATA, PINCH)
     numbers = (
         Number("dimension", "dimension", "integer"),
         Number("span", "dimension of the span of all functions", "integer"),
@@ -54,7 +64,8 @@ class SingularitiesStudy(ExactStudy):
         certified = sum(row["verdict"] == SINGULAR for row in rows)
         span = found[0][1].span
         return StudyResult(
-            tables={STRATA.name: rows_table(STRATA, rows)}, claims=claims_of(found, dimension),
+            tables={STRATA.name: rows_table(STRATA, rows), PINCH.name: pinch_table(config)},
+            claims=claims_of(found, dimension),
             numbers={"dimension": dimension, "span": span, "strata": len(rows), "singular": certified},
             text=text_of(config, rows, dimension), provenance={"python_flint": flint_version()}, outcome=found)
 
@@ -64,6 +75,10 @@ class SingularitiesStudy(ExactStudy):
             from agfrun.labs.neuromanifolds.figures.strata import plot_ranks  # Matplotlib
 
             yield "ranks", plot_ranks(saved.tables[STRATA.name])
+        if PINCH.name in saved.tables and len(saved.tables[PINCH.name]):
+            from agfrun.labs.neuromanifolds.figures.pinch import plot_pinch  # Matplotlib, in three dimensions
+
+            yield "pinch", plot_pinch(saved.tables[PINCH.name])
 
     def verdict(self, saved: Saved) -> Verdict | None:
         """See `Study.verdict`."""
@@ -75,6 +90,15 @@ class SingularitiesStudy(ExactStudy):
         if len(open_ones):
             words.append(f"inconclusive: {', '.join(f'{row.kind} in {row.layer}' for row in open_ones.itertuples())}")
         return Verdict("; ".join(words) + ".", "good" if not len(open_ones) else "open")
+
+
+def pinch_table(config: NeuromanifoldConfig) -> pd.DataFrame:
+    """The table pinch.csv; empty for a network without neurons."""
+    surface = pinched_surface(config.model, config.seed)
+    if surface is None:
+        return empty_table(PINCH)
+    return rows_table(PINCH, [dict(zip(surface, map(float, values), strict=True))
+                              for values in zip(*surface.values(), strict=True)])
 
 
 def verdict_of(ranks: StratumRanks, dimension: int) -> str:
