@@ -37,9 +37,9 @@ FILES = {
 
 
 def settings_of_slots() -> dict[tuple[str, type], str]:
-    """Each slot of the settings of a study, with what its choices derive from; a study that has it, `compare` first."""
+    """Each slot of the settings of a study, with what its choices derive from; a study that takes all of them."""
     found: dict[tuple[str, type], str] = {}
-    for name in sorted(registry.studies(), key=lambda name: name != "compare"):
+    for name in sorted(registry.studies(), key=lambda name: name not in ("compare", "dimension")):
         for slot, base in slots_of(registry.studies()[name].settings).items():  # type: ignore[attr-defined]
             found.setdefault((slot, base), name)
     return found

@@ -26,8 +26,8 @@ _ROUNDING = 1e-10
 def pinched_surface(network: NetworkConfig, seed: int) -> dict[str, Array] | None:
     """Functions around a random point of the first stratum of a neuron without outgoing weights.
 
-    Inputs are of length one half to one and a half, so that all degrees count. The three coordinates are those directions of the values
-    at random inputs along which the surface extends most, in units of its extent.
+    Inputs are of length one half to one and a half, so that all degrees count. The three coordinates are those
+    directions of the values at random inputs along which the surface extends most, in units of its extent.
 
     Args:
         network: the architecture.
