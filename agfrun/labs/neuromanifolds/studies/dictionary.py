@@ -139,9 +139,9 @@ def _of_strata(dimension: int, unions: list[tuple[Stratum, StratumRanks]],
                exposed: list[tuple[Stratum, StratumRanks]]) -> Iterator[Entry]:
     if not unions:
         return
-    singular = [f"{stratum.kind} in layer {stratum.layer}" for stratum, ranks in unions
+    singular = [f"{stratum.kind} (layer {stratum.layer})" for stratum, ranks in unions
                 if (ranks.union_rank or 0) > dimension]
-    critical = [f"{stratum.kind} in layer {stratum.layer}" for stratum, ranks in exposed if ranks.exposed]
+    critical = [f"{stratum.kind} (layer {stratum.layer})" for stratum, ranks in exposed if ranks.exposed]
     yield Entry("subnetworks", "singular locus", f"{len(singular)} of {len(unions)}",
                 f"Singular points: {', '.join(singular) or 'none is certified'}.", MEASURED)
     yield Entry("attraction by subnetworks", "critical exposedness", f"{len(critical)} of {len(exposed)}",

@@ -98,7 +98,7 @@ class ExposednessStudy(ExactStudy):
         if table is None or not len(table):
             return None
         exposed = table[table["verdict"] == EXPOSED]
-        names = ", ".join(f"{row.kind} in layer {row.layer}" for row in exposed.itertuples())
+        names = ", ".join(f"{row.kind} (layer {row.layer})" for row in exposed.itertuples())
         return Verdict(f"{len(exposed)} of {len(table)} kinds of subnetworks are critically exposed"
                        f"{': ' + names if names else ''}.", "good")
 

@@ -88,7 +88,8 @@ class SingularitiesStudy(ExactStudy):
         open_ones = table[table["verdict"] != SINGULAR]
         words = [f"{len(table) - len(open_ones)} of {len(table)} kinds of subnetworks are singular points"]
         if len(open_ones):
-            words.append(f"inconclusive: {', '.join(f'{row.kind} in {row.layer}' for row in open_ones.itertuples())}")
+            names = ", ".join(f"{row.kind} (layer {row.layer})" for row in open_ones.itertuples())
+            words.append(f"inconclusive: {names}")
         return Verdict("; ".join(words) + ".", "good" if not len(open_ones) else "open")
 
 
