@@ -41,7 +41,6 @@ class ExactStudy(Study):
             raise ConfigError("study", self.name, NOT_INSTALLED)
         require("model.name", config.model.name, config.model.polynomial,
                 f"a polynomial network with study={self.name}: it computes modulo primes (study=dimension takes any)")
-
         check_function(config.model)
 
     def dimension(self, config: NeuromanifoldConfig, bench: Bench) -> Measurement:

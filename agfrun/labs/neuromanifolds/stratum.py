@@ -37,7 +37,8 @@ class Stratum:
     projected: Callable[[dict[str, AnyArray]], dict[str, AnyArray]] = lambda weights: weights
 
 
-def coordinate_tangent(free: Mapping[str, AnyArray]) -> AnyArray:
-    """Unit vectors along the weights that are free, (P, K) of 0 and 1; `free` has a flag for each weight."""
+def coordinate_tangent(free: Mapping[str, AnyArray]) -> Callable[[Arrays, Field], AnyArray]:
+    """`Stratum.tangent` of the weights at which others vanish; `free` has a flag for each weight."""
     flags = np.concatenate([np.asarray(mask, dtype=bool).reshape(-1) for mask in free.values()])
-    return np.eye(len(flags), dtype=np.int64)[:, flags]
+    units = np.eye(len(flags), dtype=np.int64)[:, flags]
+    return lambda _, field: field.array(units)

@@ -268,6 +268,14 @@ def _contracted_data(field: Field, left: str, right: str, out: str, first: AnyAr
     return field.contract(z + left, z + right, z + out, first, second)
 
 
+def without_constant(coefficients: Sequence[int] | Element, values: Element) -> Element:
+    """The polynomial c_1 z + ... + c_r z^r at each entry, by Horner's rule; `coefficients` are c_1, ..., c_r."""
+    result = values * coefficients[len(coefficients) - 1]
+    for power in range(len(coefficients) - 1, 0, -1):
+        result = (result + coefficients[power - 1]) * values
+    return result
+
+
 def stack(elements: Sequence[Element]) -> Element:
     """Elements of one shape along a new first axis."""
     most = max(len(one.data) for one in elements)

@@ -13,6 +13,7 @@ from agfrun.labs.neuromanifolds.arithmetic.elements import Element
 from agfrun.labs.neuromanifolds.arithmetic.fields import AnyArray, PrimeField
 from agfrun.labs.neuromanifolds.arithmetic.prime_field import PRIMES, product, rank
 from agfrun.labs.neuromanifolds.arithmetic.rational import FractionArray
+from agfrun.labs.neuromanifolds.counts import SPARE_ROWS
 from agfrun.labs.neuromanifolds.evaluation import Arrays, Evaluations, random_weights
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def generic_fibre(network: NetworkConfig, dimension: int, seed: int, prime: int 
         prime: everything is computed modulo it.
     """
     field, generator = PrimeField(prime), np.random.default_rng((seed, prime))
-    evaluations = Evaluations.draw(network, field, generator, dimension + 5)
+    evaluations = Evaluations.draw(network, field, generator, dimension + SPARE_ROWS)
     weights, others = (random_weights(network, field, generator) for _ in range(2))
     jacobian = evaluations.jacobian(weights)
     tested, conserved, all_fields = [], [], [np.zeros((0, len(jacobian)), dtype=np.int64)]
@@ -116,14 +117,6 @@ def generic_fibre(network: NetworkConfig, dimension: int, seed: int, prime: int 
                  tuple(conserved))
 
 
-def orbit_dimension(network: NetworkConfig, seed: int = 0, prime: int = PRIMES[0]) -> int:
-    """Dimension of the orbit of generic weights under all known symmetries."""
-    field, generator = PrimeField(prime), np.random.default_rng((seed, prime))
-    weights = random_weights(network, field, generator)
-    found = [one for symmetry in network.symmetries() for one in symmetry.generators(elements(weights, field))]
-    return rank(velocities(found, weights), prime) if found else 0
-
-
 def rank_at(network: NetworkConfig, weights: Mapping[str, FractionArray], dimension: int, seed: int) -> int:
     """Rank of the Jacobian at given weights: over the rationals, but for a chance of some parts in a million.
 
@@ -135,7 +128,7 @@ def rank_at(network: NetworkConfig, weights: Mapping[str, FractionArray], dimens
     found = []
     for prime in PRIMES[:2]:
         field = PrimeField(prime)
-        drawn = Evaluations.draw(network, field, np.random.default_rng((seed, prime)), dimension + 5)
+        drawn = Evaluations.draw(network, field, np.random.default_rng((seed, prime)), dimension + SPARE_ROWS)
         found.append(rank(drawn.jacobian({name: field.array(entries) for name, entries in weights.items()}), prime))
     return max(found)
 

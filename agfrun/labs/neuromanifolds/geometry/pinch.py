@@ -48,15 +48,15 @@ def pinched_surface(network: NetworkConfig, seed: int) -> dict[str, Array] | Non
     lengths = np.linalg.norm(drawn.inputs, axis=1, keepdims=True) / generator.uniform(0.5, 1.5, (_EVALUATIONS, 1))
     evaluations = Evaluations(network, field, drawn.constants, drawn.inputs / lengths, drawn.outputs)
     start, end = (_unit(generator, weights[into].shape[1]) for _ in range(2))
-    end = _unit_of(end - (start @ end) * start) if len(start) > 1 else -start
+    # With one input the incoming weight itself is moved from 1 to -1.
+    end = _unit_of(end - (start @ end) * start) if len(start) > 1 else np.zeros(1)
     leaving = _unit(generator, len(weights[out]))
     scales, turns = np.linspace(-1, 1, ROWS), np.linspace(0, np.pi, COLUMNS)
     values = []
     for scale in scales:
         for turn in turns:
             moved = {name: entries.copy() for name, entries in weights.items()}
-            # With one input the incoming weight itself is moved from 1 to -1.
-            moved[into][-1] = np.cos(turn) * start + (np.sin(turn) * end if len(start) > 1 else 0)
+            moved[into][-1] = np.cos(turn) * start + np.sin(turn) * end
             moved[out][:, -1] = scale * leaving
             values.append(evaluations.values(moved))
     table = np.array(values) - evaluations.values(weights)

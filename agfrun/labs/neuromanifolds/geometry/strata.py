@@ -13,7 +13,7 @@ and the stratum is critically exposed if this is N (Shahverdi, Marchetti & Kohn,
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -106,9 +106,9 @@ def _of(stratum: Stratum, evaluations: Evaluations, generator: np.random.Generat
     within = rank(product(tangent.T, jacobian, field.prime), field.prime)
     ranks = StratumRanks(len(evaluations), own, within)
     if what == "union":
-        return StratumRanks(len(evaluations), own, within, _union(stratum, evaluations, generator, weights, jacobian))
-    exposed = len(evaluations) - own + _moved(evaluations, generator, weights, jacobian, tangent)
-    return StratumRanks(ranks.span, own, within, None, exposed)
+        return replace(ranks, union_rank=_union(stratum, evaluations, generator, weights, jacobian))
+    moved = _moved(evaluations, generator, weights, jacobian, tangent)
+    return replace(ranks, exposed_dimension=ranks.span - own + moved)
 
 
 def _union(stratum: Stratum, evaluations: Evaluations, generator: np.random.Generator, weights: dict[str, np.ndarray],

@@ -6,7 +6,7 @@ have the function of v q^T and u p^T as well (Henry, Marchetti & Kohn, arXiv:240
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from functools import partial
 from math import prod
@@ -51,7 +51,7 @@ def strata(sizes: Sizes) -> tuple[Stratum, ...]:
                                   ("low_rank_key", "last row of keys is 0", (KEY,)),
                                   ("low_rank_query", "last row of queries is 0", (QUERY,))):
             found.append(Stratum(1, kind, words, partial(_dead_point, sizes, dead),
-                                 _constant(coordinate_tangent(_alive(sizes, dead))), partial(_dead_fibre, dead),
+                                 coordinate_tangent(_alive(sizes, dead)), partial(_dead_fibre, dead),
                                  strict=len(dead) == 2))
     return tuple(found)
 
@@ -128,10 +128,6 @@ def _dead_point(sizes: Sizes, dead: tuple[str, ...], field: Field, generator: np
     flags = _alive(sizes, dead)
     return {name: np.where(flags[name], field.random(generator, shape), field.array(0))
             for name, shape in sizes.shapes().items()}
-
-
-def _constant(tangent: AnyArray) -> Callable[[Arrays, Field], AnyArray]:
-    return lambda _, field: field.array(tangent)
 
 
 def _dead_fibre(dead: tuple[str, ...], weights: Arrays, field: Field, generator: np.random.Generator

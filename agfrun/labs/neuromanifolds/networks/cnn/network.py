@@ -9,7 +9,7 @@ from math import comb, prod
 
 import numpy as np
 
-from agfrun.labs.neuromanifolds.arithmetic.elements import Element
+from agfrun.labs.neuromanifolds.arithmetic.elements import Element, without_constant
 from agfrun.labs.neuromanifolds.arithmetic.prime_field import PRIMES
 from agfrun.labs.neuromanifolds.arithmetic.rational import FractionArray
 from agfrun.labs.neuromanifolds.config import NetworkConfig
@@ -120,10 +120,7 @@ class PolynomialCnnConfig(NetworkConfig):
         if self.activation == MONOMIAL:
             return signal**self.degree
         given: Sequence[int] | Element = weights["coefficients"] if self.coefficients is None else self.coefficients
-        result = signal * given[self.degree - 1]
-        for power in range(self.degree - 1, 0, -1):
-            result = (result + given[power - 1]) * signal
-        return result
+        return without_constant(given, signal)
 
     def scales(self) -> tuple[int, ...] | None:
         """The power of each filter's scale in the function, r^(L-1), ..., r, 1; None: scales are fixed."""

@@ -65,7 +65,7 @@ def strata(sizes: Sequence[int], strides: Sequence[int]) -> tuple[Stratum, ...]:
         flags = _flags(sizes)
         flags[name_of(i + 1)][:] = False
         found.append(Stratum(i + 1, "zero", f"filter {i + 1} vanishes, and with it the function",
-                             partial(_point, flags), _tangent(flags), partial(_zero_fibre, sizes)))
+                             partial(_point, flags), coordinate_tangent(flags), partial(_zero_fibre, sizes)))
     return tuple(found)
 
 
@@ -77,7 +77,7 @@ def _node(sizes: Sequence[int], first: int, second: int, zeros: int) -> Stratum:
     shifts[first], shifts[second] = -zeros, 1
     return Stratum(first + 1, f"node {first + 1}-{second + 1}",
                    f"filter {first + 1} begins with {zeros} zero{'s' * (zeros > 1)}, filter {second + 1} ends with one",
-                   partial(_point, flags), _tangent(flags), partial(_other_preimage, shifts))
+                   partial(_point, flags), coordinate_tangent(flags), partial(_other_preimage, shifts))
 
 
 def _flags(sizes: Sequence[int]) -> dict[str, AnyArray]:
@@ -86,14 +86,6 @@ def _flags(sizes: Sequence[int]) -> dict[str, AnyArray]:
 
 def _point(flags: Mapping[str, AnyArray], field: Field, generator: np.random.Generator) -> dict[str, AnyArray]:
     return {name: np.where(free, field.random(generator, free.shape), field.array(0)) for name, free in flags.items()}
-
-
-def _tangent(flags: Mapping[str, AnyArray]) -> partial[AnyArray]:
-    return partial(_constant, coordinate_tangent(flags))
-
-
-def _constant(tangent: AnyArray, _: Arrays, field: Field) -> AnyArray:
-    return field.array(tangent)
 
 
 def _other_preimage(shifts: Sequence[int], weights: Arrays, field: Field, generator: np.random.Generator

@@ -9,7 +9,7 @@ from math import comb, prod
 
 import numpy as np
 
-from agfrun.labs.neuromanifolds.arithmetic.elements import Element
+from agfrun.labs.neuromanifolds.arithmetic.elements import Element, without_constant
 from agfrun.labs.neuromanifolds.arithmetic.fields import AnyArray
 from agfrun.labs.neuromanifolds.arithmetic.prime_field import PRIMES
 from agfrun.labs.neuromanifolds.arithmetic.rational import FractionArray
@@ -197,13 +197,9 @@ class PolynomialMlpConfig(Mlp):
         return {} if self.coefficients is not None else {"coefficients": (max(self.layer_degrees()),)}
 
     def activation(self, layer: int, preactivations: Element, weights: Mapping[str, Element]) -> Element:
-        """See `Mlp.activation`, by Horner's rule."""
+        """See `Mlp.activation`."""
         given: Sequence[int] | Element = weights["coefficients"] if self.coefficients is None else self.coefficients
-        highest = self.layer_degrees()[layer - 1]
-        result = preactivations * given[highest - 1]
-        for power in range(highest - 1, 0, -1):
-            result = (result + given[power - 1]) * preactivations
-        return result
+        return without_constant(given[:self.layer_degrees()[layer - 1]], preactivations)
 
     def neuron_weight(self) -> tuple[int, ...] | None:
         """See `Mlp.neuron_weight`: none, but for an activation that is a single power."""

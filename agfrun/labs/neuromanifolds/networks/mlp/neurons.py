@@ -6,7 +6,7 @@ and its outgoing ones times c^-r give the same function. None: the activation is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
 from itertools import pairwise
@@ -85,7 +85,7 @@ def strata(widths: Sequence[int], scales: Scales) -> tuple[Stratum, ...]:
                                     ("in", "incoming weights vanish", False)):
             dead = ("in" in kind, "out" in kind)
             found.append(Stratum(i, kind, f"last neuron of layer {i}: {words}", partial(_dead_point, widths, i, dead),
-                                 _constant(coordinate_tangent(_alive(widths, i, dead))), whole, strict))
+                                 coordinate_tangent(_alive(widths, i, dead)), whole, strict))
         if widths[i] > 1:
             how = "equal" if scales is None else "proportional"
             found.append(Stratum(i, "duplicate", f"last two neurons of layer {i}: incoming weights are {how}",
@@ -93,10 +93,6 @@ def strata(widths: Sequence[int], scales: Scales) -> tuple[Stratum, ...]:
                                  partial(_duplicate_tangent, i, scales), whole,
                                  projected=partial(_made_duplicate, i, scales)))
     return tuple(found)
-
-
-def _constant(tangent: AnyArray) -> Callable[[Arrays, Field], AnyArray]:
-    return lambda _, field: field.array(tangent)
 
 
 def _shapes(widths: Sequence[int]) -> dict[str, tuple[int, int]]:
