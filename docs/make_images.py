@@ -46,6 +46,7 @@ READY_MADE = (
     ("sweep_init_scale", "experiment=sweep/init_scale", "drop_times"),
     ("sweep_width_by_scale", "experiment=sweep/width_by_scale", "map_scale_width"),
     ("neuromanifolds_defects", "experiment=sweep/dimension_defects", "defects"),
+    ("neuromanifolds_depths", "study=depth", "depths"),
     ("neuromanifolds_singular", "experiment=subnetworks_singular", "ranks"),
     ("neuromanifolds_pinch", "experiment=subnetworks_singular", "pinch"),
     ("neuromanifolds_exposed", "experiment=subnetworks_exposed", "exposedness"),

@@ -53,12 +53,8 @@ SMALLER = {
     "data=digits": ["model.width=1", "init.scale=1e-3", "train.tolerance=1e-3"],
     "experiment=relu_digits": ["init.scale=1e-3", "train.tolerance=1e-3"],
     "device=cuda": ["device=cpu"],
+    "study=learning_curve": ["spectrum.dimension=10", "train.steps=50"],
 }
-
-# Studies that have none of the groups of loss staircases.
-OTHERS = {"study=dimension": [], "study=fibres": [], "study=singularities": [], "study=exposedness": [],
-          "study=dictionary": [], "experiment=subnetworks_": [], "experiment=filters_": [],
-          "study=learning_curve": ["spectrum.dimension=10", "train.steps=50"]}
 
 COMMANDS = commands()
 AGFRUN = [command for command in COMMANDS if command.text.startswith("agfrun")]
@@ -87,12 +83,20 @@ def first_of_a_sweep(override: str) -> str:
     return re.sub(r"range\((\d+).*\)", r"\1", re.split(r",(?![^\[(]*[\])])", override)[0])
 
 
+def is_staircase(command: Command) -> bool:
+    """Whether the command's study has the groups of loss staircases: its file, ours or an example's, chooses them."""
+    chosen = dict(word.split("=", 1) for word in words(command) if word.startswith(("study=", "experiment=")))
+    name = chosen.get("study", "compare")
+    if "study" not in chosen and "experiment" in chosen:
+        preset = (REPOSITORY / "configs/experiment" / f"{chosen['experiment']}.yaml").read_text()
+        name = next(iter(re.findall(r"override /study: (\w+)", preset)), name)
+    files = [REPOSITORY / folder / "study" / f"{name}.yaml" for folder in ("configs", "docs/examples/configs")]
+    return any(file.exists() and "laboratory@_global_: staircases" in file.read_text() for file in files)
+
+
 def shorter(command: Command) -> list[str]:
-    for text, overrides in OTHERS.items():
-        if text in command.text:
-            return [*overrides, "plots=false", "report=false"]
-    return [*SHORTER, "report=false", *(override for text, more in SMALLER.items() if text in command.text
-                                        for override in more)]
+    further = [override for text, more in SMALLER.items() if text in command.text for override in more]
+    return [*(SHORTER if is_staircase(command) else ["plots=false"]), "report=false", *further]
 
 
 def test_there_are_commands_on_the_pages() -> None:

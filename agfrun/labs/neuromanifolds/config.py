@@ -142,10 +142,7 @@ class NeuromanifoldConfig(RunSettings):
     def check(self) -> None:
         """See `RunSettings.check`; also that the ranks can be taken in the memory there is, and in a day."""
         super().check()
-        for key, exact in (("device", ("auto", "cpu")), ("dtype", ("float64",))):
-            value = getattr(self, key)
-            require(key, value, value in exact, f"{' or '.join(exact)} with study={self.study.name}: it counts in "
-                    "integers modulo primes, on the CPU, and rounds nothing")
+        check_exact(self)
         self.model.check()
         counts = self.model.counts()
         require("model.name", self.model.name, counts.output_degree < min(PRIMES), "a network of smaller output "
@@ -154,6 +151,18 @@ class NeuromanifoldConfig(RunSettings):
         key, value = largest_key(self)
         require(key, value, counts.seconds <= MOST_SECONDS, "smaller: the ranks would take about "
                 f"{counts.seconds / 86400:.0f} days")
+
+
+def check_exact(config: RunSettings) -> None:
+    """That nothing is asked for which arithmetic modulo primes has no use for.
+
+    Raises:
+        ConfigError: a device or a number type is.
+    """
+    for key, exact in (("device", ("auto", "cpu")), ("dtype", ("float64",))):
+        value = getattr(config, key)
+        require(key, value, value in exact, f"{' or '.join(exact)} with study={config.study.name}: it counts in "
+                "integers modulo primes, on the CPU, and rounds nothing")
 
 
 def _default_study() -> Study:

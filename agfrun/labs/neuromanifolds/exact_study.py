@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, ClassVar
 
@@ -45,11 +46,13 @@ class ExactStudy(Study):
 
     def dimension(self, config: NeuromanifoldConfig, bench: Bench) -> Measurement:
         """The dimension of the network's functions, by ranks modulo two primes."""
-        def step(prime: int, take: object) -> ModularRank:
-            return ModularRank(**bench.remember(f"rank modulo {prime}", lambda: dataclasses.asdict(take())))  # type: ignore[operator]
-
         with bench.clock.stage("dimension"):
-            return measure(config.model, config.seed, at_least=2, step=step)
+            return measure(config.model, config.seed, at_least=2, step=partial(remembered_rank, bench))
+
+
+def remembered_rank(bench: Bench, prime: int, take: Callable[[], ModularRank], of: str = "") -> ModularRank:
+    """`measurement.Step`: a rank modulo a prime, taken once even if the run is interrupted; `of` names the network."""
+    return ModularRank(**bench.remember(f"{of}rank modulo {prime}", lambda: dataclasses.asdict(take())))
 
 
 def check_function(network: NetworkConfig) -> None:

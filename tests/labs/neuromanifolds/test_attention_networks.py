@@ -375,7 +375,8 @@ def test_canonical_zero() -> None:
 @pytest.mark.parametrize(("keys", "key", "allowed"), [
     ({"widths": [3]}, "model.widths", "at least two widths"),
     ({"widths": [3, 0]}, "model.widths", "widths from 1"),
-    ({"widths": [3, 2, 2]}, "model.ranks", "a number of rows for each of the layers, 2 with widths 3-2-2"),
+    ({"widths": [3, 2, 2], "ranks": [1, 1, 1]}, "model.ranks", "a number of rows for each of the layers, 2 with widths "
+     "3-2-2, or one for all"),
     ({"ranks": []}, "model.ranks", "a number of rows for each of the layers, 1 with"),
     ({"ranks": [0]}, "model.ranks", "numbers of rows from 1"),
     ({"tokens": 0}, "model.tokens", "an integer from 1"),
@@ -388,6 +389,11 @@ def test_bad_settings(keys: dict[str, object], key: str, allowed: str) -> None:
         assert key in str(raised.value)
         assert allowed in str(raised.value)
         assert "\n" not in str(raised.value)
+
+
+def test_one_rank_is_that_of_every_layer() -> None:
+    for kind in (LightningAttentionConfig, SoftmaxAttentionConfig):
+        assert kind(widths=[3, 3, 3], ranks=[2]).weight_shapes() == kind(widths=[3, 3, 3], ranks=[2, 2]).weight_shapes()
 
 
 def test_depth_is_bounded_by_the_primes() -> None:

@@ -230,7 +230,7 @@ def test_what_needs_python_flint_says_what_to_install(monkeypatch: pytest.Monkey
         with pytest.raises(ConfigError, match=r"python-flint is not installed; pip install 'agfrun\[algebra\]'"):
             config_of(choice)
     with pytest.raises(UsageError, match="python-flint is not installed"):
-        measure_strata(MonomialMlpConfig(), 0, "union")
+        measure_strata(MonomialMlpConfig(), 0, "exposed")
 
 
 REFUSED = [

@@ -38,6 +38,7 @@ def test_singularities(tmp_path: Path) -> None:
     assert table["kind"].tolist() == ["in&out", "out", "in", "duplicate"] * 2
     assert table["rank"].tolist() == [5, 7, 7, 7, 7, 8, 9, 7]
     assert set(table["verdict"]) == {"singular"}
+    assert set(table["type"]) == {"ramified"}
     assert table["exposed_dimension"].isna().all()
     done = read_json(tmp_path / "done.json")
     assert (done["dimension"], done["span"], done["strata"], done["singular"]) == (10, 54, 8, 8)
@@ -45,6 +46,35 @@ def test_singularities(tmp_path: Path) -> None:
     assert "8 of 8 kinds of subnetworks are singular points" in (tmp_path / "report.html").read_text()
     assert {path.name for path in (tmp_path / "plots").iterdir()} == {"ranks.png", "pinch.png"}
     assert "singular" in result.text
+
+
+def test_branches_that_cross_are_nodes(tmp_path: Path) -> None:
+    """Filters padded with zeros are preimages at which the Jacobian has full rank; at a vanishing filter it drops."""
+    run(tmp_path, "study=singularities", "model=polynomial_cnn")
+    table = pd.read_csv(tmp_path / "strata.csv")
+    assert dict(zip(table["kind"], table["type"], strict=True)) == {"node 1-2": "node", "zero": "ramified"}
+
+
+@pytest.mark.parametrize("study", ["singularities", "exposedness", "dictionary"])
+def test_a_span_that_is_too_large_is_refused_before_anything_is_written(
+        study: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agfrun.labs.neuromanifolds.geometry.span.LARGEST_SPAN", 30)
+    with pytest.raises(UsageError, match="span a space of more than 30 dimensions"):
+        run(tmp_path / "run", f"study={study}", "model=polynomial_mlp", "model.widths=[3,3,2,1]")
+    assert not (tmp_path / "run").exists()
+
+
+def test_dimensions_by_depth_are_the_closed_forms(tmp_path: Path) -> None:
+    result = run(tmp_path, "study=depth", "study.layers=4", "study.width=2", "study.filter=4")
+    table = pd.read_csv(tmp_path / "depths.csv")
+    found = {family: part["dimension"].tolist() for family, part in table.groupby("family")}
+    # |k| - L + 1; d (d + 1) - 1 after another for squares of width 2; tables of attention with tokens of two entries.
+    assert found == {"polynomial_cnn": [4, 7, 10, 13], "monomial_mlp": [6, 8, 10],
+                     "lightning_attention": [7, 10, 13, 16]}
+    assert set(claims(tmp_path).values()) == {"True"}
+    assert read_json(tmp_path / "done.json")["agree"] == table["closed_form"].notna().sum() == 11
+    assert {path.name for path in (tmp_path / "plots").iterdir()} == {"depths.png"}
+    assert "lightning_attention" in result.text
 
 
 def test_functions_around_a_subnetwork_make_a_surface_that_is_pinched_there() -> None:

@@ -175,8 +175,7 @@ def kernel(matrix: IntArray, prime: int) -> IntArray:
 
 def independent_columns(matrix: IntArray, prime: int) -> npt.NDArray[np.int64]:
     """Numbers of the first columns that are independent of those before; as many as the rank."""
-    reduced, found = _to_flint(matrix, prime).rref()
-    return np.asarray(np.argmax(_to_array(reduced)[:found] != 0, axis=1))
+    return np.array(_eliminate(_centred(matrix, prime), 0, 0, matrix.shape[1], prime), dtype=np.int64)
 
 
 def inverse(matrix: IntArray, prime: int) -> IntArray:

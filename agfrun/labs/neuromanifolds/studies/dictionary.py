@@ -14,6 +14,7 @@ from agfrun.labs.neuromanifolds.config import NeuromanifoldConfig
 from agfrun.labs.neuromanifolds.counts import Known
 from agfrun.labs.neuromanifolds.exact_study import ExactStudy, flint_version
 from agfrun.labs.neuromanifolds.geometry.fibres import Fibre, generic_fibre
+from agfrun.labs.neuromanifolds.geometry.span import check_span
 from agfrun.labs.neuromanifolds.measurement import Measurement
 from agfrun.labs.neuromanifolds.strata_table import measured_strata
 from agfrun.study.checks import require
@@ -63,6 +64,8 @@ class DictionaryStudy(ExactStudy):
         """See `Study.check`."""
         super().check(config)
         require("study.accuracy", self.accuracy, 0 < self.accuracy < 1, "above 0 and below 1")
+        if config.model.strata():
+            check_span(config.model, config.seed)
 
     def run(self, config: NeuromanifoldConfig, bench: Bench) -> StudyResult:
         """See `Study.run`."""

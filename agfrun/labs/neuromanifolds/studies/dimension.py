@@ -13,7 +13,13 @@ from agfrun.labs.neuromanifolds.arithmetic.prime_field import NOT_INSTALLED, PRI
 from agfrun.labs.neuromanifolds.claims import claims_of
 from agfrun.labs.neuromanifolds.config import NetworkConfig, NeuromanifoldConfig
 from agfrun.labs.neuromanifolds.counts import ClosedForm, ModularRank
-from agfrun.labs.neuromanifolds.exact_study import KEY_NAMES, TOGETHER_KEYS, check_function, flint_version
+from agfrun.labs.neuromanifolds.exact_study import (
+    KEY_NAMES,
+    TOGETHER_KEYS,
+    check_function,
+    flint_version,
+    remembered_rank,
+)
 from agfrun.labs.neuromanifolds.measurement import Measurement, measure
 from agfrun.labs.neuromanifolds.precision import PreciseRank, precise_rank
 from agfrun.labs.neuromanifolds.wording import sweep_sentence, text_of, verdict_on
@@ -112,8 +118,7 @@ class DimensionStudy(Study):
         bench.save({RANKS.name: empty_table(RANKS)})
 
         def step(prime: int, take: Callable[[], ModularRank]) -> ModularRank:
-            values = bench.remember(f"rank modulo {prime}", lambda: dataclasses.asdict(take()))
-            found = ModularRank(**values)
+            found = remembered_rank(bench, prime, take)
             ranks.append(found)
             bench.save({RANKS.name: ranks_table(ranks)})
             return found

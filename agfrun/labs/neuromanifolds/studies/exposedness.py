@@ -13,7 +13,7 @@ from agfrun.labs.neuromanifolds.config import NeuromanifoldConfig
 from agfrun.labs.neuromanifolds.exact_study import ExactStudy, flint_version
 from agfrun.labs.neuromanifolds.geometry.perturbation import Perturbed, perturbed_targets
 from agfrun.labs.neuromanifolds.geometry.strata import StratumRanks
-from agfrun.labs.neuromanifolds.strata_table import STRATA, measured_strata, strata_rows
+from agfrun.labs.neuromanifolds.strata_table import STRATA, check_strata, measured_strata, strata_rows
 from agfrun.labs.neuromanifolds.studies.singularities import slug
 from agfrun.study.checks import require
 from agfrun.study.claim import Claim, Statement
@@ -62,6 +62,7 @@ class ExposednessStudy(ExactStudy):
         """See `Study.check`."""
         super().check(config)
         require("study.trials", self.trials, 0 <= self.trials <= 1000, "an integer from 0 to 1000")
+        check_strata(config)
 
     def run(self, config: NeuromanifoldConfig, bench: Bench) -> StudyResult:
         """See `Study.run`; `StudyResult.outcome` are pairs of `Stratum` and `StratumRanks`."""

@@ -12,7 +12,7 @@ from agfrun.labs.neuromanifolds.config import NeuromanifoldConfig
 from agfrun.labs.neuromanifolds.exact_study import ExactStudy, flint_version
 from agfrun.labs.neuromanifolds.geometry.pinch import pinched_surface
 from agfrun.labs.neuromanifolds.geometry.strata import StratumRanks
-from agfrun.labs.neuromanifolds.strata_table import STRATA, measured_strata, strata_rows
+from agfrun.labs.neuromanifolds.strata_table import STRATA, check_strata, measured_strata, strata_rows
 from agfrun.study.claim import Claim, Statement
 from agfrun.study.registry import register
 from agfrun.study.study import Saved, StudyResult
@@ -55,6 +55,11 @@ class SingularitiesStudy(ExactStudy):
         Number("strata", "kinds of subnetworks", "integer", in_figures=False),
         Number("singular", "kinds that are certified singular", "integer", of="strata"),
     )
+
+    def check(self, config: NeuromanifoldConfig) -> None:
+        """See `Study.check`."""
+        super().check(config)
+        check_strata(config)
 
     def run(self, config: NeuromanifoldConfig, bench: Bench) -> StudyResult:
         """See `Study.run`; `StudyResult.outcome` are pairs of `Stratum` and `StratumRanks`."""
@@ -153,5 +158,5 @@ def text_of(config: NeuromanifoldConfig, rows: list[dict[str, Any]], dimension: 
              f"{rows[0]['span']} dimensions",
              f"{'layer':>5}  {'kind':<10}{'rank':>6}{'stratum':>9}{'tangents':>10}  verdict"]
     lines += [f"{row['layer']:>5}  {row['kind']:<10}{row['rank']:>6}{row['stratum_dimension']:>9}"
-              f"{row['union_rank']:>10}  {row['verdict']}" for row in rows]
+              f"{row['union_rank']:>10}  {', '.join(filter(None, (row['verdict'], row['type'])))}" for row in rows]
     return "\n".join(lines)

@@ -30,8 +30,8 @@ class Attention(NetworkConfig):
     """Layers of one head without residuals; X of shape (d_0, tokens) goes in, all entries of the last layer come out.
 
     `widths` are d_0, ..., d_L, the entries of a token before and after each layer, and `ranks` the rows a_1, ..., a_L
-    of queries and keys. A rank above the width of its layer's tokens is allowed and adds no functions: what counts is
-    the smaller of both, the rank of K^T Q.
+    of queries and keys; one rank alone is that of every layer. A rank above the width of its layer's tokens is allowed
+    and adds no functions: what counts is the smaller of both, the rank of K^T Q.
     """
 
     widths: list[int] = field(default_factory=lambda: [3, 2])
@@ -44,9 +44,9 @@ class Attention(NetworkConfig):
                 "at least two widths, those of a token before and after a layer")
         require("model.widths", self.widths, all(1 <= width <= LARGEST_SIZE for width in self.widths),
                 f"widths from 1 to {LARGEST_SIZE}")
-        require("model.ranks", self.ranks, len(self.ranks) == len(self.widths) - 1,
+        require("model.ranks", self.ranks, len(self.ranks) in (1, len(self.widths) - 1),
                 f"a number of rows for each of the layers, {len(self.widths) - 1} with widths "
-                f"{'-'.join(map(str, self.widths))}")
+                f"{'-'.join(map(str, self.widths))}, or one for all")
         require("model.ranks", self.ranks, all(1 <= rank <= LARGEST_SIZE for rank in self.ranks),
                 f"numbers of rows from 1 to {LARGEST_SIZE}")
         most = LARGEST_SIZE // self.widths[0]
@@ -56,11 +56,15 @@ class Attention(NetworkConfig):
     @property
     def sizes(self) -> heads.Sizes:
         """The sizes in one value."""
-        return heads.Sizes(tuple(self.widths), tuple(self.ranks), self.tokens)
+        return heads.Sizes(tuple(self.widths), self.layer_ranks(), self.tokens)
+
+    def layer_ranks(self) -> tuple[int, ...]:
+        """Rows of queries and keys of each layer."""
+        return tuple(self.ranks) * (len(self.widths) - 1) if len(self.ranks) == 1 else tuple(self.ranks)
 
     def architecture(self) -> str:
         """See `NetworkConfig.architecture`."""
-        return f"{'-'.join(map(str, self.widths))} a={','.join(map(str, self.ranks))} t={self.tokens}"
+        return f"{'-'.join(map(str, self.widths))} a={','.join(map(str, self.layer_ranks()))} t={self.tokens}"
 
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
         """See `NetworkConfig.weight_shapes`: `query_i` and `key_i` of (a_i, d_{i-1}), `value_i` of (d_i, d_{i-1})."""
