@@ -19,8 +19,8 @@ from tiny_runs import modadd_config
 from agfrun import run as run_once
 
 FIRST = 10_000 * int(os.environ.get("FUZZ", "0"))
-BATCH, FAST_BATCHES = 25, 1
-BATCHES = {"data": 28, "saved": 20} if "FUZZ" in os.environ else {"data": 8, "saved": 8}
+BATCH, FAST_BATCHES = 12, 1
+BATCHES = {"data": 58, "saved": 42} if "FUZZ" in os.environ else {"data": 7, "saved": 7}
 COMMANDS = ("plot", "report", "resume", "rerun", "collect")
 
 
