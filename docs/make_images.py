@@ -1,4 +1,4 @@
-"""Draw the pictures of the documentation into docs/images: python docs/make_images.py (about five minutes).
+"""Draw the pictures of the documentation into docs/images: python docs/make_images.py (about a quarter of an hour).
 
 Every picture comes from a run that this script makes; nothing is drawn by hand. The staircases of README.md are
 the figures of the commands that it names. What the runs of single figures have predicted and measured is kept in
@@ -12,7 +12,9 @@ import math
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,10 @@ READY_MADE = (
     ("neuromanifolds_singular", "experiment=subnetworks_singular", "ranks"),
     ("neuromanifolds_pinch", "experiment=subnetworks_singular", "pinch"),
     ("neuromanifolds_exposed", "experiment=subnetworks_exposed", "exposedness"),
+    ("stitching_accuracies", "study=stitching", "accuracies"),
+    ("stitching_deaths", "study=stitching", "deaths"),
+    ("stitching_disturbance", "study=stitching", "disturbance"),
+    ("stitching_invariance", "study=invariance", "invariance"),
 )
 
 
@@ -63,8 +69,8 @@ def main() -> None:
     numbers = {name: copy_figure(name, overrides, figure) for name, overrides, figure in FIGURES}
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(rows)}" for name, rows in numbers.items())
     NUMBERS.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
-    for name, experiment, figure in READY_MADE:
-        copy_command_figure(name, experiment, figure)
+    for command, rows in groupby(READY_MADE, key=itemgetter(1)):
+        copy_command_figures(command, {name: figure for name, _, figure in rows})
 
 
 @styled()
@@ -193,13 +199,14 @@ def numbers_of(result: Result) -> list[list[Any]]:
             for row in result.main_rows]
 
 
-def copy_command_figure(name: str, experiment: str, figure: str) -> None:
-    """One figure of a ready-made sweep or run, as `agfrun` draws it."""
+def copy_command_figures(experiment: str, figures: Mapping[str, str]) -> None:
+    """Figures of a ready-made sweep or run, as `agfrun` draws them, by the name of the picture."""
     with tempfile.TemporaryDirectory() as folder:
         there = f"{folder}/there"
         subprocess.run([sys.executable, "-m", "agfrun", experiment, f"hydra.sweep.dir={there}",
                         f"hydra.run.dir={there}"], check=True)
-        (IMAGES / f"{name}.png").write_bytes((Path(there) / "plots" / f"{figure}.png").read_bytes())
+        for name, figure in figures.items():
+            (IMAGES / f"{name}.png").write_bytes((Path(there) / "plots" / f"{figure}.png").read_bytes())
 
 
 def save(figure: Figure, name: str) -> None:

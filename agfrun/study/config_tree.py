@@ -26,9 +26,12 @@ def shipped_keys(group: str) -> dict[str, list[str]]:
 
     Every file of a group whose choices are registered names all keys of its choice.
     """
-    files = sorted((config_directory() / group).glob("*.yaml"))
-    return {file.stem: [key for key in yaml.safe_load(file.read_text(encoding="utf-8")) if key != "defaults"]
-            for file in files}
+    found = {}
+    for file in sorted((config_directory() / group).glob("*.yaml")):
+        keys = yaml.safe_load(file.read_text(encoding="utf-8"))
+        # A file of the package _global_ has its group's keys below the group's name.
+        found[file.stem] = [key for key in keys.get(group, keys) if key != "defaults"]
+    return found
 
 
 def slot_groups() -> list[str]:

@@ -32,6 +32,8 @@ FILES = {
     "data=custom_linear_map": ["data.input_covariance=a.npy", "data.target_map=b.csv"],
     "data=custom_modular_addition": ["data.path=a.npy"],
     "data=samples_file": ["data.path=a.npz"],
+    "data=parallel_text": ["data.path=a.csv"],
+    "data=saved_latents": ["data.path=a"],
     "init=file": ["init.path=a.npy"],
 }
 
@@ -54,7 +56,7 @@ def companions(choice: str) -> list[str]:
     study = next((name for (slot, base), name in SLOTS.items() if slot == group and option in choices(slot, base)),
                  "compare")
     if study != "compare" and group != "study":
-        return [f"study={study}"]
+        return [f"study={study}", *FILES.get(choice, [])]
     for name, model in choices("model", ModelConfig).items():
         if (group == "data" and issubclass(choices("data", DataConfig)[option].provides, model.data_type)) or (
                 group == "init" and (option in model.initializations

@@ -53,6 +53,9 @@ SMALLER = {
     "data=digits": ["model.width=1", "init.scale=1e-3", "train.tolerance=1e-3"],
     "experiment=relu_digits": ["init.scale=1e-3", "train.tolerance=1e-3"],
     "device=cuda": ["device=cpu"],
+    "study=stitching": ["data.languages=[en,fr]", "train.steps=10", "study.seeds=1", "data.anchors=30"],
+    "study=invariance": ["train.steps=10"],
+    "experiment=stitching_digits": ["data.networks=2", "train.steps=10", "study.seeds=1"],
     "study=learning_curve": ["spectrum.dimension=10", "train.steps=50"],
 }
 

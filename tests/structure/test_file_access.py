@@ -39,6 +39,7 @@ HARMLESS = {
     ("agfrun.report.figures.style", "savefig"): "into memory",
     ("agfrun.labs.staircases.networks.array_files", "ZipFile"): "of an open file",
     ("agfrun.labs.staircases.networks.array_files", "open"): "a member of an open archive",
+    ("agfrun.labs.stitching.datasets.own", "load"): "of an open file",
     ("agfrun.labs.staircases.networks.fully_connected_linear.data", "loadtxt"): "of a text that was read",
 }
 # What is no folder of a run or a sweep, and nothing that the user names.
@@ -61,6 +62,7 @@ ELSEWHERE = {
     ("agfrun.tracking.mlflow_store", "mkdir"): "the folder of a store that the user names",
     ("agfrun.tracking.tensorboard_files", "mkdir"): "a folder of events that the user names",
     ("agfrun.tracking.tensorboard_files", "unlink"): "our own event files there",
+    ("agfrun.labs.stitching.datasets.emoji", "read_bytes"): "this package's own texts",
     ("agfrun.labs.staircases.compiled.compiler", "mkdir"): "the compiler's cache",
     ("agfrun.labs.staircases.compiled.compiler", "read_bytes"): "this package's own modules",
 }

@@ -1,0 +1,1 @@
+"""What is done with networks that are stitched, one study a file."""
