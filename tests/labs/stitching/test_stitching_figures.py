@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,8 +18,10 @@ from agfrun.labs.stitching.figures.run import (
     plot_matrices,
     plot_plane,
 )
-from agfrun.labs.stitching.figures.sweep import plot_sweep
+from agfrun.labs.stitching.figures.sweep import figures_of_sweep, plot_sweep
 from agfrun.labs.stitching.intertwiners import ACTIVATIONS, KINDS
+from agfrun.labs.stitching.studies.stitching import StitchingStudy
+from agfrun.report.saved_sweep import SavedSweep
 
 ROWS = [(name, topology) for name in ("absolute", "cosine", "robust") for topology in (False, True)]
 
@@ -98,3 +101,18 @@ def test_invariance(count: int) -> None:
     assert [text.get_text() for text in figure.axes[0].texts][:3] == ["-15", "0", "-15"]
     assert len(figure.axes[1].patches) == count * len(KINDS)
     assert inside(figure)
+
+
+def test_a_sweep_over_one_key_has_one_figure_of_its_ended_runs_and_others_their_numbers() -> None:
+    runs = pd.DataFrame({"run": ["a", "b"], "data.anchors": [25.0, 100.0], "topology.beta": [1.0, 1.0],
+                         "robust_stitched": [0.2, 0.4]})
+    rows = pd.DataFrame([{"run": run, "data.anchors": anchors, "transform": name, "topology": topology, "same": 0.8,
+                          "stitched": 0.3} for run, anchors in (("a", 25.0), ("b", 100.0), ("failed", 300.0))
+                         for name, topology in ROWS])
+    sweep = SavedSweep(Path(), StitchingStudy(), runs, ("data.anchors", "topology.beta"), {"summary": rows}, {})
+    ((name, figure),) = figures_of_sweep(sweep)
+    assert name == "accuracy"
+    assert figure.axes[0].lines[0].get_xdata().tolist() == [25, 100]
+    two_keys = runs.assign(**{"topology.beta": [1.0, 2.0]})
+    both = SavedSweep(Path(), StitchingStudy(), two_keys, sweep.keys, sweep.tables, {})
+    assert "accuracy" not in dict(figures_of_sweep(both))

@@ -21,8 +21,7 @@ def figures_of_sweep(sweep: SavedSweep) -> Iterator[tuple[str, Figure]]:
     keys = [key for key in sweep.varied if key != "seed"]
     table = sweep.tables.get("summary")
     if len(keys) == 1 and table is not None and len(table):
-        yield "accuracy", plot_sweep(table.merge(sweep.runs[["run", keys[0]]], on="run"), keys[0],
-                                     sweep.name_of(keys[0]))
+        yield "accuracy", plot_sweep(table[table["run"].isin(sweep.runs["run"])], keys[0], sweep.name_of(keys[0]))
     else:
         yield from figures_of_numbers(sweep)
 
