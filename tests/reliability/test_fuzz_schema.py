@@ -14,7 +14,7 @@ from agfrun import ConfigError, RunConfig, choices, config_hash, load_config, va
 from agfrun.study import registry
 from agfrun.study.conversion import field_types, from_mapping, slots_of
 from agfrun.study.memory import available_memory
-from agfrun.study.settings import saved_values
+from agfrun.study.settings import RunSettings, saved_values
 
 EXAMPLES = 300
 NUMBERS = st.one_of(
@@ -44,7 +44,8 @@ def of_kind(kind: Any) -> st.SearchStrategy[Any]:
 
 # A study of each type of settings, of runs the one without settings of its own; its slots, and its configuration as it
 # is without a further word.
-SETTINGS = {study.settings: name for name, study in registry.studies().items()} | {RunConfig: "compare"}
+SETTINGS = {study.settings: name for name, study in registry.studies().items()} | {
+    RunConfig: "compare", RunSettings: "claims"}
 SLOTS = {name: {slot: {option: kind for option, kind in choices(slot, base).items()
                        if slot != "study" or kind.settings is settings}  # type: ignore[attr-defined]
                 for slot, base in slots_of(settings).items()} for settings, name in SETTINGS.items()}

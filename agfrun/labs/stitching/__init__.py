@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from agfrun.labs.stitching.topology import densification, h0_deaths, placed_densification, share_near
     from agfrun.labs.stitching.transforms import TRANSFORMS, absolute, batch_robust, cosine, robust
 
-QUESTION = "do parts of networks that were trained apart fit together? Relative representations, robust and densified"
+QUESTION = "do parts of networks that were trained apart fit together? Relative representations"
 FIRST_COMMAND = "agfrun study=stitching 'data.languages=[en,fr]' study.seeds=1"
 
 CHOICES = ("datasets",)
