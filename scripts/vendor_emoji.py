@@ -12,11 +12,10 @@ import json
 import lzma
 import sys
 import tarfile
-from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).resolve().parent.parent / "agfrun" / "labs" / "stitching" / "datasets" / "emoji_texts"
-LANGUAGES = ("da", "de", "en", "es", "fi", "fr", "hi", "hu", "it", "ja", "ko", "nl", "pl", "pt", "ru", "sv", "uk", "zh")
+from agfrun.labs.stitching.datasets.emoji import FOLDER, LANGUAGES
+
 LEFT_OUT = (None, 2, 9)
 
 

@@ -13,6 +13,7 @@ LARGEST_DATUM = 1e12
 ORDINARY = f"of at most {LARGEST_DATUM:g} in size"
 # Of one command: beyond, the work lasts years, and the list of it fills the memory.
 MOST_SEEDS = 100_000
+DAY = 86400.0
 
 
 def require_seeds(count: int, key: str = "study.seeds") -> None:
@@ -22,6 +23,15 @@ def require_seeds(count: int, key: str = "study.seeds") -> None:
         ConfigError: it is not from 1 to `MOST_SEEDS`.
     """
     require(key, count, 1 <= count <= MOST_SEEDS, f"an integer from 1 to {MOST_SEEDS}")
+
+
+def require_a_day(key: str, value: Any, seconds: float, what: str) -> None:
+    """Require that work takes no longer than a day; `what` completes the sentence "... would take about".
+
+    Raises:
+        ConfigError: it takes longer; the message says how long.
+    """
+    require(key, value, seconds <= DAY, f"smaller: {what} would take about {seconds / DAY:.0f} days")
 
 
 def distinct_scales(key: str, scales: list[float]) -> None:

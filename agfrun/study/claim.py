@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from agfrun.study.table import Column, Schema
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
 STANDINGS = ("theorem", "conjecture", "numerics", "bound", "ours")
@@ -105,6 +109,13 @@ def claim_counts(claims: Sequence[Claim]) -> dict[str, int]:
     """How many hold, how many there are and how many of them are undecided: numbers of done.json."""
     return {"claims_hold": sum(claim.holds is True for claim in claims), "claims": len(claims),
             "claims_undecided": sum(claim.holds is None for claim in claims)}
+
+
+def failing_claims(claims: pd.DataFrame | None) -> list[str]:
+    """Names of the claims that fail in a table claims.csv; none where there is no table."""
+    if claims is None:
+        return []
+    return [str(name) for name, holds in zip(claims["claim"], claims["holds"], strict=True) if str(holds) == "False"]
 
 
 CLAIMS = Schema("claims.csv", (

@@ -37,9 +37,8 @@ HARMLESS = {
     ("agfrun.sweep.parquet", "open_csv"): "of an open table",
     ("agfrun.sweep.parquet", "ParquetWriter"): "into an open file",
     ("agfrun.report.figures.style", "savefig"): "into memory",
-    ("agfrun.labs.staircases.networks.array_files", "ZipFile"): "of an open file",
-    ("agfrun.labs.staircases.networks.array_files", "open"): "a member of an open archive",
-    ("agfrun.labs.stitching.datasets.own", "load"): "of an open file",
+    ("agfrun.files.array_files", "ZipFile"): "of an open file",
+    ("agfrun.files.array_files", "open"): "a member of an open archive",
     ("agfrun.labs.staircases.networks.fully_connected_linear.data", "loadtxt"): "of a text that was read",
 }
 # What is no folder of a run or a sweep, and nothing that the user names.

@@ -20,12 +20,11 @@ from agfrun.labs.neuromanifolds.fibre import Identifiability
 from agfrun.labs.neuromanifolds.stratum import Stratum
 from agfrun.labs.neuromanifolds.symmetry import Symmetry
 from agfrun.study import registry
-from agfrun.study.checks import require
+from agfrun.study.checks import require, require_a_day
 from agfrun.study.memory import largest_key, require_memory
 from agfrun.study.settings import RunSettings
 from agfrun.study.study import Choice, Study
 
-MOST_SECONDS = 86400.0
 DEFAULT_STUDY = "dimension"
 DEFAULT_MODEL = "monomial_mlp"
 
@@ -149,8 +148,7 @@ class NeuromanifoldConfig(RunSettings):
                 f"degree than {counts.output_degree}: ranks are taken modulo primes from {min(PRIMES)} on")
         require_memory(self, counts.memory)
         key, value = largest_key(self)
-        require(key, value, counts.seconds <= MOST_SECONDS, "smaller: the ranks would take about "
-                f"{counts.seconds / 86400:.0f} days")
+        require_a_day(key, value, counts.seconds, "the ranks")
 
 
 def check_exact(config: RunSettings) -> None:

@@ -10,6 +10,7 @@ from agfrun.labs.neuromanifolds.config import NetworkConfig
 from agfrun.labs.neuromanifolds.counts import ClosedForm
 from agfrun.labs.neuromanifolds.measurement import Measurement
 from agfrun.labs.neuromanifolds.precision import PreciseRank
+from agfrun.study.claim import failing_claims
 from agfrun.study.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -57,8 +58,7 @@ def verdict_on(row: pd.Series[Any], claims: pd.DataFrame | None) -> Verdict:
         row: of architectures.csv.
         claims: its claims.
     """
-    failing = [] if claims is None else [str(name) for name, holds in zip(claims["claim"], claims["holds"], strict=True)
-                                         if str(holds) == "False"]
+    failing = failing_claims(claims)
     found = headline(dict(row)).capitalize()
     if failing:
         return Verdict(f"{found}; {'claims fail' if len(failing) > 1 else 'a claim fails'}: {', '.join(failing)}.",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from agfrun.files.tables import is_missing
+from agfrun.labs.stitching.alignment import ALIGNERS
 from agfrun.study.claim import Claim, Statement
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Summary:
     def bars(self) -> dict[str, float]:
         """Stitched accuracy of the maps."""
         return {name: float(row["stitched"]) for (name, _), row in self._rows.items()
-                if name in ("procrustes", "affine", "cca")}
+                if name in ALIGNERS}
 
 
 def called(row: Row) -> str:

@@ -6,15 +6,13 @@ import math
 from dataclasses import dataclass, field
 
 from agfrun.labs.stitching.datasets.sides import SidesConfig
+from agfrun.labs.stitching.names import ACTIVATION_NAMES, PENALTIES, PLACEMENTS
 from agfrun.study import registry
 from agfrun.study.checks import one_of, positive, require
 from agfrun.study.settings import RunSettings
 from agfrun.study.study import Study
 from agfrun.training import LoopSettings
 
-ACTIVATION_NAMES = ("relu", "leaky_relu", "gelu", "sigmoid", "tanh", "square", "cube", "identity")
-TRANSFORM_NAMES = ("absolute", "cosine", "robust")
-MOST_SECONDS = 86400.0
 DEFAULT_DATA = "emoji"
 
 
@@ -98,8 +96,8 @@ class DensificationConfig:
         require("topology.beta", self.beta, positive(self.beta), "a number above 0, in the units of the representation")
         require("topology.weight", self.weight, math.isfinite(self.weight) and self.weight >= 0,
                 "a number of at least 0")
-        one_of("topology.placement", self.placement, ("pre", "post", "both", "mix"))
-        one_of("topology.penalty", self.penalty, ("absolute", "squared", "hinge"))
+        one_of("topology.placement", self.placement, PLACEMENTS)
+        one_of("topology.penalty", self.penalty, PENALTIES)
 
 
 def _default_study() -> Study:

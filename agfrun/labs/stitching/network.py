@@ -15,7 +15,7 @@ from torch.nn import functional
 from agfrun.labs.stitching.config import DensificationConfig, EncoderConfig, TrainingConfig
 from agfrun.labs.stitching.datasets.sides import Labels, Side
 from agfrun.labs.stitching.intertwiners import ACTIVATIONS
-from agfrun.labs.stitching.topology import placed_densification
+from agfrun.labs.stitching.topology import PRE_SHARE, placed_densification
 from agfrun.labs.stitching.transforms import TRANSFORMS
 from agfrun.training import train
 
@@ -161,7 +161,7 @@ class SideTraining:
         dense = placed_densification(latents, relative, self.topology.placement if self.relative else "pre",
                                      self.topology.beta, self.topology.penalty)
         # Latents that no transform follows have the share that they have before one.
-        share = 0.1 if not self.relative and self.topology.placement == "both" else 1.0
+        share = PRE_SHARE if not self.relative and self.topology.placement == "both" else 1.0
         return {"loss": entropy + self.topology.weight * share * dense, "cross_entropy": entropy,
                 "densification": dense}
 

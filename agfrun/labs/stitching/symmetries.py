@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agfrun.labs.stitching.config import TRANSFORM_NAMES, StitchingSettings
+from agfrun.labs.stitching.config import StitchingSettings
 from agfrun.labs.stitching.datasets.sides import Sides
 from agfrun.labs.stitching.intertwiners import ACTIVATIONS, KINDS, act_on_all
+from agfrun.labs.stitching.names import TRANSFORM_NAMES
 from agfrun.labs.stitching.network import SideTraining
 from agfrun.labs.stitching.row import trained_side
 from agfrun.labs.stitching.transforms import TRANSFORMS

@@ -18,9 +18,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from agfrun.labs.stitching.names import PENALTIES, PLACEMENTS
+
 Array = TypeVar("Array", np.ndarray[Any, Any], Tensor)
 
-PENALTIES = ("absolute", "squared", "hinge")
+# Of `both`, arXiv:2409.10967's best: a tenth before the transform, the rest after it.
+PRE_SHARE = 0.1
+# Of `mix`: cosines that differ by less than those of an angle of 25 degrees from 1.
+_MIX_BETA = 1 - math.cos(math.radians(25))
 
 
 def h0_deaths(points: Array, metric: float = 2.0) -> Array:
@@ -109,13 +114,6 @@ def densification(points: Tensor, beta: float, metric: float = 2.0, penalty: str
     return costs.sum(1).mean()
 
 
-PLACEMENTS = ("pre", "post", "both", "mix")
-# Of `both`, arXiv:2409.10967's best: a tenth before the transform, the rest after it.
-_PRE_SHARE = 0.1
-# Of `mix`: cosines that differ by less than those of an angle of 25 degrees from 1.
-_MIX_BETA = 1 - math.cos(math.radians(25))
-
-
 def placed_densification(latents: Tensor, relative: Tensor, placement: str, beta: float, penalty: str = "absolute"
                          ) -> Tensor:
     """Densification before and after the transform, as `PLACEMENTS` call it.
@@ -134,8 +132,8 @@ def placed_densification(latents: Tensor, relative: Tensor, placement: str, beta
         case "post":
             return densification(relative, beta, penalty=penalty)
         case "both":
-            return (_PRE_SHARE * densification(latents, beta, penalty=penalty)
-                    + (1 - _PRE_SHARE) * densification(relative, beta, penalty=penalty))
+            return (PRE_SHARE * densification(latents, beta, penalty=penalty)
+                    + (1 - PRE_SHARE) * densification(relative, beta, penalty=penalty))
         case "mix":
             return (densification(latents, beta, penalty=penalty)
                     + densification(relative, _MIX_BETA, math.inf, penalty))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from agfrun.files.tables import is_missing
 from agfrun.labs.stitching.claims import called
+from agfrun.study.claim import failing_claims
 from agfrun.study.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -33,8 +34,7 @@ def verdict_of_summary(summary: pd.DataFrame, claims: pd.DataFrame | None) -> Ve
     """The verdict on a run: the row that stitches best, and the claims that fail."""
     rows: list[dict[str, Any]] = [row for row in summary.to_dict("records") if not is_missing(row["stitched"])]
     best = max(rows, key=lambda row: float(row["stitched"]))
-    failing = [] if claims is None else [str(name) for name, holds in zip(claims["claim"], claims["holds"], strict=True)
-                                         if str(holds) == "False"]
+    failing = failing_claims(claims)
     sentence = (f"Of {len(rows)} ways to stitch, {called((best['transform'], bool(best['topology'])))} is the best: "
                 f"{best['stitched']:.3f} with another network's head, {best['same']:.3f} with its own")
     end = f"; {'claims fail' if len(failing) > 1 else 'a claim fails'}: {', '.join(failing)}." if failing else "."

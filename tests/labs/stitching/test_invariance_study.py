@@ -10,9 +10,9 @@ import pytest
 from tiny_runs import read_json
 
 from agfrun import ConfigError, execute, load_config, read_run
-from agfrun.labs.stitching.config import ACTIVATION_NAMES
 from agfrun.labs.stitching.intertwiners import ACTIVATIONS, KINDS
 from agfrun.labs.stitching.invariance_claims import claims_of
+from agfrun.labs.stitching.names import ACTIVATION_NAMES
 
 SMALL = ["study=invariance", "data.languages=[en,fr]", "data.features=300", "train.steps=15", "encoder.widths=[24,12]",
          "plot_formats=[png]"]

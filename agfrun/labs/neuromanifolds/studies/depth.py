@@ -16,6 +16,7 @@ from agfrun.labs.neuromanifolds.measurement import measure
 from agfrun.labs.neuromanifolds.networks.attention.network import MOST_LAYERS, LightningAttentionConfig
 from agfrun.labs.neuromanifolds.networks.cnn.network import LARGEST_DEGREE, PolynomialCnnConfig
 from agfrun.labs.neuromanifolds.networks.mlp.network import MonomialMlpConfig
+from agfrun.labs.neuromanifolds.studies.dimension import ARCHITECTURES, architecture_row
 from agfrun.study.checks import require
 from agfrun.study.claim import Claim, Statement
 from agfrun.study.registry import register
@@ -30,19 +31,15 @@ if TYPE_CHECKING:
 
     from agfrun.study.bench import Bench
 
+# What is told of each network, as in the table of `study=dimension`.
+OF_NETWORK = ("architecture", "parameters", "expected", "closed_form", "closed_form_source", "closed_form_standing",
+              "dimension", "proved", "seconds")
 DEPTHS = Schema("depths.csv", (
     Column("family", "text", "name of the network"),
     Column("layers", "integer", "layers with weights"),
-    Column("architecture", "text", "its sizes"),
-    Column("parameters", "integer", "weights"),
-    Column("expected", "integer", "the smaller of the ambient dimension and parameters less known symmetries"),
-    Column("closed_form", "integer", "dimension that theory says; empty: no closed form is known"),
-    Column("closed_form_source", "text", "which result says it"),
-    Column("closed_form_standing", "text", "theorem, or ours: derived, and right wherever it was tested"),
-    Column("dimension", "integer", "the largest rank of the Jacobian modulo two primes"),
-    Column("proved", "flag", "whether the dimension is certain: it meets a proved upper bound"),
-    Column("seconds", "number", "wall seconds of the ranks"),
+    *(column for column in ARCHITECTURES.columns if column.name in OF_NETWORK),
 ), "one row for each network")
+
 
 @register("study")
 @dataclass
@@ -97,22 +94,16 @@ class DepthStudy(Study):
                 rows.append(self._row(network, layers, config.seed, bench))
                 bench.save({DEPTHS.name: rows_table(DEPTHS, rows)})
         table = rows_table(DEPTHS, rows)
-        known = table[table["closed_form"].notna()]
-        agree = int((known["closed_form"] == known["dimension"]).sum())
+        known, agree = agreement(table)
         return StudyResult(tables={DEPTHS.name: table}, claims=[claim_of(family, part) for family, part in
                                                                 table.groupby("family", sort=False)],
-                           numbers={"networks": len(table), "known": len(known), "agree": agree}, text=text_of(table))
+                           numbers={"networks": len(table), "known": known, "agree": agree}, text=text_of(table))
 
     def _row(self, network: NetworkConfig, layers: int, seed: int, bench: Bench) -> dict[str, Any]:
         found = measure(network, seed, at_least=2, step=lambda prime, take: remembered_rank(
             bench, prime, take, f"{network.name} {network.architecture()}, "))
-        known = network.closed_form()
-        return {"family": network.name, "layers": layers, "architecture": network.architecture(),
-                "parameters": network.parameters(), "expected": found.counts.expected,
-                "closed_form": None if known is None else known.dimension,
-                "closed_form_source": None if known is None else known.source,
-                "closed_form_standing": None if known is None else known.standing, "dimension": found.dimension,
-                "proved": found.proved, "seconds": sum(one.seconds for one in found.ranks)}
+        row = architecture_row(network, found, network.closed_form())
+        return {"family": network.name, "layers": layers, **{name: row[name] for name in OF_NETWORK}}
 
     def figures(self, saved: Saved) -> Iterator[tuple[str, Figure]]:
         """See `Study.figures`."""
@@ -126,10 +117,15 @@ class DepthStudy(Study):
         table = saved.tables.get(DEPTHS.name)
         if table is None or not len(table):
             return None
-        known = table[table["closed_form"].notna()]
-        agree = int((known["closed_form"] == known["dimension"]).sum())
-        return Verdict(f"Closed form and measured dimension agree for {agree} of the {len(known)} networks that have "
-                       f"one; {len(table) - len(known)} have none.", "good" if agree == len(known) else "bad")
+        known, agree = agreement(table)
+        return Verdict(f"Closed form and measured dimension agree for {agree} of the {known} networks that have one; "
+                       f"{len(table) - known} have none.", "good" if agree == known else "bad")
+
+
+def agreement(table: pd.DataFrame) -> tuple[int, int]:
+    """Numbers of the networks that have a closed form, and of those whose dimension it is."""
+    known = table[table["closed_form"].notna()]
+    return len(known), int((known["closed_form"] == known["dimension"]).sum())
 
 
 def claim_of(family: str, table: pd.DataFrame) -> Claim:

@@ -14,9 +14,8 @@ from agfrun.labs.neuromanifolds.config import NeuromanifoldConfig
 from agfrun.labs.neuromanifolds.counts import Known
 from agfrun.labs.neuromanifolds.exact_study import ExactStudy, flint_version
 from agfrun.labs.neuromanifolds.geometry.fibres import Fibre, generic_fibre
-from agfrun.labs.neuromanifolds.geometry.span import check_span
 from agfrun.labs.neuromanifolds.measurement import Measurement
-from agfrun.labs.neuromanifolds.strata_table import measured_strata
+from agfrun.labs.neuromanifolds.strata_table import check_strata, measured_strata
 from agfrun.study.checks import require
 from agfrun.study.registry import register
 from agfrun.study.study import Saved, StudyResult
@@ -65,7 +64,7 @@ class DictionaryStudy(ExactStudy):
         super().check(config)
         require("study.accuracy", self.accuracy, 0 < self.accuracy < 1, "above 0 and below 1")
         if config.model.strata():
-            check_span(config.model, config.seed)
+            check_strata(config)
 
     def run(self, config: NeuromanifoldConfig, bench: Bench) -> StudyResult:
         """See `Study.run`."""

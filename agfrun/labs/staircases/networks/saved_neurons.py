@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from agfrun.files.array_files import read_npy
 from agfrun.files.reading import MOST_ARRAYS, open_named
 from agfrun.labs.staircases.config import InitConfig
-from agfrun.labs.staircases.networks.array_files import read_npy
 from agfrun.study.checks import LARGEST_DATUM, ORDINARY, positive, require
 from agfrun.study.errors import ConfigError, closest, did_you_mean
 from agfrun.study.registry import register

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from agfrun.files.reading import MOST_DATA, open_named, read_named_text
+from agfrun.files.array_files import read_npy
+from agfrun.files.reading import MOST_DATA, read_named_text
 from agfrun.labs.stitching.datasets.sides import Labels, Side, Sides, SidesConfig, dense
 from agfrun.labs.stitching.datasets.text import CharacterFeatures
 from agfrun.study.checks import require
@@ -140,11 +141,10 @@ def read_array(path: Path) -> npt.NDArray[Any]:
         ConfigError: it cannot be read.
     """
     try:
-        with open_named(path, MOST_DATA) as file:
-            array: npt.NDArray[Any] = np.load(file, allow_pickle=False)
+        array = read_npy(path, MOST_DATA)
     except (OSError, ValueError, EOFError, MemoryError) as error:
         raise ConfigError(KEY, str(path), f"it cannot be read: {first_line(error)}") from error
-    require(KEY, str(path), isinstance(array, np.ndarray) and array.dtype.kind in "iuf", "an array of numbers")
+    require(KEY, str(path), array.dtype.kind in "iuf", "an array of numbers")
     return array
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -14,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from agfrun.labs.stitching.figures.common import COLOURS, DENSE_STYLE, PLAIN_STYLE, parts_of, row_name
+from agfrun.labs.stitching.figures.common import draw_accuracies, panel_grid, parts_of, row_name
 from agfrun.report.figures.style import COLUMN_WIDTH, OKABE_ITO, TEXT_WIDTH, TRAINING_GREY, new_figure, settle, styled
 from agfrun.study.study import Saved
 
@@ -73,9 +71,7 @@ def plot_matrices(table: pd.DataFrame) -> Figure:
     rows = list(parts_of(table))
     names = list(dict.fromkeys(table["encoder"]))
     most = _ACROSS if len(rows) <= 2 * _ACROSS else _MORE_ACROSS
-    across, down = min(most, len(rows)), math.ceil(len(rows) / most)
-    figure = new_figure(TEXT_WIDTH if across > 1 else COLUMN_WIDTH, 0.5 + (2.1 if most == _ACROSS else 1.5) * down)
-    panels = figure.subplots(down, across, squeeze=False).ravel()
+    figure, panels = panel_grid(len(rows), most, 0.5, 2.1 if most == _ACROSS else 1.5)
     for axes, (row, part) in zip(panels, rows, strict=False):
         values = part.pivot_table(index="encoder", columns="head", values="accuracy").loc[names, names].to_numpy(float)
         picture = axes.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
@@ -87,8 +83,6 @@ def plot_matrices(table: pd.DataFrame) -> Figure:
             for (i, j), value in np.ndenumerate(values):
                 axes.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=5.5,
                           color="white" if value < 0.55 else "black")
-    for axes in panels[len(rows):]:
-        axes.set_visible(False)
     panels[0].set_ylabel("encoder")
     panels[0].set_xlabel("head")
     figure.colorbar(picture, ax=list(panels), label="test accuracy", shrink=0.6, pad=0.02, ticks=[0, 0.5, 1])
@@ -108,11 +102,7 @@ def plot_disturbance(table: pd.DataFrame) -> Figure:
     handles = []
     for row, part in parts_of(table):
         means = part.groupby("spread")[["same", "stitched"]].mean()
-        style: dict[str, Any] = {"color": COLOURS[row[0]], "linestyle": DENSE_STYLE if row[1] else PLAIN_STYLE,
-                                 "marker": "o", "markersize": 3}
-        for axes, column in zip(panels, ("same", "stitched"), strict=True):
-            axes.plot(means.index.to_numpy(float), means[column], **style)
-        handles.append(Line2D([], [], label=row_name(row), **style))
+        handles.append(draw_accuracies(panels, row, means.index.to_numpy(float).tolist(), means))
     panels[0].set(ylim=(0, 1), ylabel="test accuracy", title="own head")
     panels[1].set(title="another network's head")
     for axes in panels:
@@ -132,9 +122,7 @@ def plot_deaths(table: pd.DataFrame, beta: float) -> Figure:
     """
     keys = [(str(transform), str(space)) for transform, space in dict.fromkeys(zip(
         table["transform"], table["space"], strict=True))]
-    across, down = min(_ACROSS, len(keys)), math.ceil(len(keys) / _ACROSS)
-    figure = new_figure(TEXT_WIDTH if across > 1 else COLUMN_WIDTH, 0.45 + 1.55 * down)
-    panels = figure.subplots(down, across, squeeze=False).ravel()
+    figure, panels = panel_grid(len(keys), _ACROSS, 0.45, 1.55)
     for axes, (transform, space) in zip(panels, keys, strict=False):
         part = table[(table["transform"] == transform) & (table["space"] == space)]
         # A few long edges would squeeze all others into one bar.
@@ -150,8 +138,6 @@ def plot_deaths(table: pd.DataFrame, beta: float) -> Figure:
         axes.set(xlabel="death time", xlim=(0, last))
         axes.xaxis.set_major_locator(MaxNLocator(5, prune="upper"))
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    for axes in panels[len(keys):]:
-        axes.set_visible(False)
     panels[0].set_ylabel("share")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=3, alignment="left")
     settle(figure)
@@ -166,17 +152,13 @@ def plot_plane(table: pd.DataFrame) -> Figure:
         table: plane.csv.
     """
     rows = list(parts_of(table))
-    across, down = min(_ACROSS, len(rows)), math.ceil(len(rows) / _ACROSS)
-    figure = new_figure(TEXT_WIDTH if across > 1 else COLUMN_WIDTH, 0.45 + 2.0 * down)
-    panels = figure.subplots(down, across, squeeze=False).ravel()
+    figure, panels = panel_grid(len(rows), _ACROSS, 0.45, 2.0)
     names = list(dict.fromkeys(table["encoder"]))
     for axes, (row, part) in zip(panels, rows, strict=False):
         _scatter(axes, part, names)
         axes.set_title(row_name(row))
         axes.set_xticks([])
         axes.set_yticks([])
-    for axes in panels[len(rows):]:
-        axes.set_visible(False)
     handles = [Line2D([], [], color="0.3", marker=marker, linestyle="none", markersize=4, label=f"encoder {name}",
                       markerfacecolor="0.3" if marker == "o" else "none")
                for name, marker in zip(names, ("o", "^"), strict=False)]

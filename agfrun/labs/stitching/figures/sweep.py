@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from agfrun.labs.stitching.figures.common import COLOURS, DENSE_STYLE, PLAIN_STYLE, parts_of, row_name
+from agfrun.labs.stitching.figures.common import draw_accuracies, parts_of
 from agfrun.report.figures.axes import places_of, set_key_axis
 from agfrun.report.figures.style import TEXT_WIDTH, new_figure, settle, styled
 from agfrun.report.saved_sweep import SavedSweep, ordered_values
@@ -43,11 +41,7 @@ def plot_sweep(table: pd.DataFrame, key: str, name: str) -> Figure:
     for row, part in parts_of(table):
         means = part.groupby(key)[["same", "stitched"]].mean()
         means = means.loc[[value for value in values if value in means.index]]
-        style: dict[str, Any] = {"color": COLOURS[row[0]], "linestyle": DENSE_STYLE if row[1] else PLAIN_STYLE,
-                                 "marker": "o", "markersize": 3}
-        for axes, column in zip(panels, ("same", "stitched"), strict=True):
-            axes.plot([place[value] for value in means.index], means[column].astype(float), **style)
-        handles.append(Line2D([], [], label=row_name(row), **style))
+        handles.append(draw_accuracies(panels, row, [place[value] for value in means.index], means))
     for axes, title in zip(panels, ("own head", "another network's head"), strict=True):
         set_key_axis(axes, name, values)
         axes.set(title=title, ylim=(0, 1))

@@ -8,8 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from agfrun.files.tables import empty_table, rows_table
-from agfrun.labs.stitching.config import ACTIVATION_NAMES, StitchingSettings
-from agfrun.labs.stitching.invariance_claims import CHANGED, UNCHANGED, UNMOVED, claims_of
+from agfrun.labs.stitching.config import StitchingSettings
+from agfrun.labs.stitching.invariance_claims import CHANGED, SCALED, UNCHANGED, UNMOVED, claims_of
+from agfrun.labs.stitching.names import ACTIVATION_NAMES
 from agfrun.study.checks import one_of, require
 from agfrun.study.registry import register
 from agfrun.study.study import Saved, Study, StudyResult
@@ -98,7 +99,7 @@ class InvarianceStudy(Study):
 def _numbers(table: pd.DataFrame) -> dict[str, float | None]:
     """The largest changes by elements of the groups; None where none was tried."""
     inside = table[table["in_group"]]
-    scaled = inside[inside["action"].isin(["permutation", "signs", "positive scaling", "signed scaling"])]
+    scaled = inside[inside["action"].isin(SCALED)]
     by_transform = {name: part["representation_change"] for name, part in scaled.groupby("transform")}
     return {"output_change": float(inside["output_change"].max()),
             **{f"{name}_change": float(by_transform[name].max()) for name in ("robust", "cosine")}}

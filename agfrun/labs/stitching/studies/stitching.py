@@ -8,15 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from agfrun.labs.stitching.claims import claims_of
-from agfrun.labs.stitching.config import (
-    MOST_SECONDS,
-    TRANSFORM_NAMES,
-    DensificationConfig,
-    StitchingSettings,
-)
+from agfrun.labs.stitching.config import DensificationConfig, StitchingSettings
+from agfrun.labs.stitching.names import TRANSFORM_NAMES
 from agfrun.labs.stitching.stitching_tables import SUMMARY, TABLES, RowFound, tables_of
 from agfrun.labs.stitching.wording import text_of, verdict_of_summary
-from agfrun.study.checks import one_of, require, require_seeds
+from agfrun.study.checks import one_of, require, require_a_day, require_seeds
 from agfrun.study.claim import CLAIMS
 from agfrun.study.memory import largest_key, require_memory
 from agfrun.study.registry import register
@@ -100,7 +96,7 @@ class StitchingStudy(Study):
         later = sum(a * b for a, b in zip(config.encoder.widths, config.encoder.widths[1:], strict=False))
         seconds = rows * config.train.steps * _SECONDS_OF_STEP * batch / _SAMPLES * max(1.0, later / _WEIGHTS)
         key, value = ("study.seeds", self.seeds) if self.seeds > 20 else largest_key(config)
-        require(key, value, seconds <= MOST_SECONDS, f"smaller: training would take about {seconds / 86400:.0f} days")
+        require_a_day(key, value, seconds, "training")
 
     def run(self, config: StitchingStudySettings, bench: Bench) -> StudyResult:
         """See `Study.run`; `StudyResult.outcome` is the table summary.csv."""

@@ -13,9 +13,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from agfrun.files.array_files import read_npy
 from agfrun.files.reading import read_named_text
 from agfrun.labs.staircases.config import DataConfig
-from agfrun.labs.staircases.networks.array_files import read_npy
 from agfrun.study.checks import LARGEST_DATUM, ORDINARY, require
 from agfrun.study.errors import ConfigError
 from agfrun.study.registry import register

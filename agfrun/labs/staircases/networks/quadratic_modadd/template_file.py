@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from agfrun.files.array_files import read_npy
 from agfrun.files.reading import MIB, read_named_text
-from agfrun.labs.staircases.networks.array_files import read_npy
 from agfrun.study.checks import LARGEST_DATUM, ORDINARY, require
 from agfrun.study.errors import ConfigError
 

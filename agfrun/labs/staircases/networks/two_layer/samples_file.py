@@ -13,9 +13,9 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from agfrun.files.array_files import open_archive, read_member
 from agfrun.files.reading import read_named_text
 from agfrun.labs.staircases.config import DataConfig
-from agfrun.labs.staircases.networks.array_files import open_archive, read_member
 from agfrun.labs.staircases.networks.two_layer.samples import Array, Samples, samples
 from agfrun.study.checks import LARGEST_DATUM, ORDINARY, ordinary, require
 from agfrun.study.errors import ConfigError, closest, did_you_mean

@@ -57,14 +57,14 @@ def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     return shape, kind
 
 
-def read_npy(path: Path) -> np.ndarray[Any, Any]:
-    """The array of a `.npy` file.
+def read_npy(path: Path, most: int | None = None) -> np.ndarray[Any, Any]:
+    """The array of a `.npy` file of at most so many bytes; None: `LARGEST_BYTES` of numbers is all that bounds it.
 
     Raises:
-        OSError: there is no such file, or it is a pipe or a device.
+        OSError: there is no such file, it is a pipe or a device, or too large.
         ValueError: see `read_array`.
     """
-    with open_named(path) as file:
+    with open_named(path, most) as file:
         return read_array(file, os.fstat(file.fileno()).st_size)
 
 
