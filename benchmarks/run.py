@@ -23,7 +23,8 @@ from benchmarks.timing import pin_threads, write_machine
 if TYPE_CHECKING:
     from benchmarks.settings import Benchmark, Row, Settings
 
-DEFAULT = ("gradients", "integrators", "trajectories", "scaling", "ensembles", "memory", "bounds", "dimensions")
+DEFAULT = ("gradients", "integrators", "trajectories", "scaling", "ensembles", "memory", "bounds", "dimensions",
+           "invariant_networks")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

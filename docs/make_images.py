@@ -56,6 +56,13 @@ READY_MADE = (
     ("stitching_deaths", "study=stitching", "deaths"),
     ("stitching_disturbance", "study=stitching", "disturbance"),
     ("stitching_invariance", "study=invariance", "invariance"),
+    ("harmonics_weights", "study=invariant_network", "weights"),
+    ("harmonics_tables", "study=invariant_network", "tables"),
+    ("harmonics_certificates", "study=invariant_network", "certificates"),
+    ("harmonics_survey", "study=group_survey", "survey"),
+    ("harmonics_bound", "study=robustness", "perturbation"),
+    ("harmonics_noise", "study=robustness", "recovery"),
+    ("harmonics_filters", "study=image_rotations", "filters"),
 )
 
 

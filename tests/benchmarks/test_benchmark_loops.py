@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from agfrun.groups import named_group
+from agfrun.labs.harmonics import Orthogonality, SampleLoss, Slots, TotalLoss, fit, sampled_pairs
 from benchmarks.gradients import descend, paper_rate
+from benchmarks.invariant_networks import by_scipy, published_loss
 from benchmarks.numpy_loop import gradient_error as numpy_gradient_error
 from benchmarks.numpy_loop import make_loop
 from benchmarks.problems import EXPERIMENTS, Instance, build
@@ -24,6 +27,19 @@ def instance_of(name: str, *overrides: str) -> Instance:
 def loop_instance(name: str) -> Instance:
     """With the kink as it is, as the plain loop has it."""
     return instance_of(name, *(["model.kink_width=0"] if name == "relu" else []))
+
+
+def test_the_published_training_for_invariance_has_our_loss() -> None:
+    table, slots, generator = named_group("D3"), Slots((1, 1, 2)), np.random.default_rng(0)
+    weights = slots.initial(1, generator)
+    pairs = sampled_pairs(table, 4, 0.0, generator, variance=2.0)
+    ours = TotalLoss(SampleLoss(slots, *pairs), Orthogonality(slots, weighted=False))(weights)[0]
+    theirs = published_loss(slots, *map(torch.from_numpy, (weights[0], *pairs)))
+    assert float(theirs) == pytest.approx(float(ours[0]), rel=1e-12)
+    # Minima are unique up to a change of basis within a slot.
+    squares = [(np.abs(found[0]) ** 2).sum(axis=1) for found in (
+        by_scipy(slots, table, weights), fit(slots, table, weights).weights)]
+    assert squares[0] == pytest.approx(squares[1], abs=1e-3)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

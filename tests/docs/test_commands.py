@@ -55,6 +55,10 @@ SMALLER = {
     "device=cuda": ["device=cpu"],
     "study=stitching": ["data.languages=[en,fr]", "train.steps=10", "study.seeds=1", "data.anchors=30"],
     "study=invariance": ["train.steps=10"],
+    "study=group_survey": ["study.largest=5"],
+    "study=robustness": ["data.group=D3", "study.draws=1", "study.samples=[0,16]", "study.noise=[0,1]"],
+    "study=image_rotations": ["study.images=20", "study.iterations=20", "study.pairs=100"],
+    "experiment=group_published": ["study.steps=100", "study.restarts=1"],
     "experiment=stitching_digits": ["data.networks=2", "train.steps=10", "study.seeds=1"],
     "study=learning_curve": ["spectrum.dimension=10", "train.steps=50"],
 }

@@ -1,0 +1,1 @@
+"""The power-spectral network, its losses, and how it is trained."""

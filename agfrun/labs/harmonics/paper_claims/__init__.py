@@ -1,0 +1,1 @@
+"""Claims of the paper, each decided by experiments."""
