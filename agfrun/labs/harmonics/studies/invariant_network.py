@@ -210,11 +210,11 @@ def _sentence(symmetries: Symmetries, certified: bool, correct: bool | None, nam
     """The verdict and its tone."""
     group = f"the group {name}" if name else "a group"
     if certified:
-        dimensions = f"a certificate of {certificate:.1g}"
+        proof = f"a certificate of {certificate:.1g}"
         if correct is None:
-            return f"{group} was found, with {dimensions}.", "bad"
+            return f"{group} was found, with {proof}.", "bad"
         right = "all entries of its table right" if correct else "its table wrong"
-        return f"{group} was read from the weights, {right}, with {dimensions}.", "good" if correct else "bad"
+        return f"{group} was read from the weights, {right}, with {proof}.", "good" if correct else "bad"
     if symmetries.table is None:
         return f"no group found: the least certificate is {certificate:.3g}.", "good"
     right = "the table that is read is right all the same" if correct else "the table that is read is wrong"
