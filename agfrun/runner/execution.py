@@ -49,7 +49,8 @@ def execute(config: Any, *, output_dir: Path | str | None = None, progress: bool
     with opened_run(config, output_dir, progress, command, resume) as run:
         try:
             with _saying_how_to_go_on(run.bench.folder), _own_threads():
-                result: StudyResult = config.study.run(config, run.bench)
+                # By its class: a study may have a key of that name.
+                result: StudyResult = type(config.study).run(config.study, config, run.bench)
         except KeyboardInterrupt:
             run.begin()
             raise

@@ -1,4 +1,20 @@
-"""Loss staircases: training from a small initialization beside its prediction by Alternating Gradient Flows."""
+"""Loss staircases: training from a small initialization beside its prediction by Alternating Gradient Flows.
+
+What another laboratory may read is exported here by name, and imported on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agfrun.labs.staircases.config import RunConfig
+    from agfrun.labs.staircases.networks.base import Architecture
+    from agfrun.labs.staircases.run.pipeline import prepare, trained
+    from agfrun.labs.staircases.run.problem import build_architecture
+    from agfrun.labs.staircases.run.tables import EVENTS, LOSS
+    from agfrun.labs.staircases.studies.compare import CompareConfig
 
 QUESTION = "which feature does a network learn next, when, and how far does the loss fall?"
 FIRST_COMMAND = "agfrun model=quadratic_modadd"
@@ -7,3 +23,20 @@ CHOICES = ("networks",)
 """Packages whose modules register the choices of this laboratory, for `agfrun.study.registry`."""
 PAPER_CLAIMS = ("paper.claims",)
 """Packages whose modules register claims of papers, for `agfrun.study.paper_claim`."""
+
+_HOME = {name: f"{__name__}.{module}" for module, names in {
+    "config": "RunConfig",
+    "networks.base": "Architecture",
+    "run.pipeline": "prepare trained",
+    "run.problem": "build_architecture",
+    "run.tables": "EVENTS LOSS",
+    "studies.compare": "CompareConfig",
+}.items() for name in names.split()}
+
+__all__ = ["EVENTS", "LOSS", "Architecture", "CompareConfig", "RunConfig", "build_architecture", "prepare", "trained"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)

@@ -145,6 +145,25 @@ class Architecture(ABC):
         """Own-size steps from neurons `initial * exp(log_factor)`, (H, D); None where the network has none."""
         return None
 
+    def function_values(self, neurons: Tensor, index: Tensor | None = None) -> Tensor:
+        """The network's function on its data as a vector f, (N,), with loss 1/2 |y - f|^2 + a constant.
+
+        It is differentiable by `torch.func` in forward mode. Ranks of its derivative are those of the network's
+        functions on these data.
+
+        Raises:
+            ConfigError: the network does not say.
+        """
+        raise ConfigError("model.name", self.name, "it does not give the values of its function (`function_values`)")
+
+    def on_learned_part(self, neurons: Tensor) -> tuple[Architecture, Tensor]:
+        """The network on the part of the target that `neurons` (K, D) learn, and these without parts that do nothing.
+
+        A network whose neurons each learn one feature and carry small parts of others replaces it: near a plateau
+        these parts make the Hessian singular. By default nothing is left out.
+        """
+        return self, neurons
+
     def solution_features(self, initial: Tensor) -> Tensor | None:
         """Size of each feature where the loss is least, (F,): where training from small neurons ends.
 

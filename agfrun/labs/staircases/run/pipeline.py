@@ -82,6 +82,12 @@ def compare_at(config: RunConfig, bench: Bench) -> StudyResult:
     """What the study `compare` does: predict, train, judge."""
     plan = prepare(config, clock=bench.clock)
     save_prediction(plan, bench)
+    return trained(plan, bench)
+
+
+def trained(plan: Plan, bench: Bench) -> StudyResult:
+    """Train as planned, and judge; nothing is saved but checkpoints."""
+    config = plan.config
     checkpoints = bench.checkpoints()
     with bench.clock.stage("train", has_bar=True):
         first = plan.prediction.rounds[0].time if plan.prediction.rounds else None

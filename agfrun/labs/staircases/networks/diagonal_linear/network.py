@@ -153,6 +153,11 @@ class DiagonalLinear(Architecture):
         """Residual of the neurons' coefficients."""
         return self.data.residual(self.coefficients_of(neurons), index)
 
+    def function_values(self, neurons: Tensor, index: Tensor | None = None) -> Tensor:
+        """See `Architecture.function_values`: X beta over sqrt(n)."""
+        inputs = self.data.inputs if index is None else self.data.inputs[:, index]
+        return inputs @ self.coefficients_of(neurons) / len(inputs) ** 0.5
+
     def loss(self, residual: RegressionResidual) -> Tensor:
         """1/(2n) ||y - X beta||^2."""
         return residual.loss

@@ -167,6 +167,10 @@ class FullyConnectedLinear(Architecture):
         whitened = (self.data.target_map - self.product(neurons)) @ self.data.factor
         return LinearResidual(whitened @ self.data.factor.T, 0.5 * whitened.square().sum() + self.noise_loss)
 
+    def function_values(self, neurons: Tensor, index: Tensor | None = None) -> Tensor:
+        """See `Architecture.function_values`: A W Sigma_xx^(1/2)."""
+        return (self.product(neurons) @ self.data.factor).reshape(-1)
+
     def loss(self, residual: LinearResidual) -> Tensor:
         """1/2 tr (B - A W) Sigma_xx (B - A W)^T and half the variance of the noise."""
         return residual.loss

@@ -21,7 +21,7 @@ from agfrun.labs.staircases.ensemble.flow import EnsembleFlow
 from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.labs.staircases.networks.own_size import OwnSizePrediction
 from agfrun.labs.staircases.networks.quadratic_modadd.coordinates import TemplateCoordinates, expanded, reduced
-from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAddition
+from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAddition, modular_addition
 from agfrun.labs.staircases.networks.quadratic_modadd.ensemble import TemplateEnsemble
 from agfrun.labs.staircases.networks.quadratic_modadd.loss import Moments
 from agfrun.labs.staircases.networks.quadratic_modadd.output import OutputLoss, OutputResidual
@@ -176,6 +176,23 @@ class QuadraticModadd(Architecture):
         responses = self.moments_loss.moments(neurons).responses
         hidden = (responses[0][:, a] + responses[1][:, b]).square()
         return hidden.T @ neurons[:, 2 * self.data.p :]
+
+    def function_values(self, neurons: Tensor, index: Tensor | None = None) -> Tensor:
+        """See `Architecture.function_values`: outputs of all p^2 pairs over p."""
+        places = torch.arange(self.data.p, device=self.device)
+        return self.outputs(neurons, *torch.cartesian_prod(places, places).T).reshape(-1) / self.data.p
+
+    def on_learned_part(self, neurons: Tensor) -> tuple[QuadraticModadd, Tensor]:
+        """See `Architecture.on_learned_part`: each neuron's waves of its strongest frequency."""
+        strongest = self.neuron_feature_strengths(neurons).argmax(-1)
+        parts = neurons.reshape(len(neurons), 3, self.data.p)
+        waves = torch.stack([self.cosines, self.sines]).permute(2, 0, 1)[strongest]
+        scales = (self.data.multiplicities / self.data.p)[strongest][:, None, None]
+        kept = scales * (parts @ waves.mT) @ waves
+        learned = sorted(set(strongest.tolist()))
+        part = modular_addition(self.data.p, [self.data.frequencies[k] for k in learned],
+                                self.data.spectrum[learned].tolist(), self.dtype, self.device)
+        return QuadraticModadd(part, self.width), kept.flatten(1)
 
     def targets(self, a: Tensor, b: Tensor) -> Tensor:
         """Targets (a+b).x, shape (N, p)."""

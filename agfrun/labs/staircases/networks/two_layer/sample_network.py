@@ -86,6 +86,10 @@ class SampleNetwork(Architecture):
         errors = targets - answers.sum(0)
         return self.loss(errors), -pull_back(errors)
 
+    def function_values(self, neurons: Tensor, index: Tensor | None = None) -> Tensor:
+        """See `Architecture.function_values`: outputs over sqrt(n)."""
+        return self.output(neurons, self.data.inputs).reshape(-1) / len(self.data.inputs) ** 0.5
+
     def residual(self, neurons: Tensor, index: Tensor | None = None) -> Tensor:
         """Errors y - f(x), (n, c)."""
         return self.data.targets - self.output(neurons, self.data.inputs)
