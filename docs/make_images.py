@@ -52,6 +52,7 @@ READY_MADE = (
     ("neuromanifolds_singular", "experiment=subnetworks_singular", "ranks"),
     ("neuromanifolds_pinch", "experiment=subnetworks_singular", "pinch"),
     ("neuromanifolds_exposed", "experiment=subnetworks_exposed", "exposedness"),
+    ("plateaus_teacher", "experiment=plateaus_teacher", "staircase"),
     ("stitching_accuracies", "study=stitching", "accuracies"),
     ("stitching_deaths", "study=stitching", "deaths"),
     ("stitching_disturbance", "study=stitching", "disturbance"),

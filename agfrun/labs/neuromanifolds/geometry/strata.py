@@ -93,10 +93,11 @@ def modulo(network: NetworkConfig, strata: Sequence[Stratum], seed: int, what: s
     field = PrimeField(prime)
     generator = np.random.default_rng((seed, prime))
     evaluations = spanning_evaluations(network, field, generator)
-    return [_of(stratum, evaluations, generator, what) for stratum in strata]
+    return [ranks_at(stratum, evaluations, generator, what) for stratum in strata]
 
 
-def _of(stratum: Stratum, evaluations: Evaluations, generator: np.random.Generator, what: str) -> StratumRanks:
+def ranks_at(stratum: Stratum, evaluations: Evaluations, generator: np.random.Generator, what: str) -> StratumRanks:
+    """The integers of one stratum in coordinates that span all functions; `what` as for `measure_strata`."""
     field = evaluations.field
     assert isinstance(field, PrimeField)
     weights = stratum.point(field, generator)
