@@ -9,6 +9,7 @@ COLT 2020, is the unsigned network on the inputs X and -X side by side.)
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -156,7 +157,7 @@ class DiagonalLinear(Architecture):
     def function_values(self, neurons: Tensor, index: Tensor | None = None) -> Tensor:
         """See `Architecture.function_values`: X beta over sqrt(n)."""
         inputs = self.data.inputs if index is None else self.data.inputs[:, index]
-        return inputs @ self.coefficients_of(neurons) / len(inputs) ** 0.5
+        return inputs @ self.coefficients_of(neurons) / math.sqrt(len(inputs))
 
     def loss(self, residual: RegressionResidual) -> Tensor:
         """1/(2n) ||y - X beta||^2."""

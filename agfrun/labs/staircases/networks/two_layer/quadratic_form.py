@@ -8,6 +8,7 @@ own.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -139,12 +140,12 @@ class QuadraticForm(SampleNetwork):
 
     def _slopes(self, weights: Tensor) -> tuple[Tensor, Tensor]:
         """Derivatives 2 X_j w_k, (n, K, d), and values w_k^T X_j w_k, (n, K)."""
-        half = torch.einsum("nde,ke->nkd", self.data.inputs.unflatten(1, (self.side, self.side)), weights)
+        half = torch.einsum("nde,ke->nkd", self.data.inputs.view(-1, self.side, self.side), weights)
         return 2 * half, torch.einsum("nkd,kd->nk", half, weights)
 
     def _forms(self, inputs: Tensor, errors: Tensor) -> Tensor:
         """The form of each output's errors, (1/n) sum_j e_jc X_j, (c, d, d)."""
-        return (errors.T @ inputs / len(inputs)).unflatten(1, (self.side, self.side))
+        return (errors.T @ inputs / len(inputs)).view(-1, self.side, self.side)
 
     def _pulled_back(self, neurons: Tensor, inputs: Tensor, errors: Tensor) -> Tensor:
         """Gradient of (1/n) sum_j <a_k w_k^T X_j w_k, e_j> for each neuron k, (K, D)."""
@@ -165,4 +166,4 @@ class QuadraticForm(SampleNetwork):
 
 def _side(data: Samples) -> int:
     """Number of rows of an input."""
-    return round(data.inputs.shape[1] ** 0.5)
+    return math.isqrt(data.inputs.shape[1])

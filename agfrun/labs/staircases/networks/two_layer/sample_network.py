@@ -88,7 +88,7 @@ class SampleNetwork(Architecture):
 
     def function_values(self, neurons: Tensor, index: Tensor | None = None) -> Tensor:
         """See `Architecture.function_values`: outputs over sqrt(n)."""
-        return self.output(neurons, self.data.inputs).reshape(-1) / len(self.data.inputs) ** 0.5
+        return self.output(neurons, self.data.inputs).reshape(-1) / math.sqrt(len(self.data.inputs))
 
     def residual(self, neurons: Tensor, index: Tensor | None = None) -> Tensor:
         """Errors y - f(x), (n, c)."""
