@@ -45,6 +45,8 @@ HARMLESS = {
 # What is no folder of a run or a sweep, and nothing that the user names.
 ELSEWHERE = {
     ("agfrun.cli.main", "open"): "standard streams",
+    ("agfrun.labs.neuromanifolds.landscape.msolve", "write_text"): "a temporary file, for another program",
+    ("agfrun.labs.neuromanifolds.landscape.msolve", "read_text"): "a temporary file, of another program",
     ("agfrun.cli.help", "read_text"): "configurations that the user has put on the search path",
     ("agfrun.cli.help", "safe_load"): "configurations that the user has put on the search path",
     ("agfrun.configuration.hydra_errors", "read_text"): "shipped configurations",

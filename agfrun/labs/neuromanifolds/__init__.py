@@ -22,12 +22,18 @@ if TYPE_CHECKING:
     from agfrun.labs.neuromanifolds.arithmetic.prime_field import PRIMES, rank
     from agfrun.labs.neuromanifolds.config import NetworkConfig, NeuromanifoldConfig
     from agfrun.labs.neuromanifolds.counts import ClosedForm, Counts, Invariants, Known, ModularRank
+    from agfrun.labs.neuromanifolds.degeneracy import Degeneracy, minors
     from agfrun.labs.neuromanifolds.evaluation import Evaluations, random_weights
     from agfrun.labs.neuromanifolds.fibre import Identifiability
     from agfrun.labs.neuromanifolds.geometry.fibres import Fibre, generic_fibre, rank_at
     from agfrun.labs.neuromanifolds.geometry.perturbation import Perturbed, perturbed_targets
     from agfrun.labs.neuromanifolds.geometry.span import spanning_evaluations
     from agfrun.labs.neuromanifolds.geometry.strata import StratumRanks, measure_strata
+    from agfrun.labs.neuromanifolds.landscape.counting import Count, count_functions
+    from agfrun.labs.neuromanifolds.landscape.equations import Equations
+    from agfrun.labs.neuromanifolds.landscape.expansion import Expansion
+    from agfrun.labs.neuromanifolds.landscape.loss import Loss
+    from agfrun.labs.neuromanifolds.landscape.real_points import RealPoint, real_points
     from agfrun.labs.neuromanifolds.measurement import Measurement, measure
     from agfrun.labs.neuromanifolds.networks.attention.network import LightningAttentionConfig, SoftmaxAttentionConfig
     from agfrun.labs.neuromanifolds.networks.cnn.network import PolynomialCnnConfig
@@ -43,7 +49,7 @@ if TYPE_CHECKING:
     from agfrun.labs.neuromanifolds.stratum import Stratum
     from agfrun.labs.neuromanifolds.symmetry import Generator, Symmetry
 
-QUESTION = "what functions can a network be? Dimensions, fibres, singular and exposed subnetworks, exactly"
+QUESTION = "what functions can a network be? Dimensions, fibres, singular points, critical points, exactly"
 FIRST_COMMAND = "agfrun study=dimension 'model.widths=[2,2,1]' model.degree=2"
 
 CHOICES = ("networks",)
@@ -58,11 +64,17 @@ _HOME = {name: f"{__name__}.{module}" for module, names in {
     "config": "NetworkConfig NeuromanifoldConfig",
     "counts": "ClosedForm Counts Invariants Known ModularRank",
     "evaluation": "Evaluations random_weights",
+    "degeneracy": "Degeneracy minors",
     "fibre": "Identifiability",
     "geometry.fibres": "Fibre generic_fibre rank_at",
     "geometry.perturbation": "Perturbed perturbed_targets",
     "geometry.span": "spanning_evaluations",
     "geometry.strata": "StratumRanks measure_strata",
+    "landscape.counting": "Count count_functions",
+    "landscape.equations": "Equations",
+    "landscape.expansion": "Expansion",
+    "landscape.loss": "Loss",
+    "landscape.real_points": "RealPoint real_points",
     "measurement": "Measurement measure",
     "networks.attention.network": "LightningAttentionConfig SoftmaxAttentionConfig",
     "networks.cnn.network": "PolynomialCnnConfig",
@@ -74,13 +86,14 @@ _HOME = {name: f"{__name__}.{module}" for module, names in {
 }.items() for name in names.split()}
 
 __all__ = [
-    "PRIMES", "ClosedForm", "Counts", "Element", "Evaluations", "Fibre", "Field", "Floats", "Generator",
-    "Identifiability", "Invariants", "Known", "LightningAttentionConfig", "Measurement", "ModularRank",
-    "MonomialMlpConfig", "Multiprecision", "NetworkConfig", "NeuromanifoldConfig", "Perturbed", "PolynomialCnnConfig",
-    "PolynomialMlpConfig", "PrimeField", "SoftmaxAttentionConfig", "Stratum", "StratumRanks", "Symmetry",
-    "TwoLayerLinearConfig", "ambient_dimension", "closed_form", "concatenate", "dimension", "dimension_bound", "einsum",
-    "expected_dimension", "generic_fibre", "measure", "measure_strata", "perturbed_targets", "random_weights", "rank",
-    "rank_at", "spanning_evaluations", "stack", "sufficient_degree",
+    "PRIMES", "ClosedForm", "Count", "Counts", "Degeneracy", "Element", "Equations", "Evaluations", "Expansion",
+    "Fibre", "Field", "Floats", "Generator", "Identifiability", "Invariants", "Known", "LightningAttentionConfig",
+    "Loss", "Measurement", "ModularRank", "MonomialMlpConfig", "Multiprecision", "NetworkConfig", "NeuromanifoldConfig",
+    "Perturbed", "PolynomialCnnConfig", "PolynomialMlpConfig", "PrimeField", "RealPoint", "SoftmaxAttentionConfig",
+    "Stratum", "StratumRanks", "Symmetry", "TwoLayerLinearConfig", "ambient_dimension", "closed_form", "concatenate",
+    "count_functions", "dimension", "dimension_bound", "einsum", "expected_dimension", "generic_fibre", "measure",
+    "measure_strata", "minors", "perturbed_targets", "random_weights", "rank", "rank_at", "real_points",
+    "spanning_evaluations", "stack", "sufficient_degree",
 ]
 
 

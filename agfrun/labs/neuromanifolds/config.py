@@ -11,11 +11,14 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import ClassVar
 
+import numpy as np
+
 from agfrun.labs.neuromanifolds.arithmetic.elements import Element
 from agfrun.labs.neuromanifolds.arithmetic.fields import AnyArray
 from agfrun.labs.neuromanifolds.arithmetic.prime_field import PRIMES
 from agfrun.labs.neuromanifolds.arithmetic.rational import FractionArray
 from agfrun.labs.neuromanifolds.counts import ClosedForm, Counts, Invariants
+from agfrun.labs.neuromanifolds.degeneracy import Degeneracy
 from agfrun.labs.neuromanifolds.fibre import Identifiability
 from agfrun.labs.neuromanifolds.stratum import Stratum
 from agfrun.labs.neuromanifolds.symmetry import Symmetry
@@ -92,6 +95,28 @@ class NetworkConfig(Choice):
     def gauge(self) -> dict[str, AnyArray]:
         """Flags of weights that symmetries can set to 1, by name: derivatives by them follow from those by others."""
         return {}
+
+    def chart(self) -> dict[str, AnyArray]:
+        """Weights that stand for nearly all others, by name: the integers that symmetries can set some of them to.
+
+        Arrays of objects, None where a weight is free; a name may be left out if all of its weights are.
+        """
+        return {name: np.where(flags, 1, np.array(None, dtype=object)) for name, flags in self.gauge().items()}
+
+    def degeneracies(self, weights: Mapping[str, Element]) -> tuple[Degeneracy, ...] | None:
+        """What vanishes at weights whose function is that of a smaller network; None where nobody has named it.
+
+        Args:
+            weights: by name, in the chart.
+        """
+        return None
+
+    def morse_sum(self) -> int | None:
+        """The sum of (-1)^index over all real critical points in the chart, f = 0 included, of a generic loss.
+
+        None where it is not an invariant, or nobody knows it.
+        """
+        return None
 
     def symmetries(self) -> tuple[Symmetry, ...]:
         """What is known to change weights and no function."""

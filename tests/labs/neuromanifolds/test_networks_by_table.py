@@ -121,7 +121,7 @@ def test_strides_and_activations_of_convolutional_networks(filters: list[int], d
 
 @pytest.mark.parametrize(("widths", "known", "of_variety", "generic", "nearest"), [
     ((3, 2, 3), 8, 3, 39, 3), ((2, 1, 2), 3, 2, 6, 2), ((2, 1, 3), 4, 3, 10, 2), ((3, 1, 3), 5, 6, 39, 3),
-    ((2, 3, 2), 4, 1, 1, 1), ((5, 2, 4), 14, 50, None, 6)])
+    ((2, 3, 2), 4, 1, 1, 1), ((5, 2, 4), 14, 50, 4806, 6)])
 def test_two_layer_linear_networks(widths: tuple[int, ...], known: int, of_variety: int, generic: int | None,
                                    nearest: int) -> None:
     network = TwoLayerLinearConfig(widths=list(widths))

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from agfrun import Contexts, decide
-from agfrun.labs.neuromanifolds.paper_claims import attention, exact, monomial
-from agfrun.study.claim import FAILS, HOLDS
+from agfrun.labs.neuromanifolds.landscape import counting
+from agfrun.labs.neuromanifolds.landscape.descent import Descent
+from agfrun.labs.neuromanifolds.paper_claims import attention, exact, landscapes, monomial
+from agfrun.study.claim import FAILS, HOLDS, UNDECIDED
 from agfrun.study.paper_claim import PaperClaim, chosen_claims
 
 FAILING = {"sufficient_degree_is_sharp", "half_dead_neurons_are_exposed", "formula_for_wide_middle_layers",
@@ -32,7 +34,7 @@ def decided(known: dict[str, PaperClaim]) -> tuple[Contexts, list[dict[str, Any]
 def test_all_hold_but_those_that_are_wrong_as_stated(known: dict[str, PaperClaim], decided: tuple[Contexts, list[
         dict[str, Any]]]) -> None:
     contexts, rows = decided
-    assert len(rows) >= 30
+    assert len(rows) >= 50
     assert {row["claim"] for row in rows if row["verdict"] != HOLDS} == FAILING
     assert {row["verdict"] for row in rows} == {HOLDS, FAILS}
     assert {row["laboratory"] for row in rows} == {"neuromanifolds"}
@@ -95,6 +97,49 @@ def test_a_symmetry_that_changes_the_function_makes_a_claim_fail(name: str, know
 
     monkeypatch.setattr(exact, "generic_fibre", broken)
     assert decide(known[name], Contexts([0], "cpu"))["verdict"] == FAILS
+
+
+@pytest.mark.parametrize("name", [
+    "convolutions_have_the_degree_of_segre_veronese", "strides_do_not_change_the_count",
+    "as_many_samples_as_dimensions", "special_inner_products_have_fewer", "generic_losses_of_linear_networks",
+    "generic_losses_of_one_neuron", "generic_losses_of_quadratic_forms"])
+def test_wrong_counts_make_claims_fail(
+        name: str, known: dict[str, PaperClaim], monkeypatch: pytest.MonkeyPatch) -> None:
+    right = counting.solutions
+    monkeypatch.setattr(counting, "solutions", lambda *arguments: (right(*arguments) or 0) + 60)
+    monkeypatch.setattr(landscapes.counting.Equations, "points_of_one_function", lambda *_: 1)
+    assert decide(known[name], Contexts([0], "cpu"))["verdict"] == FAILS
+
+
+@pytest.mark.parametrize(("name", "wrong"), [
+    ("only_zero_is_spurious_in_convolutions", {"pure": False}),
+    ("indices_add_up_to_an_euler_characteristic", {"index": 1}),
+    ("real_points_have_the_parity_of_complex_ones", {"at_zero": True}),
+    ("squared_errors_of_linear_networks_have_only_real_points", {"index": 0})])
+def test_wrong_real_points_make_claims_fail(name: str, wrong: dict[str, Any], known: dict[str, PaperClaim],
+                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    right = landscapes.real_points
+    monkeypatch.setattr(landscapes, "DATA_SETS", 1)
+    monkeypatch.setattr(landscapes, "real_points", lambda *arguments: [
+        dataclasses.replace(one, **wrong) for one in right(*arguments) or []])
+    assert decide(known[name], Contexts([0], "cpu"))["verdict"] == FAILS
+
+
+def test_flow_that_only_ends_at_the_best_or_never_there_makes_a_claim_fail(known: dict[str, PaperClaim],
+                                                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "flow_ends_at_spurious_minima_with_positive_probability"
+    for ended in (Descent(0.0, 0.0, "point", 0), Descent(1e9, 0.0, "subnetwork", None)):
+        monkeypatch.setattr(landscapes.Flow, "descended", lambda *_, end=ended: end)
+        assert decide(known[name], Contexts([0], "cpu"))["verdict"] == FAILS
+
+
+def test_without_a_solver_counts_are_undecided_and_say_why(known: dict[str, PaperClaim],
+                                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(landscapes, "executable", lambda: None)
+    for name in ("generic_losses_of_attention", "only_zero_is_spurious_in_convolutions"):
+        row = decide(known[name], Contexts([0], "cpu"))
+        assert row["verdict"] == UNDECIDED
+        assert "pip install 'agfrun[algebra]'" in row["why"]
 
 
 def test_deciding_them_imports_no_torch() -> None:

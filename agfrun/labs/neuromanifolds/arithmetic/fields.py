@@ -99,7 +99,20 @@ class Floats(Field):
         return generator.standard_normal(shape)
 
 
-class Multiprecision(Field):
+class Objects(Field):
+    """Numbers that NumPy knows nothing of, in arrays of objects."""
+
+    def contract(self, left: str, right: str, out: str, first: AnyArray, second: AnyArray) -> AnyArray:
+        """See `Field.contract`: by products and sums, since not every NumPy contracts arrays of objects."""
+        summed = [letter for letter in dict.fromkeys(left + right) if letter not in out]
+        order = [*out, *summed]
+        terms = _spread(first, left, order) * _spread(second, right, order)
+        for _ in summed:
+            terms = terms.sum(axis=-1)
+        return np.asarray(terms, dtype=object)
+
+
+class Multiprecision(Objects):
     """Real numbers of many digits, with error bounds (Arb, by python-flint), in arrays of objects.
 
     They have an exponential function and a division, which the ring operations of the other fields lack.
@@ -127,15 +140,6 @@ class Multiprecision(Field):
         """See `Field.random`: tenths and hundredths, so that they are the same numbers at any precision."""
         whole = generator.choice(_TENTHS, shape) * 10 + generator.integers(0, 10, shape)
         return self.array(whole.astype(object)) / self.array(100)
-
-    def contract(self, left: str, right: str, out: str, first: AnyArray, second: AnyArray) -> AnyArray:
-        """See `Field.contract`: by products and sums, since not every NumPy contracts arrays of objects."""
-        summed = [letter for letter in dict.fromkeys(left + right) if letter not in out]
-        order = [*out, *summed]
-        terms = _spread(first, left, order) * _spread(second, right, order)
-        for _ in summed:
-            terms = terms.sum(axis=-1)
-        return np.asarray(terms, dtype=object)
 
 
 def _spread(array: AnyArray, letters: str, order: list[str]) -> AnyArray:

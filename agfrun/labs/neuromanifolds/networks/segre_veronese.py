@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from itertools import product
 from math import comb, factorial, prod
 
+SOURCE = "Segre and Veronese embeddings (Draisma et al. 2016, Theorem 5.8)"
+
 
 def degree(sizes: Sequence[int], exponents: Sequence[int]) -> int:
     """Degree n! prod_j e_j^(k_j - 1) / (k_j - 1)!, n the dimension of the product."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from agfrun.labs.neuromanifolds.config import NetworkConfig
 from agfrun.labs.neuromanifolds.geometry.fibres import Fibre, generic_fibre
@@ -10,6 +11,8 @@ from agfrun.labs.neuromanifolds.geometry.strata import StratumRanks, measure_str
 from agfrun.labs.neuromanifolds.measurement import measure
 from agfrun.labs.neuromanifolds.stratum import Stratum
 from agfrun.study.paper_claim import Finding, Paper, small
+
+Found = TypeVar("Found")
 
 INTEGERS = "integers, measured without rounding"
 SUBJECTS = ("monomial_mlp", "polynomial_mlp", "polynomial_cnn", "two_layer_linear", "lightning_attention",
@@ -24,6 +27,7 @@ class Exact:
         self.seed = seeds[0]
         self._dimensions: dict[str, int] = {}
         self._strata: dict[tuple[str, str], list[tuple[Stratum, StratumRanks]]] = {}
+        self._once: dict[str, Any] = {}
 
     def dimension(self, network: NetworkConfig) -> int:
         """Of the network's functions, by two primes."""
@@ -41,6 +45,13 @@ class Exact:
     def fibre(self, network: NetworkConfig) -> Fibre:
         """The generic fibre and all symmetries."""
         return generic_fibre(network, self.dimension(network), self.seed)
+
+    def once(self, key: str, task: Callable[[], Found]) -> Found:
+        """What a task returns, or returned before under its key: what several claims look at."""
+        if key not in self._once:
+            self._once[key] = task()
+        found: Found = self._once[key]
+        return found
 
     def compared(self, expected: Iterable[tuple[NetworkConfig, int | None]]) -> Finding:
         """Whether every network has the dimension that is expected of it; one without an expectation is a miss."""

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from agfrun.files.tables import rows_table
 from agfrun.labs.neuromanifolds.claims import claims_of
 from agfrun.labs.neuromanifolds.config import NeuromanifoldConfig
-from agfrun.labs.neuromanifolds.counts import Known
+from agfrun.labs.neuromanifolds.counts import Invariants, Known
 from agfrun.labs.neuromanifolds.exact_study import ExactStudy, flint_version
 from agfrun.labs.neuromanifolds.geometry.fibres import Fibre, generic_fibre
+from agfrun.labs.neuromanifolds.landscape import counting
+from agfrun.labs.neuromanifolds.landscape.msolve import executable
 from agfrun.labs.neuromanifolds.measurement import Measurement
 from agfrun.labs.neuromanifolds.strata_table import check_strata, measured_strata
 from agfrun.study.checks import require
@@ -35,6 +37,8 @@ DICTIONARY = Schema("dictionary.csv", (
     Column("source", "text", "measured here, or the result that gives it"),
 ), "Marchetti, Shahverdi, Mereta, Trager & Kohn, arXiv:2501.18915, for one network")
 MEASURED = "measured here"
+COUNTED = f"{MEASURED}, by Groebner bases modulo a prime"
+NOT_COUNTED = "no closed form is known, and no count came to its end"
 
 
 @register("study")
@@ -42,11 +46,13 @@ MEASURED = "measured here"
 class DictionaryStudy(ExactStudy):
     """One table that says of a network what algebraic geometry says about learning with it.
 
-    `accuracy` is that to which functions are to be told apart, in the sample complexity.
+    `accuracy` is that to which functions are to be told apart, in the sample complexity. Degree and critical points
+    without a closed form are counted where msolve is installed and `seconds` suffice; 0: they are not.
     """
 
     name: str = "dictionary"
     accuracy: float = 0.1
+    seconds: float = 10.0
 
     tables = (DICTIONARY,)
     numbers = (
@@ -63,6 +69,7 @@ class DictionaryStudy(ExactStudy):
         """See `Study.check`."""
         super().check(config)
         require("study.accuracy", self.accuracy, 0 < self.accuracy < 1, "above 0 and below 1")
+        require("study.seconds", self.seconds, 0 <= self.seconds <= 86400, "from 0 to 86400")
         if config.model.strata():
             check_strata(config)
 
@@ -75,7 +82,7 @@ class DictionaryStudy(ExactStudy):
         exposed = measured_strata(config, bench, "exposed") if strata else []
         with bench.clock.stage("symmetries"):
             fibre = generic_fibre(model, measured.dimension, config.seed)
-        known = model.invariants()
+        known = self._invariants(config, bench, measured.dimension)
         term = None if known.degree is None else measured.dimension * log(known.degree.value / self.accuracy)
         rows = [*_of_dimension(measured, known.degree, term, self.accuracy), *_of_fibre(fibre),
                 *_of_strata(measured.dimension, unions, exposed),
@@ -89,6 +96,24 @@ class DictionaryStudy(ExactStudy):
                      "sample_term": term, "singular": singular if strata else None,
                      "exposed": sum(ranks.exposed for _, ranks in exposed) if strata else None},
             text=text_of(config, rows), provenance={"python_flint": flint_version()}, outcome=rows)
+
+    def _invariants(self, config: NeuromanifoldConfig, bench: Bench, dimension: int) -> Invariants:
+        """Closed forms, and where there is none what Groebner bases count in a few seconds."""
+        model = config.model
+        known = model.invariants()
+        if not self.seconds or executable() is None or counting.too_large(model) is not None:
+            return known
+
+        def found(question: str, closed: Known | None) -> Known | None:
+            if closed is not None:
+                return closed
+            value = bench.remember(question, lambda: counting.count_functions(
+                model, dimension, question, None, config.seed, self.seconds).count)
+            return None if value is None else Known(value, COUNTED, proved=False)
+
+        with bench.clock.stage("counts"):
+            return Invariants(found(counting.DEGREE, known.degree), found(counting.GENERIC, known.critical_points),
+                              known.nearest_points)
 
     def verdict(self, saved: Saved) -> Verdict | None:
         """See `Study.verdict`."""
@@ -119,7 +144,7 @@ def _of_dimension(measured: Measurement, degree: Known | None, term: float | Non
                     f"The functions {fills} of {counts.ambient} dimensions.", MEASURED)
     yield Entry("curvature of the model", "degree", None if degree is None else str(degree.value),
                 "A generic linear space of complementary dimension meets the complex functions in so many points.",
-                "no closed form is known" if degree is None else degree.source)
+                NOT_COUNTED if degree is None else degree.source)
     yield Entry("sample complexity", "m log(d / eps)", None if term is None else f"{term:.3g}",
                 f"Samples needed to learn to {accuracy:g} grow in proportion to this, up to factors that are not "
                 "explicit in the theorem.", "arXiv:2501.18915, covering number")
@@ -153,7 +178,7 @@ def _of_strata(dimension: int, unions: list[tuple[Stratum, StratumRanks]],
 def _of_landscape(points: Known | None, nearest: Known | None) -> Iterator[Entry]:
     yield Entry("loss landscape", "generic Euclidean distance degree", None if points is None else str(points.value),
                 "So many complex functions are critical for a quadratic loss with generic targets and data; how many "
-                "are real depends on the targets.", "no closed form is known" if points is None else points.source)
+                "are real depends on the targets.", NOT_COUNTED if points is None else points.source)
     if nearest is not None:
         yield Entry("loss landscape, whitened data", "Euclidean distance degree", str(nearest.value),
                     "With whitened data there are fewer.", nearest.source)

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from agfrun.labs.neuromanifolds.arithmetic.elements import Element
+from agfrun.labs.neuromanifolds.arithmetic.fields import AnyArray
 from agfrun.labs.neuromanifolds.arithmetic.prime_field import PRIMES
 from agfrun.labs.neuromanifolds.arithmetic.rational import FractionArray
 from agfrun.labs.neuromanifolds.config import NetworkConfig
 from agfrun.labs.neuromanifolds.counts import ClosedForm, Invariants
+from agfrun.labs.neuromanifolds.degeneracy import Degeneracy
 from agfrun.labs.neuromanifolds.fibre import Identifiability
 from agfrun.labs.neuromanifolds.networks.attention import heads, single_layer, theory
 from agfrun.labs.neuromanifolds.stratum import Stratum
@@ -138,6 +140,18 @@ class LightningAttentionConfig(Attention):
     def canonical(self, weights: Mapping[str, FractionArray]) -> dict[str, FractionArray] | None:
         """See `NetworkConfig.canonical`: of one layer."""
         return single_layer.canonical(self.sizes, weights)
+
+    def chart(self) -> dict[str, AnyArray]:
+        """See `NetworkConfig.chart`: of one layer."""
+        return single_layer.chart(self.sizes) if self.sizes.depth == 1 else {}
+
+    def degeneracies(self, weights: Mapping[str, Element]) -> tuple[Degeneracy, ...] | None:
+        """See `NetworkConfig.degeneracies`: of one layer."""
+        return single_layer.degeneracies(self.sizes, weights) if self.sizes.depth == 1 else None
+
+    def morse_sum(self) -> int | None:
+        """See `NetworkConfig.morse_sum`: of one layer."""
+        return single_layer.morse_sum(self.sizes) if self.sizes.depth == 1 else None
 
     def invariants(self) -> Invariants:
         """See `NetworkConfig.invariants`."""

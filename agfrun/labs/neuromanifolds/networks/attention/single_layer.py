@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from functools import partial
-from math import prod
 
 import numpy as np
 
@@ -17,11 +16,13 @@ from agfrun.labs.neuromanifolds.arithmetic.derivatives import flat
 from agfrun.labs.neuromanifolds.arithmetic.fields import AnyArray, Field
 from agfrun.labs.neuromanifolds.arithmetic.rational import FractionArray, echelon
 from agfrun.labs.neuromanifolds.counts import Invariants, Known
+from agfrun.labs.neuromanifolds.degeneracy import LOW_RANK, ZERO, Degeneracy, minors
 from agfrun.labs.neuromanifolds.fibre import Identifiability
 from agfrun.labs.neuromanifolds.networks import segre_veronese
 from agfrun.labs.neuromanifolds.networks.attention.heads import Sizes, key, query, value
 from agfrun.labs.neuromanifolds.networks.attention.theory import HENRY
 from agfrun.labs.neuromanifolds.stratum import Stratum, coordinate_tangent
+from agfrun.labs.neuromanifolds.symmetry import Weights
 
 Arrays = Mapping[str, AnyArray]
 Exact = Mapping[str, FractionArray]
@@ -220,17 +221,49 @@ def _first(rows: FractionArray) -> FractionArray:
     return next(row for row in rows if row.any())
 
 
-def invariants(sizes: Sizes) -> Invariants:
-    """Degree and critical points of one layer with free scores, a >= d: those of the Segre variety of pairs (A, V).
+def chart(sizes: Sizes) -> dict[str, AnyArray]:
+    """See `NetworkConfig.chart`: K = (I | *), or I above 0 where the scores are free, and Q begins with 1."""
+    (size, _), rows = sizes.widths, sizes.ranks[0]
+    rank = min(size, rows)
+    keys, queries = np.full((rows, size), None, dtype=object), np.full((rows, size), None, dtype=object)
+    keys[:, :rank], keys[rank:], queries[rank:] = np.eye(rows, rank, dtype=int), 0, 0
+    queries[0, 0] = 1
+    return {QUERY: queries, KEY: keys}
 
-    The functions are A (x) V up to a linear projection that is generically injective and regular, so that they have
-    its degree. That the numbers of critical points agree as well was checked by Groebner bases for widths 2-1 and 2-2.
+
+def degeneracies(sizes: Sizes, weights: Weights) -> tuple[Degeneracy, ...]:
+    """See `NetworkConfig.degeneracies`: values that vanish, and scores of a rank below a < d."""
+    rank = sizes.ranks[0]
+    low = [Degeneracy(LOW_RANK, minors(weights[QUERY], rank))] if 1 < rank < sizes.widths[0] else []
+    return (Degeneracy(ZERO, weights[VALUE].reshape(-1)), *low)
+
+
+def morse_sum(sizes: Sizes) -> int | None:
+    """See `NetworkConfig.morse_sum`: the Euler characteristic of the projective space of free scores."""
+    if sizes.tokens == 1 or sizes.ranks[0] < sizes.widths[0]:
+        return None
+    return sizes.widths[0] % 2
+
+
+def invariants(sizes: Sizes) -> Invariants:
+    """Degree and critical points of one layer with free scores, a >= d, or scores of rank one: of Segre varieties.
+
+    The functions are A (x) V, or p (x) q (x) V, up to a linear projection that is generically injective and regular, so
+    that they have its degree. That the numbers of critical points agree as well was checked by Groebner bases for
+    widths 2-1 and 2-2.
     """
-    if sizes.depth > 1 or sizes.tokens == 1 or sizes.ranks[0] < sizes.widths[0] or sizes.widths[0] == 1:
+    size, outputs = sizes.widths[0], sizes.widths[-1]
+    if sizes.depth > 1 or sizes.tokens == 1 or size == 1:
         return Invariants()
-    pair = (sizes.widths[0]**2, prod(sizes.widths))
+    if sizes.ranks[0] >= size:
+        factors: tuple[int, ...] = (size**2, size * outputs)
+    elif sizes.ranks[0] == 1 and outputs > 1:  # scores p q^T; with one output p and the values can be exchanged
+        factors = (size, size, size * outputs)
+    else:
+        return Invariants()
+    words = f"rank-one tensors of {' x '.join(map(str, factors))}"
+    ones = (1,) * len(factors)
     return Invariants(
-        Known(segre_veronese.degree(pair, (1, 1)), f"{HENRY}, Theorem 3.2: degree of rank-one {pair[0]} x {pair[1]} "
-              "matrices"),
-        Known(segre_veronese.critical_points(pair, (1, 1)), "generic Euclidean distance degree of rank-one "
-              f"{pair[0]} x {pair[1]} matrices", proved=False))
+        Known(segre_veronese.degree(factors, ones), f"{HENRY}, Theorem 3.2: degree of {words}"),
+        Known(segre_veronese.critical_points(factors, ones), f"generic Euclidean distance degree of {words}",
+              proved=False))

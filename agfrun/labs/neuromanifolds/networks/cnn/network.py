@@ -10,10 +10,12 @@ from math import comb, prod
 import numpy as np
 
 from agfrun.labs.neuromanifolds.arithmetic.elements import Element, without_constant
+from agfrun.labs.neuromanifolds.arithmetic.fields import AnyArray
 from agfrun.labs.neuromanifolds.arithmetic.prime_field import PRIMES
 from agfrun.labs.neuromanifolds.arithmetic.rational import FractionArray
 from agfrun.labs.neuromanifolds.config import NetworkConfig
 from agfrun.labs.neuromanifolds.counts import ClosedForm, Invariants, Known
+from agfrun.labs.neuromanifolds.degeneracy import ZERO, Degeneracy
 from agfrun.labs.neuromanifolds.fibre import Identifiability
 from agfrun.labs.neuromanifolds.networks import segre_veronese
 from agfrun.labs.neuromanifolds.networks.cnn import shifts
@@ -138,6 +140,20 @@ class PolynomialCnnConfig(NetworkConfig):
     def symmetry_dimension(self) -> int:
         """See `NetworkConfig.symmetry_dimension`: rescalings of filters."""
         return 0 if self.scales() is None else len(self.filters) - 1
+
+    def chart(self) -> dict[str, AnyArray]:
+        """See `NetworkConfig.chart`: all filters but the last begin with 1, where scales are free."""
+        hidden = self.filters[:-1] if self.scales() is not None else []
+        return {name_of(i): np.array([1] + [None] * (size - 1), dtype=object) for i, size in enumerate(hidden, 1)}
+
+    def degeneracies(self, weights: Mapping[str, Element]) -> tuple[Degeneracy, ...]:
+        """See `NetworkConfig.degeneracies`: filters that vanish."""
+        fixed = self.chart()
+        return tuple(Degeneracy(ZERO, filter_) for name, filter_ in weights.items() if name not in fixed)
+
+    def morse_sum(self) -> int | None:
+        """See `NetworkConfig.morse_sum`: the Euler characteristic of the projective spaces of filters but the last."""
+        return None if self.scales() is None else prod(size % 2 for size in self.filters[:-1])
 
     def symmetries(self) -> tuple[Symmetry, ...]:
         """See `NetworkConfig.symmetries`."""

@@ -10,11 +10,13 @@ from math import comb, prod
 import numpy as np
 
 from agfrun.labs.neuromanifolds.arithmetic.elements import Element
+from agfrun.labs.neuromanifolds.arithmetic.fields import AnyArray
 from agfrun.labs.neuromanifolds.arithmetic.rational import FractionArray, echelon, random_invertible
 from agfrun.labs.neuromanifolds.config import NetworkConfig
 from agfrun.labs.neuromanifolds.counts import ClosedForm, Invariants, Known
+from agfrun.labs.neuromanifolds.degeneracy import LOW_RANK, Degeneracy, minors
 from agfrun.labs.neuromanifolds.fibre import Identifiability
-from agfrun.labs.neuromanifolds.networks import segre_veronese
+from agfrun.labs.neuromanifolds.networks import determinantal
 from agfrun.labs.neuromanifolds.networks.mlp import neurons
 from agfrun.labs.neuromanifolds.networks.mlp.network import LARGEST_WIDTH
 from agfrun.labs.neuromanifolds.stratum import Stratum
@@ -78,6 +80,30 @@ class TwoLayerLinearConfig(NetworkConfig):
         """See `NetworkConfig.closed_form`."""
         return ClosedForm(self.rank() * (self.widths[0] + self.widths[2] - self.rank()), True, ELEMENTARY)
 
+    def chart(self) -> dict[str, AnyArray]:
+        """See `NetworkConfig.chart`: W_1 = (I | *); what more than the rank's hidden neurons would add is 0."""
+        rank = self.rank()
+        into, out = (np.full(shape, None, dtype=object) for shape in self.weight_shapes().values())
+        into[rank:], out[:, rank:] = 0, 0
+        if rank < self.widths[2] or rank == self.widths[0]:
+            into[:, :rank] = np.eye(len(into), rank, dtype=int)
+        else:
+            out[:, :rank] = np.eye(len(out), rank, dtype=int)
+        return {neurons.layer(1): into, neurons.layer(2): out}
+
+    def degeneracies(self, weights: Mapping[str, Element]) -> tuple[Degeneracy, ...]:
+        """See `NetworkConfig.degeneracies`: matrices of a lower rank than the hidden layer allows."""
+        if self.rank() == min(self.widths[0], self.widths[2]):
+            return ()
+        return (Degeneracy(LOW_RANK, minors(weights[neurons.layer(2)], self.rank())),)
+
+    def morse_sum(self) -> int | None:
+        """See `NetworkConfig.morse_sum`: the Euler characteristic of the Grassmannian of the kernels' complements."""
+        rank, size = self.rank(), self.widths[0]
+        if rank == min(size, self.widths[2]):
+            return 1
+        return 0 if rank % 2 and size % 2 == 0 else comb(size // 2, rank // 2)
+
     def symmetries(self) -> tuple[Symmetry, ...]:
         """See `NetworkConfig.symmetries`."""
         return (Symmetry("changes of the hidden basis", "W_1 -> G W_1, W_2 -> W_2 G^(-1)", self._changed, self._bases),)
@@ -127,10 +153,8 @@ class TwoLayerLinearConfig(NetworkConfig):
         rank = self.rank()
         if rank == small:
             return Invariants(Known(1, ELEMENTARY), Known(1, ELEMENTARY), Known(1, ELEMENTARY))
+        polar = determinantal.polar_degrees(small, large, rank)
+        generic = None if polar is None else Known(sum(polar), f"{determinantal.POLAR}, matrices of rank {rank}")
         degree = Fraction(prod(comb(large + i, rank) for i in range(small - rank)),
                           prod(comb(rank + i, rank) for i in range(small - rank)))
-        generic = None
-        if rank in (1, small - 1):  # matrices of rank one, and the variety that is dual to them where square
-            square = rank == 1 or small == large
-            generic = Known(segre_veronese.critical_points((small, large), (1, 1)), MARCHETTI) if square else None
         return Invariants(Known(int(degree), MARCHETTI), generic, Known(comb(small, rank), "Eckart & Young 1936"))

@@ -14,9 +14,11 @@ from agfrun.labs.neuromanifolds.arithmetic.fields import AnyArray
 from agfrun.labs.neuromanifolds.arithmetic.prime_field import PRIMES
 from agfrun.labs.neuromanifolds.arithmetic.rational import FractionArray
 from agfrun.labs.neuromanifolds.config import NetworkConfig
-from agfrun.labs.neuromanifolds.counts import ClosedForm
+from agfrun.labs.neuromanifolds.counts import ClosedForm, Invariants, Known
+from agfrun.labs.neuromanifolds.degeneracy import Degeneracy
 from agfrun.labs.neuromanifolds.fibre import Identifiability
 from agfrun.labs.neuromanifolds.measurement import measure
+from agfrun.labs.neuromanifolds.networks import determinantal, segre_veronese
 from agfrun.labs.neuromanifolds.networks.mlp import neurons, theory
 from agfrun.labs.neuromanifolds.stratum import Stratum
 from agfrun.labs.neuromanifolds.symmetry import Symmetry
@@ -110,6 +112,15 @@ class Mlp(NetworkConfig):
         hidden = list(self.weight_shapes().items())[:-1]
         return {name: np.arange(shape[1])[None] + np.zeros((shape[0], 1)) == 0 for name, shape in hidden}
 
+    def degeneracies(self, weights: Mapping[str, Element]) -> tuple[Degeneracy, ...]:
+        """See `NetworkConfig.degeneracies`: neurons that are dead, or proportional to another one (equal)."""
+        return neurons.degeneracies(self.widths, self.neuron_weight(), weights)
+
+    def morse_sum(self) -> int | None:
+        """See `NetworkConfig.morse_sum`: of one neuron in all, which its direction and its outgoing weights make."""
+        alone = len(self.widths) == 3 and self.widths[1] == 1 and self.neuron_weight() is not None
+        return self.widths[0] % 2 if alone else None
+
     def symmetries(self) -> tuple[Symmetry, ...]:
         """See `NetworkConfig.symmetries`."""
         return neurons.symmetries(self.widths, self.neuron_weight())
@@ -162,6 +173,24 @@ class MonomialMlpConfig(Mlp):
     def closed_form(self) -> ClosedForm | None:
         """See `NetworkConfig.closed_form`."""
         return theory.closed_form(self.widths, self.layer_degrees())
+
+    def invariants(self) -> Invariants:
+        """See `NetworkConfig.invariants`: of networks that fill their space, of one neuron, of quadratic forms."""
+        inputs, hidden, outputs = self.widths[0], self.widths[1], self.widths[-1]
+        known, degrees = self.closed_form(), self.layer_degrees()
+        if known is not None and known.proved and known.dimension == self.ambient():
+            return Invariants(Known(1, known.source), Known(1, known.source))
+        if len(self.widths) > 3:
+            return Invariants()
+        if hidden == 1:
+            pair, powers = (inputs, outputs), (degrees[0], 1)
+            return Invariants(Known(segre_veronese.degree(pair, powers), segre_veronese.SOURCE),
+                              Known(segre_veronese.critical_points(pair, powers), segre_veronese.SOURCE))
+        polar = determinantal.symmetric_polar_degrees(inputs, hidden) if outputs == 1 and degrees == (2,) else None
+        if polar is None:
+            return Invariants()
+        words = f"{determinantal.POLAR}, symmetric matrices of rank {hidden}"
+        return Invariants(Known(polar[0], words), Known(sum(polar), words))
 
     def why_no_closed_form(self) -> str:
         """See `NetworkConfig.why_no_closed_form`."""

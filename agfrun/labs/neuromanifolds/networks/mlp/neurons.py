@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 
-from agfrun.labs.neuromanifolds.arithmetic.elements import Element
+from agfrun.labs.neuromanifolds.arithmetic.elements import Element, stack
 from agfrun.labs.neuromanifolds.arithmetic.fields import AnyArray, Field
 from agfrun.labs.neuromanifolds.arithmetic.rational import FractionArray
+from agfrun.labs.neuromanifolds.degeneracy import DEAD, DUPLICATE, LOW_RANK, Degeneracy, minors
 from agfrun.labs.neuromanifolds.fibre import Identifiability
 from agfrun.labs.neuromanifolds.stratum import Stratum, coordinate_tangent
 from agfrun.labs.neuromanifolds.symmetry import Generator, Symmetry, Weights
@@ -92,6 +93,28 @@ def strata(widths: Sequence[int], scales: Scales) -> tuple[Stratum, ...]:
                                  partial(_duplicate_point, widths, i, scales),
                                  partial(_duplicate_tangent, i, scales), whole,
                                  projected=partial(_made_duplicate, i, scales)))
+    return tuple(found)
+
+
+def degeneracies(widths: Sequence[int], scales: Scales, weights: Weights) -> tuple[Degeneracy, ...]:
+    """What vanishes where a neuron is dead, or has the function of another one: critical points of smaller networks.
+
+    Incoming weights of a neuron whose scale is free do not vanish in the chart.
+    """
+    found = []
+    for i in range(1, len(widths) - 1):
+        rows, columns = weights[layer(i)], weights[layer(i + 1)].T
+        found += [Degeneracy(DEAD, column) for column in columns]
+        if scales is None:
+            found += [Degeneracy(DEAD, row) for row in rows]
+        for j, k in combinations(range(widths[i]), 2):
+            if scales is None:
+                found.append(Degeneracy(DUPLICATE, rows[j] - rows[k], continuum=True))
+            elif widths[i - 1] > 1:
+                found.append(Degeneracy(DUPLICATE, minors(stack([rows[j], rows[k]]), 2), continuum=True))
+    if scales is not None and scales[-1] == 2 and widths[-1] == 1 and 2 < widths[-2] <= widths[-3]:
+        # The last hidden layer carries a quadratic form.
+        found.append(Degeneracy(LOW_RANK, minors(weights[layer(len(widths) - 2)], widths[-2]), continuum=True))
     return tuple(found)
 
 

@@ -1,0 +1,1 @@
+"""The critical points of a network's quadratic loss: polynomial equations, their solutions, and where training ends."""
