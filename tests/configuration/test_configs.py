@@ -27,6 +27,7 @@ CONFIGS = config_directory()
 DIAGONAL = "model=diagonal_linear"
 
 
+HYPERBOLIC = Path(__file__).resolve().parents[1] / "labs/hyperbolic/data"
 # Data of the user's own need a file, whose contents are looked at later.
 FILES = {
     "data=custom_linear_map": ["data.input_covariance=a.npy", "data.target_map=b.csv"],
@@ -34,6 +35,9 @@ FILES = {
     "data=samples_file": ["data.path=a.npz"],
     "data=parallel_text": ["data.path=a.csv"],
     "data=saved_latents": ["data.path=a"],
+    # These are read when they are checked: sets that cannot be compared are refused before anything is written.
+    "data=labelled_points": [f"data.path={HYPERBOLIC}/labelled.csv"],
+    "data=two_sets": [f"data.a={HYPERBOLIC}/a.csv", f"data.b={HYPERBOLIC}/b.csv"],
     "init=file": ["init.path=a.npy"],
 }
 

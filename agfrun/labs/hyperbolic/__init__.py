@@ -1,0 +1,56 @@
+"""Hyperbolic: are two sets of points of hyperbolic space aligned?
+
+The hyperbolic Delaunay graph of points in any model and any dimension, and the share of its edges that do not join two
+sets (Medbouhi, Marchetti, Polianskii, Kravberg, Poklukar, Varava & Kragic, "Hyperbolic Delaunay Geometric Alignment",
+arXiv:2404.08608).
+
+>>> from agfrun.labs.hyperbolic import alignment, delaunay
+>>> delaunay([[0, 0], [0.5, 0], [-0.4, 0.3], [-0.1, -0.6]], model="poincare").edges.tolist()
+[[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]]
+
+What a notebook or a training loop needs is exported here by name, and imported on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agfrun.labs.hyperbolic.config import HyperbolicConfig, Labelled, SetsConfig
+    from agfrun.labs.hyperbolic.geometry.alignment import Alignment, alignment, null_moments
+    from agfrun.labs.hyperbolic.geometry.delaunay import Graph, delaunay
+    from agfrun.labs.hyperbolic.geometry.distances import SetDistances, set_distances
+    from agfrun.labs.hyperbolic.geometry.points import (
+        MODELS,
+        Points,
+        PointsError,
+        at_distance,
+        distances,
+        points_of,
+    )
+
+QUESTION = "is this embedding aligned? Hyperbolic Delaunay graphs and the HyperDGA score in any dimension"
+FIRST_COMMAND = "agfrun study=alignment"
+
+CHOICES = ("sets",)
+"""Packages whose modules register the choices of this laboratory, for `agfrun.study.registry`."""
+
+_HOME = {name: f"{__name__}.{module}" for module, names in {
+    "config": "HyperbolicConfig Labelled SetsConfig",
+    "geometry.alignment": "Alignment alignment null_moments",
+    "geometry.delaunay": "Graph delaunay",
+    "geometry.distances": "SetDistances set_distances",
+    "geometry.points": "MODELS Points PointsError at_distance distances points_of",
+}.items() for name in names.split()}
+
+__all__ = [
+    "MODELS", "Alignment", "Graph", "HyperbolicConfig", "Labelled", "Points", "PointsError", "SetDistances",
+    "SetsConfig", "alignment", "at_distance", "delaunay", "distances", "null_moments", "points_of", "set_distances",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)

@@ -1,0 +1,1 @@
+"""Hyperbolic geometry: models, distances, Delaunay graphs and what is read off them."""

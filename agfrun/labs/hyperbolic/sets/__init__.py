@@ -1,0 +1,1 @@
+"""Labelled sets of points that can be chosen as `data=NAME`."""
