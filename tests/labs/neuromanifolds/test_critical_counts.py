@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from landscapes import SOLVER, WITHOUT, attention, cnn, count, generic, linear, mlp
 
 from agfrun.labs.neuromanifolds import NetworkConfig
+from agfrun.labs.neuromanifolds.landscape import counting
 from agfrun.labs.neuromanifolds.landscape.counting import (
     BOMBIERI,
     DEGREE,
@@ -22,8 +23,10 @@ from agfrun.labs.neuromanifolds.landscape.counting import (
     UNFINISHED,
     count_functions,
     counted,
+    preimages,
 )
 from agfrun.labs.neuromanifolds.landscape.staircase import standard_monomials
+from agfrun.labs.neuromanifolds.measurement import measure
 from agfrun.labs.neuromanifolds.networks.determinantal import polar_degrees, symmetric_polar_degrees
 from agfrun.labs.neuromanifolds.networks.segre_veronese import critical_points, degree
 
@@ -51,6 +54,24 @@ def test_degree_and_generic_count(network: NetworkConfig, of_variety: int, point
     known = network.invariants()
     assert known.degree is None or known.degree.value == of_variety
     assert known.critical_points is None or known.critical_points.value == points
+
+
+@solver
+@pytest.mark.parametrize(("network", "known"), [
+    (cnn([3, 2]), 1), (cnn([2, 2], 3), 1), (linear([3, 2, 3]), 1), (attention([2, 2], 2), 1),
+    (mlp([2, 2, 1], 4), factorial(2)), (mlp([3, 2, 1], 3), factorial(2)), (mlp([2, 3, 1], 6), factorial(3))])
+def test_complex_preimages_are_those_of_permutations(network: NetworkConfig, known: int) -> None:
+    """Of identifiable networks: convolutions have none but rescalings, H neurons of one layer H! orders."""
+    assert preimages(network, measure(network, 0).dimension, 0, 100.0) == known
+
+
+def test_preimages_that_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    squares, small = mlp([2, 2, 1], 2), cnn([2, 2])
+    assert preimages(squares, 3, 0, 100.0) is None  # a rotation is left, which no chart takes away
+    assert preimages(small, 3, 0, 0.0) is None
+    assert preimages(cnn([9, 9]), 17, 0, 100.0) is None
+    monkeypatch.setattr(counting, "executable", lambda: None)
+    assert preimages(small, 3, 0, 100.0) is None
 
 
 @solver

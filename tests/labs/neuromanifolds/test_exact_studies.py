@@ -16,6 +16,7 @@ from agfrun import ConfigError, UsageError, execute, load_config, redraw, rerun
 from agfrun.labs.neuromanifolds import PolynomialCnnConfig, PolynomialMlpConfig
 from agfrun.labs.neuromanifolds.geometry import strata
 from agfrun.labs.neuromanifolds.geometry.pinch import pinched_surface
+from agfrun.labs.neuromanifolds.landscape.msolve import executable
 
 COLUMNS = ["layer", "kind", "rank", "stratum_dimension", "union_rank", "exposed_dimension", "span", "verdict"]
 
@@ -133,6 +134,8 @@ def test_fibres_with_given_weights(tmp_path: Path) -> None:
     assert {key: done[key] for key in ("dimension", "fibre_dimension", "orbit_dimension", "unexplained", "orbits",
                                        "rank_at_weights")} == {
         "dimension": 3, "fibre_dimension": 1, "orbit_dimension": 1, "unexplained": 0, "orbits": 2, "rank_at_weights": 3}
+    # Of generic weights: those that are given are a self-intersection.
+    assert done["preimages"] == (1 if executable() else None)
     weights = pd.read_csv(tmp_path / "weights.csv", dtype=str)
     assert weights["given"].tolist() == ["0", "2", "3", "0"]
     assert weights["canonical"].tolist() == ["0", "1", "12", "0"]

@@ -14,7 +14,7 @@ from agfrun.labs.neuromanifolds.evaluation import number_of_outputs
 from agfrun.labs.neuromanifolds.landscape.equations import EVERY, Equations
 from agfrun.labs.neuromanifolds.landscape.expansion import Expansion
 from agfrun.labs.neuromanifolds.landscape.loss import Loss
-from agfrun.labs.neuromanifolds.landscape.msolve import Timer, Unfinished
+from agfrun.labs.neuromanifolds.landscape.msolve import Timer, Unfinished, executable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,6 +124,30 @@ def count_functions(network: NetworkConfig, dimension: int, question: str, sampl
         per_function = None
     return counted(question, samples, lambda: solutions(equations, dimension, question, samples, timer), per_function,
                    known)
+
+
+def preimages(network: NetworkConfig, dimension: int, seed: int, seconds: float) -> int | None:
+    """How many complex weights in the chart have the function of random ones.
+
+    Args:
+        network: the architecture.
+        dimension: of its functions.
+        seed: of all that is random.
+        seconds: the limit.
+
+    Returns:
+        None where msolve is not installed or did not come to an end, or where a continuous symmetry is left in the
+        chart, whose orbits a slice would meet several times.
+    """
+    if not seconds or executable() is None or too_large(network) is not None:
+        return None
+    equations = equations_of(network, dimension, seed)
+    if equations.slices:
+        return None
+    try:
+        return equations.points_of_one_function(Timer(seconds))
+    except Unfinished:
+        return None
 
 
 def counted(question: str, samples: int | None, solve: Callable[[], int | None], per_function: int | None,

@@ -16,6 +16,7 @@ from agfrun.labs.neuromanifolds.config import NetworkConfig, NeuromanifoldConfig
 from agfrun.labs.neuromanifolds.exact_study import ExactStudy, flint_version
 from agfrun.labs.neuromanifolds.fibre import Identifiability
 from agfrun.labs.neuromanifolds.geometry.fibres import Conserved, Fibre, TestedSymmetry, generic_fibre, rank_at
+from agfrun.labs.neuromanifolds.landscape import counting
 from agfrun.study.checks import require
 from agfrun.study.claim import Claim, Statement
 from agfrun.study.registry import register
@@ -36,6 +37,8 @@ FIBRE = Schema("fibre.csv", (
     Column("fibre_dimension", "integer", "parameters less dimension: of generic weights with one function"),
     Column("orbit_dimension", "integer", "of the orbit of generic weights under all known symmetries together"),
     Column("unexplained", "integer", "dimensions of the fibre that no known symmetry gives"),
+    Column("preimages", "integer", "complex weights with the function of generic ones, of those that continuous "
+           "symmetries make of each other one, by a Groebner basis; empty: not counted"),
     Column("rank_at_weights", "integer", "rank of the Jacobian at the given weights; empty: none are given"),
     Column("orbits", "integer", "of the symmetries with the function of the given weights; empty: infinitely many, "
            "unknown, or none are given"),
@@ -68,11 +71,13 @@ WEIGHTS = Schema("weights.csv", (
 class FibresStudy(ExactStudy):
     """Which weights give the same function? Symmetries are applied and compared without rounding.
 
-    `weights` are exact weights by name, to be told whether others have their function; null: generic weights.
+    `weights` are exact weights by name, to be told whether others have their function; null: generic weights. Where
+    msolve is installed, and `seconds` suffice, a Groebner basis counts all complex weights with one function; 0: none.
     """
 
     name: str = "fibres"
     weights: dict[str, Any] | None = None
+    seconds: float = 5.0
 
     tables = (FIBRE, SYMMETRIES, CONSERVED, WEIGHTS)
     numbers = (
@@ -81,6 +86,8 @@ class FibresStudy(ExactStudy):
         Number("fibre_dimension", "dimension of the generic fibre", "integer"),
         Number("orbit_dimension", "dimension of the known symmetries' orbit", "integer"),
         Number("unexplained", "dimensions of the fibre that no known symmetry gives", "integer"),
+        Number("preimages", "complex weights with one function, up to continuous symmetries", "integer",
+               in_figures=False),
         Number("orbits", "orbits with the function of the given weights", "integer", in_figures=False),
         Number("rank_at_weights", "rank of the Jacobian at the given weights", "integer", in_figures=False),
     )
@@ -88,6 +95,7 @@ class FibresStudy(ExactStudy):
     def check(self, config: NeuromanifoldConfig) -> None:
         """See `Study.check`."""
         super().check(config)
+        require("study.seconds", self.seconds, 0 <= self.seconds <= 86400, "from 0 to 86400")
         if self.weights is not None:
             given_weights(self.weights, config.model)
 
@@ -97,9 +105,12 @@ class FibresStudy(ExactStudy):
         dimension = self.dimension(config, bench).dimension
         with bench.clock.stage("symmetries"):
             fibre = generic_fibre(model, dimension, config.seed)
+        with bench.clock.stage("preimages"):
+            preimages = bench.remember("preimages", lambda: counting.preimages(
+                model, dimension, config.seed, self.seconds))
         numbers: dict[str, Any] = {
             "dimension": dimension, "parameters": fibre.parameters, "fibre_dimension": fibre.fibre_dimension,
-            "orbit_dimension": fibre.orbit_dimension, "unexplained": fibre.unexplained}
+            "orbit_dimension": fibre.orbit_dimension, "unexplained": fibre.unexplained, "preimages": preimages}
         found: Identifiability | None = None
         rows: list[dict[str, Any]] = []
         if self.weights is not None:
@@ -215,6 +226,9 @@ def text_of(config: NeuromanifoldConfig, fibre: Fibre, found: Identifiability | 
     if quantities:
         more = f", and {len(quantities) - 3} more" if len(quantities) > 3 else ""
         lines.append(f"  gradient flow conserves {'; '.join(quantities[:3])}{more}")
+    if numbers["preimages"] is not None:
+        lines.append(f"  complex weights with one function, up to continuous symmetries: {numbers['preimages']}, by a "
+                     "Groebner basis")
     if "rank_at_weights" in numbers:
         lines.append(f"  at the given weights the Jacobian has rank {numbers['rank_at_weights']} of {fibre.dimension}")
     if found is not None:
