@@ -10,7 +10,7 @@ from agfrun.files.tables import is_missing
 from agfrun.labs.neuromanifolds.claims import OURS, SHAHVERDI_CNN
 from agfrun.labs.neuromanifolds.landscape import counting
 from agfrun.labs.neuromanifolds.landscape.counting import Count
-from agfrun.study.claim import Claim, Statement
+from agfrun.study.claim import Claim, Statement, failing_claims
 from agfrun.study.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -208,8 +208,7 @@ def verdict_on(counts: pd.DataFrame, points: pd.DataFrame | None, claims: pd.Dat
     if points is not None and len(points):
         minima = int((points["kind"] == MINIMUM).sum())
         words += f"; this data set has {len(points)} real ones, {minima} of them minima"
-    failing = [] if claims is None else [str(name) for name, holds in zip(claims["claim"], claims["holds"], strict=True)
-                                         if str(holds) == "False"]
+    failing = failing_claims(claims)
     if failing:
         return Verdict(f"{words}; {'claims fail' if len(failing) > 1 else 'a claim fails'}: {', '.join(failing)}.",
                        "bad")

@@ -15,6 +15,7 @@ from agfrun.labs.staircases.report.saved import SavedRun
 from agfrun.labs.staircases.run import comparison as compare
 from agfrun.labs.staircases.sources import AGF, in_words
 from agfrun.report.html.numbers import percent
+from agfrun.study.claim import failing_claims
 from agfrun.study.verdict import Verdict
 
 # What a claim allows a time at most, levels are held to as well.
@@ -70,8 +71,7 @@ def verdict_on_run(saved: SavedRun) -> Verdict:
     compared = saved.is_compared and bool((saved.loss["source"] == "training").any())
     predicted = saved.events[(saved.events["source"] == saved.main) & (saved.events["kind"] == "acquisition")]
     own = saved.comparison[saved.comparison["source"] == saved.main]
-    failing = [name for name, holds in zip(saved.claims["claim"], saved.claims["holds"], strict=True) if holds is False]
-    return run_verdict(run_numbers(own), status, compared, len(predicted), failing, saved.main)
+    return run_verdict(run_numbers(own), status, compared, len(predicted), failing_claims(saved.claims), saved.main)
 
 
 def sweep_verdict(runs: pd.DataFrame) -> Verdict | None:

@@ -42,7 +42,7 @@ def _copy(folder: Path, name: str, **init: float) -> Path:
 def test_page_of_a_run(finished: Path) -> None:
     page = write_report(finished)
     assert page == finished / "report.html"
-    assert _verdict(page) == "Times are off by 25%: 3 of 3 drops in predicted order; times within 25%."
+    assert _verdict(page) == "Times are off by 25%, 1 claim fails: 3 of 3 drops in predicted order; times within 25%."
     text = page.read_text("utf-8")
     assert text.index("it does not") < text.index("it holds")  # failing claims come first
     assert "agfrun seed=1" in text
