@@ -109,7 +109,7 @@ def plateaus_of_forms_are_degenerate_saddles(found: Plateaus) -> Finding:
 
 @ALGEBRA_OF_TRAINING.claim(FORM, OURS, "ours")
 def training_of_forms_ends_at_a_minimum(found: Plateaus) -> Finding:
-    """The last plateau is a minimum."""
+    """The last plateau of a quadratic form's training is a minimum of the whole network's loss."""
     return found.all_are([rows[-1] for rows, _ in found.runs(FORM)], "verdict", MINIMUM)
 
 
