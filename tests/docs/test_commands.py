@@ -60,6 +60,10 @@ SMALLER = {
     "study=image_rotations": ["study.images=20", "study.iterations=20", "study.pairs=100"],
     "experiment=group_published": ["study.steps=100", "study.restarts=1"],
     "experiment=stitching_digits": ["data.networks=2", "train.steps=10", "study.seeds=1"],
+    "study=critical_points": ["study.datasets=1", "study.starts=3"],
+    "experiment=critical_points_cnn": ["study.datasets=1", "study.starts=3"],
+    "experiment=critical_points_data": ["study.datasets=1", "study.starts=3"],
+    "data=paul": ["study.labels=[7MEP,14Mo,13Baso]"],
     "study=learning_curve": ["spectrum.dimension=10", "train.steps=50"],
 }
 
