@@ -59,8 +59,8 @@ def _lines(page: Any, chart: str) -> int:
 
 def test_page_of_a_run(opened: Opened, finished: Path) -> None:
     page = _open(opened, write_report(finished))
-    assert page.inner_text("#verdict") == ("Times are off by 25%, 1 claim fails: 3 of 3 drops in predicted order; times "
-                                           "within 25%.")
+    assert page.inner_text("#verdict") == ("Times are off by 25%, 1 claim fails: 3 of 3 drops in predicted order; "
+                                           "times within 25%.")
     assert page.locator(".plot.drawn svg").count() == page.locator(".chart").count() == 6
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     before = _lines(page, "staircase")
