@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from agfrun.files.reading import open_named
+from agfrun.files.reading import open_named, read_named_text
 
 LARGEST_BYTES = 2**30
 """Of one array: 134 million numbers of double precision."""
@@ -55,6 +56,19 @@ def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     except Exception as error:  # a damaged header gets as far as Python's own tokenizer
         raise ValueError(f"its header is damaged: {error}") from error
     return shape, kind
+
+
+def read_csv(path: Path) -> np.ndarray[Any, Any]:
+    """The matrix of a `.csv` file of numbers without a line of names; of an empty one no rows.
+
+    Raises:
+        OSError: see `open_named`.
+        ValueError: a cell is no number, rows differ in length, or it is no text.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of an empty file, whose shape says it
+        matrix: np.ndarray[Any, Any] = np.loadtxt(read_named_text(path), delimiter=",", ndmin=2)
+    return matrix
 
 
 def read_npy(path: Path, most: int | None = None) -> np.ndarray[Any, Any]:

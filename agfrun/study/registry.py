@@ -21,7 +21,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from agfrun.study.config_tree import config_directory
 from agfrun.study.errors import UsageError
@@ -69,6 +69,19 @@ def choices(slot: str, base: type = object) -> Mapping[str, type]:
     _import_plugins()
     found = _CHOICES.get(slot, {})
     return {name: found[name] for name in sorted(found) if issubclass(found[name], base)}
+
+
+def default_choice(slot: str, name: str, base: type) -> Any:
+    """The choice of a slot that is made where nothing is said, with its defaults; for `default_factory` of a field.
+
+    Args:
+        slot: of the settings.
+        name: of the choice, which is built in.
+        base: what the slot's choices derive from.
+    """
+    kind = study_type(name) if slot == STUDY else choices(slot, base)[name]
+    assert kind is not None
+    return kind()
 
 
 def registered(slot: str) -> Mapping[str, type]:

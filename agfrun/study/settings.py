@@ -120,6 +120,17 @@ class RunSettings:
         _check_tracking(self.tracking)
 
 
+def require_float64_on_cpu(config: RunSettings, why: str) -> None:
+    """Refuse a device or a number type that a study has no use for; `why` ends the sentence, such as "it counts".
+
+    Raises:
+        ConfigError: names the key.
+    """
+    for key, allowed in (("device", ("auto", "cpu")), ("dtype", ("float64",))):
+        value = getattr(config, key)
+        require(key, value, value in allowed, f"{' or '.join(allowed)} with study={config.study.name}: {why}")
+
+
 def validate(config: Any) -> Any:
     """Check every range of a configuration, those of its study too; return it unchanged.
 

@@ -39,8 +39,7 @@ HARMLESS = {
     ("agfrun.report.figures.style", "savefig"): "into memory",
     ("agfrun.files.array_files", "ZipFile"): "of an open file",
     ("agfrun.files.array_files", "open"): "a member of an open archive",
-    ("agfrun.labs.staircases.networks.fully_connected_linear.data", "loadtxt"): "of a text that was read",
-    ("agfrun.labs.harmonics.config", "loadtxt"): "of a text that was read",
+    ("agfrun.files.array_files", "loadtxt"): "of a text that was read",
 }
 # What is no folder of a run or a sweep, and nothing that the user names.
 ELSEWHERE = {

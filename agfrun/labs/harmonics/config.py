@@ -6,21 +6,20 @@ A further source of symmetries is one class derived from `SymmetryConfig`, regis
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from agfrun.files.reading import read_named_text
+from agfrun.files.array_files import read_csv
 from agfrun.groups import IntArray, check_group, irrep_dimensions
 from agfrun.labs.harmonics.network.layout import Slots
 from agfrun.study import registry
 from agfrun.study.checks import require, require_a_day
 from agfrun.study.errors import ConfigError
 from agfrun.study.memory import largest_key, require_memory
-from agfrun.study.settings import RunSettings
+from agfrun.study.settings import RunSettings, require_float64_on_cpu
 from agfrun.study.study import Choice, Study
 
 DEFAULT_STUDY, DEFAULT_DATA = "invariant_network", "group"
@@ -77,8 +76,8 @@ class SymmetryConfig(Choice):
 class HarmonicsConfig(RunSettings):
     """The settings of a study of one group; `seed` is that of initializations, samples and noise."""
 
-    study: Study = field(default_factory=lambda: _default_study())
-    data: SymmetryConfig = field(default_factory=lambda: _default_data())
+    study: Study = field(default_factory=lambda: registry.default_choice("study", DEFAULT_STUDY, Study))
+    data: SymmetryConfig = field(default_factory=lambda: registry.default_choice("data", DEFAULT_DATA, SymmetryConfig))
 
     def check(self) -> None:
         """See `RunSettings.check`."""
@@ -93,10 +92,7 @@ def check_processor(config: RunSettings) -> None:
     Raises:
         ConfigError: names the key.
     """
-    for key, allowed in (("device", ("auto", "cpu")), ("dtype", ("float64",))):
-        value = getattr(config, key)
-        require(key, value, value in allowed, f"{' or '.join(allowed)} with study={config.study.name}: it computes in "
-                "double precision on the CPU")
+    require_float64_on_cpu(config, "it computes in double precision on the CPU")
 
 
 def check_size(config: RunSettings, slots: Slots, moves: int, restarts: int, fits: int = 1) -> None:
@@ -126,9 +122,7 @@ def read_integers(key: str, name: str) -> IntArray:
     """
     path = Path(name).expanduser()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of an empty file, which is refused for its shape
-            values = np.loadtxt(read_named_text(path), delimiter=",", ndmin=2)
+        values = read_csv(path)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise ConfigError(key, name, f"must be a CSV file of integers: {why}") from error
@@ -144,14 +138,3 @@ def group_or_none(table: IntArray) -> IntArray | None:
     except ValueError:
         return None
     return table
-
-
-def _default_study() -> Study:
-    kind = registry.study_type(DEFAULT_STUDY)
-    assert kind is not None
-    return kind()  # type: ignore[no-any-return]
-
-
-def _default_data() -> SymmetryConfig:
-    made: SymmetryConfig = registry.choices("data", SymmetryConfig)[DEFAULT_DATA]()
-    return made

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 
 from agfrun.labs.hyperbolic.geometry.points import Points
 from agfrun.study import registry
-from agfrun.study.checks import require
-from agfrun.study.settings import RunSettings
+from agfrun.study.settings import RunSettings, require_float64_on_cpu
 from agfrun.study.study import Choice, Study
 
 
@@ -43,34 +42,11 @@ class SetsConfig(Choice):
 class HyperbolicConfig(RunSettings):
     """The settings of a study of labelled sets of points; `seed` is that of relabellings."""
 
-    study: Study = field(default_factory=lambda: _default_study())
-    data: SetsConfig = field(default_factory=lambda: _default_sets())
+    study: Study = field(default_factory=lambda: registry.default_choice("study", "alignment", Study))
+    data: SetsConfig = field(default_factory=lambda: registry.default_choice("data", "olsson", SetsConfig))
 
     def check(self) -> None:
         """See `RunSettings.check`."""
         super().check()
-        check_cpu(self)
+        require_float64_on_cpu(self, "graphs are made on the CPU in double precision")
         self.data.check()
-
-
-def check_cpu(config: RunSettings) -> None:
-    """That neither a device nor a number type is asked for, of which nothing here makes use.
-
-    Raises:
-        ConfigError: one is.
-    """
-    for key, allowed in (("device", ("auto", "cpu")), ("dtype", ("float64",))):
-        value = getattr(config, key)
-        require(key, value, value in allowed, f"{' or '.join(allowed)} with study={config.study.name}: graphs are "
-                "made on the CPU in double precision")
-
-
-def _default_study() -> Study:
-    kind = registry.study_type("alignment")
-    assert kind is not None
-    return kind()  # type: ignore[no-any-return]
-
-
-def _default_sets() -> SetsConfig:
-    made: SetsConfig = registry.choices("data", SetsConfig)["olsson"]()
-    return made

@@ -25,7 +25,7 @@ from agfrun.labs.neuromanifolds.symmetry import Symmetry
 from agfrun.study import registry
 from agfrun.study.checks import require, require_a_day
 from agfrun.study.memory import largest_key, require_memory
-from agfrun.study.settings import RunSettings
+from agfrun.study.settings import RunSettings, require_float64_on_cpu
 from agfrun.study.study import Choice, Study
 
 DEFAULT_STUDY = "dimension"
@@ -160,8 +160,8 @@ class NetworkConfig(Choice):
 class NeuromanifoldConfig(RunSettings):
     """The settings of a study of one polynomial network; `seed` is that of the random weights and evaluations."""
 
-    study: Study = field(default_factory=lambda: _default_study())
-    model: NetworkConfig = field(default_factory=lambda: _default_network())
+    study: Study = field(default_factory=lambda: registry.default_choice("study", DEFAULT_STUDY, Study))
+    model: NetworkConfig = field(default_factory=lambda: registry.default_choice("model", DEFAULT_MODEL, NetworkConfig))
 
     def check(self) -> None:
         """See `RunSettings.check`; also that the ranks can be taken in the memory there is, and in a day."""
@@ -182,18 +182,4 @@ def check_exact(config: RunSettings) -> None:
     Raises:
         ConfigError: a device or a number type is.
     """
-    for key, exact in (("device", ("auto", "cpu")), ("dtype", ("float64",))):
-        value = getattr(config, key)
-        require(key, value, value in exact, f"{' or '.join(exact)} with study={config.study.name}: it counts in "
-                "integers modulo primes, on the CPU, and rounds nothing")
-
-
-def _default_study() -> Study:
-    kind = registry.study_type(DEFAULT_STUDY)
-    assert kind is not None
-    return kind()  # type: ignore[no-any-return]
-
-
-def _default_network() -> NetworkConfig:
-    made: NetworkConfig = registry.choices("model", NetworkConfig)[DEFAULT_MODEL]()
-    return made
+    require_float64_on_cpu(config, "it counts in integers modulo primes, on the CPU, and rounds nothing")

@@ -298,9 +298,9 @@ class AgfConfig:
 class RunConfig(RunSettings):
     """The settings of a study of one network from one initialization."""
 
-    study: Study = field(default_factory=lambda: _default("study", DEFAULT_STUDY, Study))
-    model: ModelConfig = field(default_factory=lambda: _default("model", DEFAULT_MODEL, ModelConfig))
-    data: DataConfig = field(default_factory=lambda: _default("data", DEFAULT_DATA, DataConfig))
+    study: Study = field(default_factory=lambda: registry.default_choice("study", DEFAULT_STUDY, Study))
+    model: ModelConfig = field(default_factory=lambda: registry.default_choice("model", DEFAULT_MODEL, ModelConfig))
+    data: DataConfig = field(default_factory=lambda: registry.default_choice("data", DEFAULT_DATA, DataConfig))
     init: InitConfig = field(default_factory=InitConfig)
     train: TrainConfig = field(default_factory=GradientFlowConfig)
     agf: AgfConfig = field(default_factory=AgfConfig)
@@ -337,13 +337,6 @@ class RunConfig(RunSettings):
 def _require_declared(kind: type, name: str, what: str) -> None:
     if not isinstance(getattr(kind, name, None), type):
         raise ValueError(f"{kind.__qualname__} does not say {what}: its class attribute {name} is no type")
-
-
-def _default(slot: str, name: str, base: type) -> Any:
-    """The choice of a slot that is made where nothing is said."""
-    kind = registry.study_type(name) if slot == registry.STUDY else registry.choices(slot, base)[name]
-    assert kind is not None
-    return kind()
 
 
 def _check_match(config: RunConfig) -> None:

@@ -63,8 +63,8 @@ class TrainingConfig:
 class StitchingSettings(RunSettings):
     """The settings of a study that trains encoders with heads."""
 
-    study: Study = field(default_factory=lambda: _default_study())
-    data: SidesConfig = field(default_factory=lambda: _default_data())
+    study: Study = field(default_factory=lambda: registry.default_choice("study", "stitching", Study))
+    data: SidesConfig = field(default_factory=lambda: registry.default_choice("data", DEFAULT_DATA, SidesConfig))
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     train: TrainingConfig = field(default_factory=TrainingConfig)
 
@@ -98,14 +98,3 @@ class DensificationConfig:
                 "a number of at least 0")
         one_of("topology.placement", self.placement, PLACEMENTS)
         one_of("topology.penalty", self.penalty, PENALTIES)
-
-
-def _default_study() -> Study:
-    kind = registry.study_type("stitching")
-    assert kind is not None
-    return kind()  # type: ignore[no-any-return]
-
-
-def _default_data() -> SidesConfig:
-    made: SidesConfig = registry.choices("data", SidesConfig)[DEFAULT_DATA]()
-    return made

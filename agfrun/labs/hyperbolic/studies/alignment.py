@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -233,12 +233,3 @@ def text_of(table: pd.DataFrame) -> str:
     if len(table) > 40:
         lines.append(f"and {len(table) - 40} more in scores.csv")
     return "\n".join(lines)
-
-
-def relatives(table: pd.DataFrame, labels: Sequence[str]) -> np.ndarray[Any, Any]:
-    """(k, k) matrix of scores in the order of the labels; 0 on the diagonal."""
-    place = {label: i for i, label in enumerate(labels)}
-    matrix = np.zeros((len(labels), len(labels)))
-    for row in table.itertuples():
-        matrix[place[row.a], place[row.b]] = matrix[place[row.b], place[row.a]] = row.score
-    return matrix

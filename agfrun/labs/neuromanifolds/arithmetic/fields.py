@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from agfrun.labs.neuromanifolds.arithmetic.prime_field import NOT_INSTALLED, IntArray, product
-from agfrun.study.errors import UsageError
+from agfrun.labs.neuromanifolds.arithmetic.prime_field import IntArray, product, require_flint
 
 AnyArray = npt.NDArray[Any]
 
@@ -120,10 +119,7 @@ class Multiprecision(Objects):
 
     def __init__(self, digits: int) -> None:
         self.digits = digits
-        try:
-            import flint  # an extra: settings and figures work without it
-        except ImportError:
-            raise UsageError(NOT_INSTALLED) from None
+        flint = require_flint()
         flint.ctx.dps = digits
         self._number = flint.arb
 

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from agfrun.labs.neuromanifolds.arithmetic.fields import AnyArray, Objects
-from agfrun.labs.neuromanifolds.arithmetic.prime_field import NOT_INSTALLED
-from agfrun.study.errors import UsageError
+from agfrun.labs.neuromanifolds.arithmetic.prime_field import require_flint
 
 Monomials = dict[tuple[int, ...], Fraction]
 
@@ -20,10 +19,7 @@ class Polynomials(Objects):
     """Polynomials in so many variables with rational coefficients (python-flint's), in arrays of objects."""
 
     def __init__(self, variables: int) -> None:
-        try:
-            import flint  # an extra: settings and figures work without it
-        except ImportError:
-            raise UsageError(NOT_INSTALLED) from None
+        flint = require_flint()
         self._number = flint.fmpq
         self._ring = flint.fmpq_mpoly_ctx.get([f"x{i}" for i in range(variables)], "degrevlex")
         self._kind = flint.fmpq_mpoly

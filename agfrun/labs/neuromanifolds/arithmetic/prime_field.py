@@ -13,7 +13,7 @@ divides all its coefficients: a chance of about (degree of that polynomial) / p 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -192,9 +192,19 @@ def _to_array(matrix: flint.nmod_mat) -> IntArray:
     return np.array([int(entry) for entry in matrix.entries()], dtype=np.int64).reshape(shape)
 
 
-def _to_flint(matrix: IntArray, prime: int) -> flint.nmod_mat:
+def require_flint() -> Any:
+    """The module `flint`.
+
+    Raises:
+        UsageError: python-flint is not installed.
+    """
     try:
         import flint  # an extra: settings, theory and figures work without it
     except ImportError:
         raise UsageError(NOT_INSTALLED) from None
-    return flint.nmod_mat(matrix.shape[0], matrix.shape[1], matrix.ravel().tolist(), prime)
+    return flint
+
+
+def _to_flint(matrix: IntArray, prime: int) -> flint.nmod_mat:
+    made: flint.nmod_mat = require_flint().nmod_mat(matrix.shape[0], matrix.shape[1], matrix.ravel().tolist(), prime)
+    return made

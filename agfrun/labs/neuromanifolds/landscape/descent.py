@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 
-POINT, ZERO, SUBNETWORK, NONE = ENDS = ("point", "zero", "subnetwork", "none")
+POINT, ZERO, SUBNETWORK, NONE = ("point", "zero", "subnetwork", "none")
 
 # In units of the loss at zero: when the flow has come to rest, and how near its function is to a critical one.
 _AT_REST, _NEAR = 1e-7, 1e-6

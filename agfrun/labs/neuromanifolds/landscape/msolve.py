@@ -33,7 +33,6 @@ Box = tuple[tuple[Fraction, Fraction], ...]
 # A limit that the process's own one allows; else that one.
 _LIMITED = ("sh", "-c", 'ulimit -v "$0" 2>/dev/null; exec "$@"')
 _BITS = 128
-_INTEGER = re.compile(r"-?\d+")
 
 
 class Unfinished(AgfrunError):

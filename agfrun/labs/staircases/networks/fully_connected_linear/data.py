@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -13,8 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from agfrun.files.array_files import read_npy
-from agfrun.files.reading import read_named_text
+from agfrun.files.array_files import read_csv, read_npy
 from agfrun.labs.staircases.config import DataConfig
 from agfrun.study.checks import LARGEST_DATUM, ORDINARY, require
 from agfrun.study.errors import ConfigError
@@ -229,13 +227,7 @@ class CustomLinearMapConfig(DataConfig):
         return linear_map(target_map, inputs, dtype, device, noise)
 
 
-def _csv(path: Path) -> Matrix:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of an empty file, which is refused for its shape
-        return np.loadtxt(read_named_text(path), delimiter=",", ndmin=2)
-
-
-READERS = {".npy": read_npy, ".csv": _csv}
+READERS = {".npy": read_npy, ".csv": read_csv}
 
 
 def _matrix(key: str, name: str, shape: tuple[int | None, int | None]) -> Matrix:
