@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from agfrun.files.tables import rows_table
-from agfrun.groups import GROUPS_OF_ORDER, LARGEST_ORDER, IntArray, identify, irrep_dimensions, named_group
+from agfrun.groups import (
+    GROUPS_OF_ORDER,
+    LARGEST_ORDER,
+    IntArray,
+    identify,
+    irrep_dimensions,
+    is_commutative,
+    named_group,
+)
 from agfrun.labs.harmonics.claims import HARMONICS, TRAINING
 from agfrun.labs.harmonics.config import check_processor, check_size, group_or_none
 from agfrun.labs.harmonics.network.fit import CERTIFICATE, fit
@@ -125,7 +133,7 @@ class GroupSurveyStudy(Study):
                 found = read_table(representations_of(slots, made.weights[made.best]))
         assert found is not None
         return {"order": order, "number": number, "group": group, "dimensions": " ".join(map(str, slots.dimensions)),
-                "commutative": bool((table == table.T).all()), "restarts": drawn, "certified": certified,
+                "commutative": is_commutative(table), "restarts": drawn, "certified": certified,
                 "certificate": best, "table_correct": bool((found == table).all()),
                 "read": identify(found) if group_or_none(found) is not None else None,
                 "verdict": CERTIFIED if certified else OPEN, "seconds": time.perf_counter() - began}
