@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import product
+from functools import reduce
+from itertools import pairwise, product
 from math import comb, factorial
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from landscapes import SOLVER, WITHOUT, attention, cnn, count, generic, linear, mlp
 
 from agfrun.labs.neuromanifolds import NetworkConfig
+from agfrun.labs.neuromanifolds.arithmetic.rational import matrix_product
 from agfrun.labs.neuromanifolds.landscape import counting
 from agfrun.labs.neuromanifolds.landscape.counting import (
     BOMBIERI,
@@ -167,6 +169,15 @@ def test_standard_monomials_are_those_of_a_box_that_nothing_divides(sides: list[
     bounded = any(one[0] and not any(one[1:]) for one in leading[1:])
     rest = standard_monomials(leading[1:] or [(0,) * variables])
     assert (rest is None) != (bounded or variables == len(leading) == 1)
+
+
+@settings(max_examples=30)
+@given(st.lists(st.integers(1, 4), min_size=2, max_size=5), st.data())
+def test_exact_products_are_those_of_fractions(sizes: list[int], data: st.DataObject) -> None:
+    numbers = st.one_of(st.fractions(), st.integers(-2**80, 2**80))
+    matrices = [np.array(data.draw(st.lists(numbers, min_size=a * b, max_size=a * b)), dtype=object).reshape(a, b)
+                for a, b in pairwise(sizes)]
+    assert (matrix_product(*matrices) == reduce(np.dot, matrices)).all()
 
 
 def test_standard_monomials_of_no_and_of_many_solutions() -> None:

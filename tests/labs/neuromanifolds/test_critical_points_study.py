@@ -85,6 +85,25 @@ def test_networks_of_all_kinds(overrides: list[str], numbers: dict[str, int], tm
 
 
 @solver
+def test_a_loss_that_no_weight_changes(tmp_path: Path) -> None:
+    result = run(tmp_path, "study.data={inputs: [[0,0,0]], targets: [1]}", "plots=false")
+    counts = pd.read_csv(tmp_path / "counts.csv").set_index("question")
+    assert counts.loc["data", "verdict"] == "infinite"
+    assert counts.loc["generic", "count"] == 14
+    assert "real critical points are not finite in number" in result.text
+
+
+@solver
+def test_what_is_left_out_is_said(tmp_path: Path) -> None:
+    result = run(tmp_path, "model=monomial_mlp", "model.degree=4", "plots=false", "study.datasets=1", "study.starts=0",
+                 "study.sample_counts=[]", "study.inner_products=[]")
+    assert "those of smaller networks that come in families are left out" in result.text
+    whole = run(tmp_path / "whole", "plots=false", "study.datasets=1", "study.starts=0", "study.sample_counts=[]",
+                "study.inner_products=[]")
+    assert "left out" not in whole.text
+
+
+@solver
 def test_a_symmetry_without_a_chart_leaves_real_points_open(tmp_path: Path) -> None:
     result = run(tmp_path, "model=monomial_mlp", "model.widths=[2,2,1]", "plots=false")
     assert "a continuous symmetry is left" in result.text

@@ -57,11 +57,16 @@ class Equations:
             timer: what is left of it is the limit.
         """
         system = self.system(equations, left_out)
+        if not system:
+            return None
         return standard_monomials(leading_monomials(system, len(next(iter(system[0]))), timer))
 
     def system(self, equations: Sequence[Monomials], left_out: str) -> list[Monomials]:
-        """Equations and slices, and t * (what must not vanish) = 1 with a further variable t in front."""
-        together = [*equations, *self.slices]
+        """Equations and slices, and t * (what must not vanish) = 1 with a further variable t in front.
+
+        Equations 0 = 0 are left out, as of a loss that no weight changes.
+        """
+        together = [terms for terms in (*equations, *self.slices) if any(terms.values())]
         excluded = self._excluded(left_out)
         if excluded is None:
             return together

@@ -11,7 +11,7 @@ import numpy as np
 
 from agfrun.labs.neuromanifolds.arithmetic.fields import AnyArray
 from agfrun.labs.neuromanifolds.arithmetic.polynomials import Monomials
-from agfrun.labs.neuromanifolds.arithmetic.rational import FractionArray
+from agfrun.labs.neuromanifolds.arithmetic.rational import FractionArray, matrix_product
 from agfrun.labs.neuromanifolds.landscape.expansion import Expansion
 from agfrun.labs.neuromanifolds.landscape.msolve import PRIME
 
@@ -57,7 +57,7 @@ class Loss:
                                for row in powers.tolist()] for one in inputs], dtype=object)
         rows = [np.where(outputs == place, monomials, 0) for place in range(targets.shape[1])]
         design, wanted = np.concatenate(rows), np.concatenate(list(targets.T))
-        return cls(design.T.dot(design), design.T.dot(wanted), wanted.dot(wanted))
+        return cls(matrix_product(design.T, design), design.T.dot(wanted), wanted.dot(wanted))
 
     @classmethod
     def of_random_samples(cls, expansion: Expansion, samples: int, generator: np.random.Generator) -> Loss:
@@ -69,7 +69,7 @@ class Loss:
     def terms(self, expansion: Expansion) -> Monomials:
         """The loss as a polynomial of the free weights."""
         found: dict[tuple[int, ...], Any] = {(0,) * expansion.powers.shape[1]: self.constant}
-        squares = expansion.coefficients.T.dot(self.form).dot(expansion.coefficients)
+        squares = matrix_product(expansion.coefficients.T, self.form, expansion.coefficients)
         linear = self.linear.dot(expansion.coefficients)
         powers = expansion.powers
         for i in range(len(powers)):

@@ -26,7 +26,7 @@ POINTS = Schema("points.csv", (
     Column("reached", "integer", "random starts whose gradient flow ended there"),
     Column("first", "number", "arctan of the first free weight, in degrees"),
     Column("second", "number", "arctan of the second, in degrees"),
-    Column("weights", "text", "the free weights, to 20 digits"),
+    Column("weights", "text", "the free weights, to 17 digits"),
 ), "all real critical points of this data set, certified")
 REAL_COUNTS = Schema("real_counts.csv", (
     Column("dataset", "integer", "number of the data set; 0 is this one"),

@@ -10,6 +10,7 @@ from agfrun.files.tables import is_missing
 from agfrun.labs.neuromanifolds.claims import OURS, SHAHVERDI_CNN
 from agfrun.labs.neuromanifolds.landscape import counting
 from agfrun.labs.neuromanifolds.landscape.counting import Count
+from agfrun.labs.neuromanifolds.landscape.equations import EVERY, FAMILIES, NONE
 from agfrun.study.claim import Claim, Statement, failing_claims
 from agfrun.study.verdict import Verdict
 
@@ -159,8 +160,8 @@ def _counted(row: Count) -> str:
 
 
 def text_of(model: NetworkConfig, rows: Sequence[Count], points: Sequence[RealPoint] | None,
-            ended: Sequence[Descent], unfinished: str = "") -> str:
-    """The lines for the terminal."""
+            ended: Sequence[Descent], unfinished: str = "", left_out: str = NONE) -> str:
+    """The lines for the terminal; `left_out` are the degenerate weights that are not among the points."""
     degree = model.activation_degree()
     of_degree = "" if degree is None else f", degree {degree}"
     lines = [f"{model.name} {model.architecture()}{of_degree}: critical points of the squared error"]
@@ -173,12 +174,14 @@ def text_of(model: NetworkConfig, rows: Sequence[Count], points: Sequence[RealPo
     if not rows:
         lines.append("  no closed form is known")
     if points is not None:
-        lines += _point_lines(points, ended)
+        lines += _point_lines(points, ended, left_out)
     return "\n".join([*lines, *([f"  {unfinished}"] if unfinished else [])])
 
 
-def _point_lines(points: Sequence[RealPoint], ended: Sequence[Descent]) -> Iterator[str]:
-    yield f"  {len(points)} real, {sum(one.index == 0 for one in points)} of them minima"
+def _point_lines(points: Sequence[RealPoint], ended: Sequence[Descent], left_out: str) -> Iterator[str]:
+    others = {NONE: "", FAMILIES: "; those of smaller networks that come in families are left out",
+              EVERY: "; those of smaller networks are left out"}[left_out]
+    yield f"  {len(points)} real, {sum(one.index == 0 for one in points)} of them minima{others}"
     ends = [one.point for one in ended]
     for i, one in enumerate(points[:_SHOWN]):
         index = "?" if one.index is None else str(one.index)

@@ -217,12 +217,12 @@ class _Survey:
             if found is None:
                 self.unfinished = "real critical points are not finite in number"
                 return
-            self.left_out = str(found["left_out"])
+            left_out = str(found["left_out"])
             points = [RealPoint(**(row | {"weights": tuple(map(Fraction, row["weights"]))})) for row in found["points"]]
             if number == 0:
-                self.points = points
+                self.points, self.left_out = points, left_out
                 self._save_points()
-            self.real_rows.append(wording.real_row(number, points, self.left_out == NONE))
+            self.real_rows.append(wording.real_row(number, points, left_out == NONE))
             self._save(REAL_COUNTS, self.real_rows)
 
     def _real(self, number: int) -> dict[str, Any] | None:
@@ -287,4 +287,4 @@ class _Survey:
             tables=self.tables, numbers=numbers, outcome=points, provenance={"python_flint": flint_version()},
             claims=wording.claims_of(self.model, self.outputs, self.dimension, self.rows, self.real_rows, points,
                                      self.descents, self.unfinished),
-            text=wording.text_of(self.model, self.rows, points, self.descents, self.unfinished))
+            text=wording.text_of(self.model, self.rows, points, self.descents, self.unfinished, self.left_out))
