@@ -27,8 +27,11 @@ def first_given(*values: object) -> str | int | float | bool | None:
 
 
 def run_name(*, _root_: Any) -> str:
-    """Name of the model of a configuration, of its study where it has none: the resolver `agfrun.run_name`."""
-    for group in ("model", "study"):
+    """Name of the model of a configuration: the resolver `agfrun.run_name`.
+
+    It is that of the study where there is no model, or where the study reads another run, `study.run`, in its place.
+    """
+    for group in ("study",) if OmegaConf.select(_root_, "study.run") else ("model", "study"):
         chosen = OmegaConf.select(_root_, f"{group}.name")
         if isinstance(chosen, str):
             return chosen

@@ -22,7 +22,9 @@ def test_the_first_value_that_is_given() -> None:
 @pytest.mark.parametrize(("values", "name"), [
     ({"model": {"name": "relu"}, "study": {"name": "compare"}}, "relu"), ({"study": {"name": "claims"}}, "claims"),
     ({"model": None, "study": {"name": "width"}}, "width"), ({"model": {"width": 3}, "study": {"name": "x"}}, "x"),
-    ({}, "run")])
+    ({}, "run"),
+    ({"model": {"name": "relu"}, "study": {"name": "plateaus", "run": "outputs/other"}}, "plateaus"),
+    ({"model": {"name": "relu"}, "study": {"name": "plateaus", "run": None}}, "relu")])
 def test_a_folder_is_called_by_the_model_or_else_by_the_study(values: dict[str, Any], name: str) -> None:
     assert run_name(_root_=OmegaConf.create(values)) == name
 

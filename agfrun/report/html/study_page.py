@@ -28,7 +28,8 @@ def study_page(study: Study, saved: Saved) -> str:
     """The page of a run."""
     claims = saved.tables[CLAIMS.name] if CLAIMS.name in saved.tables else empty_table(CLAIMS)
     verdict = verdict_on(study, saved)
-    model = str(config_value(saved.config, "model", "name", ""))
+    reads_a_run = config_value(saved.config, "study", "run", None)  # in place of the model
+    model = "" if reads_a_run else str(config_value(saved.config, "model", "name", ""))
     kicker = " · ".join(part for part in (study.name, model, saved.folder.resolve().name) if part)
     return render_page(
         "study.html", [], title=f"{study.name}: {verdict.sentence}", kicker=kicker, verdict=verdict, notes=[],

@@ -70,6 +70,15 @@ def test_the_loss_is_half_the_distance_of_values(name: str) -> None:
     assert loss == pytest.approx(0.5 * values @ values - values @ target, rel=1e-8)
 
 
+@pytest.mark.parametrize(("values", "rank", "gap"), [
+    ([3.0, 1.0, 0.0], 2, 9.5), ([1.0, 1e-2, 1e-6, 1e-8, 1e-9, 1e-17], 2, 4.0), ([2.0, 1.0], 2, 9.7),
+    ([0.0, 0.0], 0, np.inf)])
+def test_the_rank_ends_at_the_widest_gap(values: list[float], rank: int, gap: float) -> None:
+    """Singular values 1e-6, 1e-8, ... after a wide gap are those of a singular point, known to half the digits."""
+    found, digits = critical.rank_with_gap(torch.diag(torch.tensor(values, dtype=torch.float64)))
+    assert (found, digits) == (rank, pytest.approx(gap, abs=0.05))
+
+
 def test_a_kinked_network_has_no_counterpart() -> None:
     assert counterpart(build_problem(load_config(["model=relu"])).architecture) is None
 
@@ -130,7 +139,8 @@ def test_verdicts(change: dict[str, Any], verdict: str, purity: str) -> None:
 def test_the_staircase_has_a_lane(count: int) -> None:
     ends = np.logspace(0, 3, count + 1)
     table = pd.DataFrame({
-        "plateau": range(count), "start": [0.0, *ends[1:-1]], "end": ends[1:], "loss": 2.0 ** -np.arange(count),
+        "plateau": range(count), "start": [0.0, *ends[1:-1]], "end": ends[1:],
+        "loss": [*2.0 ** -np.arange(count - 1), 0.0] if count > 1 else [1.0],
         "active": range(count), "rank": [4 * k for k in range(count)], "negative": 0,
         "verdict": ["degenerate saddle"] * (count - 1) + ["minimum"]})
     loss = pd.DataFrame({"source": "training", "time": ends, "loss": np.append(table["loss"], table["loss"].iloc[-1])})
@@ -138,7 +148,8 @@ def test_the_staircase_has_a_lane(count: int) -> None:
     upper, lane = figure.axes
     cells = [patch for patch in lane.patches if str(patch.get_gid()).startswith("plateau")]
     assert len(cells) == count
-    assert [line.get_gid() for line in upper.lines].count("critical") == 1
+    dots = {line.get_gid(): line.get_xdata() for line in upper.lines}
+    assert (len(dots["critical"]), len(dots.get("zero", ()))) == ((count - 1, 1) if count > 1 else (1, 0))
     assert "0" in [text.get_text() for text in lane.texts]
     box = figure.get_tightbbox()
     assert box.x0 >= -0.01

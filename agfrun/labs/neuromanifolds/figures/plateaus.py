@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
 from agfrun.labs.neuromanifolds.plateaus.table import (
     DEGENERATE_SADDLE,
@@ -25,6 +25,8 @@ _NOTHING, _BELOW_LAST = 1e-9, 30.0
 _LASTING = 0.12
 # Numbers are written into cells that are at least this share of the axis wide, for each of their characters.
 _CHARACTER = 0.0155
+# Times with fewer decades have labels between powers of ten.
+_FEW_DECADES = 1e2
 _LANES = ("active", "rank", "index")
 
 
@@ -46,9 +48,14 @@ def plot_plateaus(loss: pd.DataFrame, plateaus: pd.DataFrame) -> Figure:
     for level in levels:
         upper.axhline(level, color="0.8", linewidth=0.6, zorder=0.5)
     upper.plot(curve["time"], curve["loss"], color=TRAINING_GREY, linewidth=2.0, gid="training")
-    upper.plot(_middles(plateaus, curve), np.maximum(plateaus["loss"], floor), linestyle="none", marker="o",
-               markersize=3.4, color="black", markeredgewidth=0, gid="critical", zorder=3)
-    upper.set(xscale="log", yscale="log", ylabel="loss", ylim=(floor / 1.4, 2.2 * float(curve["loss"].max())))
+    bottom, middles = floor / 1.4, _middles(plateaus, curve)
+    is_zero = plateaus["loss"].to_numpy() < bottom
+    dots = {"linestyle": "none", "color": "black", "markeredgewidth": 0, "zorder": 3}
+    upper.plot(middles[~is_zero], plateaus["loss"][~is_zero], marker="o", markersize=3.4, gid="critical", **dots)
+    if is_zero.any():  # an arrow on the axis: the value is below
+        upper.plot(middles[is_zero], np.full(is_zero.sum(), bottom), marker="v", markersize=5, gid="zero",
+                   clip_on=False, **dots)
+    upper.set(xscale="log", yscale="log", ylabel="loss", ylim=(bottom, 2.2 * float(curve["loss"].max())))
     upper.yaxis.set_major_locator(LogLocator(numticks=6))
     upper.yaxis.set_minor_formatter(NullFormatter())
     lane.xaxis.set_minor_formatter(NullFormatter())
@@ -77,13 +84,16 @@ def _spans(plateaus: pd.DataFrame, curve: pd.DataFrame) -> list[tuple[float, flo
     return [(max(start, low), max(end, low)) for start, end in zip(plateaus["start"], ends, strict=True)]
 
 
-def _middles(plateaus: pd.DataFrame, curve: pd.DataFrame) -> list[float]:
-    return [float(np.sqrt(start * end)) for start, end in _spans(plateaus, curve)]
+def _middles(plateaus: pd.DataFrame, curve: pd.DataFrame) -> np.ndarray:
+    return np.array([float(np.sqrt(start * end)) for start, end in _spans(plateaus, curve)])
 
 
 def _draw_lane(axes: Axes, plateaus: pd.DataFrame, curve: pd.DataFrame) -> None:
     low, high = _window(curve, plateaus)
     axes.set_xlim(low, high)
+    if high < _FEW_DECADES * low:
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
     width = np.log(high / low)
     for row, (start, end) in zip(plateaus.itertuples(), _spans(plateaus, curve), strict=True):
         axes.add_patch(Rectangle((start, -0.5), end - start, len(_LANES), facecolor=COLOURS[row.verdict],

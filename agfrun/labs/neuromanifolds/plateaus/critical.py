@@ -8,7 +8,7 @@ which vanishes above degree 2.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,9 +21,11 @@ from agfrun.labs.staircases import Architecture
 CRITICAL = 1e-12
 # One that is surely critical, and losses that are alike, as parts of what can be learned.
 ABOUT_CRITICAL, LIKE = 1e-9, 1e-2
-MOST_STEPS = 80
-# Eigenvalues and singular values below this part of the largest are zero: symmetries, and what no weight changes.
+MOST_STEPS, MOST_FITTING_STEPS = 80, 500
+# Eigenvalues below this part of the largest are zero: symmetries, and what no weight changes.
 ZERO = 1e-8
+# Singular values below this part of the largest are alike: rounding, or what a singular point is known to.
+ROUNDING = 1e-10
 # Dampings that a step is tried with, as parts of the largest eigenvalue: Newton's method without, descent with much.
 DAMPINGS = (1e-10, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 # A neuron that adds less than this part of the target adds nothing.
@@ -125,11 +127,11 @@ def critical_point(architecture: Architecture, neurons: Tensor) -> tuple[Subnetw
 
 
 def _polished_with_parts(architecture: Architecture, active: Tensor, index: Tensor) -> tuple[Tensor, float]:
-    """`polished`, from the neurons without parts that do nothing if that leads to a critical point of a like loss."""
+    """`polished`, from a fit of the learned part of the target if that leads to a critical point of a like loss."""
     if len(active):
         learner, parts = architecture.on_learned_part(active)
         if learner is not architecture:
-            state, gradient = polished(architecture, polished(learner, parts, index)[0], index)
+            state, gradient = polished(architecture, fitted(learner, parts, index), index)
             before, after = (float(architecture.loss(architecture.residual(one, index))) for one in (active, state))
             if gradient < ABOUT_CRITICAL and abs(after - before) < LIKE * target_norm(architecture) ** 2:
                 return state, gradient
@@ -145,24 +147,54 @@ def target_norm(architecture: Architecture) -> float:
 def polished(architecture: Architecture, active: Tensor, index: Tensor) -> tuple[Tensor, float]:
     """The critical point near active neurons (K, D), of whatever kind, by Levenberg and Marquardt's method on |grad|^2.
 
-    Where the Hessian is singular beyond symmetries, as where an active neuron has parts that do nothing yet, each step
-    halves the distance; elsewhere their number doubles its digits.
-
     Returns:
         The critical point, and the norm of the gradient that is left.
     """
     def size_at(state: Tensor) -> float:
         return float(torch.linalg.vector_norm(architecture.loss_and_gradient(state, index)[1]))
 
+    return _damped(architecture, active, index, size_at, CRITICAL, MOST_STEPS,
+                   lambda along, values, damping: along * values / (values.square() + damping**2))
+
+
+def fitted(architecture: Architecture, active: Tensor, index: Tensor) -> Tensor:
+    """The minimum near active neurons (K, D) that can learn all of the target, by damped steps on the loss.
+
+    Along a valley of small slope |grad|^2 has minima that are none of the loss.
+    """
+    return _damped(architecture, active, index, lambda state: float(architecture.loss_and_gradient(state, index)[0]),
+                   CRITICAL**2, MOST_FITTING_STEPS,
+                   lambda along, values, damping: along / (values.abs() + damping))[0]
+
+
+def _damped(architecture: Architecture, active: Tensor, index: Tensor, size_at: Callable[[Tensor], float],
+            enough: float, most_steps: int, shrunk: Callable[[Tensor, Tensor, float], Tensor]
+            ) -> tuple[Tensor, float]:
+    """Steps of Newton's kind that make a size smaller, each with the damping that does best.
+
+    Where the Hessian is singular beyond symmetries each step halves the distance; elsewhere their number doubles its
+    digits.
+
+    Args:
+        architecture: the network.
+        active: neurons (K, D) to start from.
+        index: their places.
+        size_at: what becomes smaller.
+        enough: size to stop at.
+        most_steps: steps to stop after.
+        shrunk: coefficients of the step from those of the gradient along eigenvectors, eigenvalues and a damping.
+
+    Returns:
+        The last state, and its size.
+    """
     best, size = active, size_at(active)
-    for _ in range(MOST_STEPS if len(active) else 0):
-        if size <= CRITICAL:
+    for _ in range(most_steps if len(active) else 0):
+        if size <= enough:
             break
         gradient = architecture.loss_and_gradient(best, index)[1].reshape(-1)
         values, vectors = torch.linalg.eigh(architecture.hessian(best, index))
         along, largest = vectors.T @ gradient, float(values.abs().max())
-        steps = [vectors @ (along * values / (values.square() + (part * largest) ** 2)) for part in DAMPINGS]
-        tried = [best - step.view_as(best) for step in steps]
+        tried = [best - (vectors @ shrunk(along, values, part * largest)).view_as(best) for part in DAMPINGS]
         sizes = [size_at(state) for state in tried]
         place = int(np.argmin(sizes))
         if not sizes[place] < size:
@@ -184,13 +216,17 @@ def jacobian(architecture: Architecture, active: Tensor, index: Tensor) -> Tenso
 
 
 def rank_with_gap(matrix: Tensor) -> tuple[int, float]:
-    """Number of singular values above `ZERO` of the largest, and by how many digits the next is smaller."""
+    """Number of singular values above the widest gap between them, and its digits; below `ROUNDING` they are alike.
+
+    At a singular point they vanish like the distance from it, which is known to half the digits: no threshold will do.
+    """
     values = torch.linalg.svdvals(matrix)
     if not values.numel() or float(values[0]) == 0:
         return 0, float("inf")
-    relative = torch.cat([values / values[0], values.new_tensor([0.0])]).clamp(min=1e-17)
-    rank = int((relative > ZERO).sum())
-    return rank, float((relative[rank - 1] / relative[rank]).log10())
+    digits = torch.cat([values / values[0], values.new_zeros(1)]).clamp(min=ROUNDING).log10()
+    gaps = digits[:-1] - digits[1:]
+    place = int(gaps.argmax())
+    return place + 1, float(gaps[place])
 
 
 def spectrum(values: Tensor, scale: float) -> Spectrum:

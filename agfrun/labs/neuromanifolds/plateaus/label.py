@@ -90,11 +90,10 @@ def _exact(exact: Counterpart | None, found: critical.Subnetwork, zeros: int) ->
     distinct = len(found.active) - found.redundant
     kept = found.active if exact.own_inputs else list(range(distinct))
     own = exact.generic_rank(kept)
-    weights = exact.network(max(distinct, 1)).parameters() if not exact.own_inputs else (
-        exact.network(exact.neurons).parameters() // exact.neurons * distinct)
+    weights = exact.network(exact.neurons).parameters() // exact.neurons * distinct
     ranks = exact.exposure(kept)
     return {"subnetwork_rank": own, "generic_rank": exact.generic_rank(list(range(exact.neurons))),
-            "symmetry_zeros": min(zeros, weights - own) if distinct else 0,
+            "symmetry_zeros": min(zeros, weights - own),
             "exposed_dimension": ranks.exposed_dimension if ranks else None, "span": ranks.span if ranks else None}
 
 

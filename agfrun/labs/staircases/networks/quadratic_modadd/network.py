@@ -183,13 +183,11 @@ class QuadraticModadd(Architecture):
         return self.outputs(neurons, *torch.cartesian_prod(places, places).T).reshape(-1) / self.data.p
 
     def on_learned_part(self, neurons: Tensor) -> tuple[QuadraticModadd, Tensor]:
-        """See `Architecture.on_learned_part`: each neuron's waves of its strongest frequency."""
-        strongest = self.neuron_feature_strengths(neurons).argmax(-1)
-        parts = neurons.reshape(len(neurons), 3, self.data.p)
-        waves = torch.stack([self.cosines, self.sines]).permute(2, 0, 1)[strongest]
-        scales = (self.data.multiplicities / self.data.p)[strongest][:, None, None]
-        kept = scales * (parts @ waves.mT) @ waves
-        learned = sorted(set(strongest.tolist()))
+        """See `Architecture.on_learned_part`: the neurons' strongest frequencies, and their waves of these."""
+        learned = sorted(set(self.neuron_feature_strengths(neurons).argmax(-1).tolist()))
+        waves = torch.cat([self.cosines[:, learned], self.sines[:, learned]], dim=1)
+        scales = (self.data.multiplicities[learned] / self.data.p).repeat(2)
+        kept = (neurons.reshape(len(neurons), 3, self.data.p) @ waves * scales) @ waves.T
         part = modular_addition(self.data.p, [self.data.frequencies[k] for k in learned],
                                 self.data.spectrum[learned].tolist(), self.dtype, self.device)
         return QuadraticModadd(part, self.width), kept.flatten(1)
