@@ -120,7 +120,7 @@ def test_gradient_flow_goes_on_to_the_last_bit(name: str, tmp_path: Path) -> Non
     assert whole.trajectory.loss[-1] < 0.9 * whole.trajectory.loss[0]
 
 
-@pytest.mark.parametrize("method", ["rosenbrock", "extrapolation", "rkc"])
+@pytest.mark.parametrize("method", ["rosenbrock", "extrapolation", "rock4"])
 def test_each_method_goes_on_to_the_last_bit(method: str, tmp_path: Path) -> None:
     assert resumed(flow(problem_of("modadd"), 30.0, method), tmp_path, 4)[1] >= 2
 

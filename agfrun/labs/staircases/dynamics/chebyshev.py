@@ -12,45 +12,21 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-import torch
-from torch import Tensor
-
-from agfrun.files.training_state import TrainingState
-from agfrun.labs.staircases.dynamics.coordinates import FlowCoordinates
-from agfrun.labs.staircases.dynamics.integrate import Attempt, IntegrationStatistics, Stepper
+from agfrun.labs.staircases.dynamics.integrate import Attempt, hermite
+from agfrun.labs.staircases.dynamics.stabilized import Stabilized
 
 # Stable up to step * radius = 1e5; beyond, a shorter step is tried.
 LARGEST_STAGE_COUNT = 400
 
 
-class RungeKuttaChebyshev(Stepper):
+class RungeKuttaChebyshev(Stabilized):
     """RKC of order 2, stage number chosen from an estimate of the Jacobian's spectral radius."""
 
     order = 3  # local errors of the method of order 2 are h^3
     sharpening = 0.1  # h^3 adds up to tolerance^(2/3), the h^5 of other methods to tolerance^(4/5)
 
-    def __init__(self, coordinates: FlowCoordinates, statistics: IntegrationStatistics) -> None:
-        super().__init__(coordinates, statistics)
-        self.direction: Tensor | None = None
-        self.radius = 0.0
-
-    def state(self) -> TrainingState:
-        """The vector that the next power iteration starts from."""
-        return TrainingState(arrays={} if self.direction is None else {"direction": self.direction})
-
-    def restore(self, state: TrainingState, like: Tensor) -> None:
-        """See `Stepper.restore`."""
-        self.direction = state.tensor("direction", like) if "direction" in state.arrays else None
-
-    def begin(self, y: Tensor, velocity: Tensor) -> None:
-        """Estimate the spectral radius at y."""
-        self.y, self.velocity = y, velocity
-        self.radius = self._spectral_radius()
-
-    def attempt(self, step: float) -> Attempt | None:
-        """One step; None if it would take more stages than are sensible, or nobody knows how many."""
-        if not math.isfinite(self.radius):
-            return None
+    def stages(self, step: float) -> Attempt | None:
+        """See `Stabilized.stages`."""
         # Stable up to step * radius = 0.653 (s^2 - 1), and 1.54 is a little more than 1 / 0.653.
         stages = max(2, 1 + math.ceil(math.sqrt(1 + 1.54 * step * self.radius)))
         if stages > LARGEST_STAGE_COUNT:
@@ -63,39 +39,10 @@ class RungeKuttaChebyshev(Stepper):
             following = (own * y + last * current + second * before
                          + (drive * step) * stage_velocity + (start_drive * step) * velocity)
             before, current = current, following
-        velocity_new = self.loss_and_velocity(current)[1]
+        loss, velocity_new = self.loss_and_velocity(current)
         # The paper's (12 (y - y') + 6 h (f + f')) / 15, which is h^3 y''' / 15 to leading order.
         error = 0.8 * (y - current) + (0.4 * step) * (velocity + velocity_new)
-
-        def interpolant(fraction: float) -> Tensor:
-            rest = 1 - fraction
-            # Cubic Hermite interpolation: values and velocities at both ends are at hand.
-            rise = (step * rest) * velocity - (step * fraction) * velocity_new
-            bend = rise + (rest - fraction) * (y - current)
-            return rest * y + fraction * current + (fraction * rest) * bend
-
-        return Attempt(current, error, interpolant)
-
-    def _spectral_radius(self) -> float:
-        """Nonlinear power iteration, started from the last call's vector, with a margin of 20%."""
-        y, velocity = self.y, self.velocity
-        if self.direction is None:
-            self.direction = velocity if bool(velocity.any()) else torch.ones_like(y)
-        # Near the square root of the rounding error, where rounding and truncation disturb a difference alike.
-        size = 1e-7 * max(float(torch.linalg.vector_norm(y)), 1e-300)
-        direction, radius = self.direction, 0.0
-        for _ in range(50):
-            shift = direction * (size / torch.linalg.vector_norm(direction))
-            direction = self.loss_and_velocity(y + shift)[1] - velocity
-            estimate = float(torch.linalg.vector_norm(direction)) / size
-            if estimate == 0 or abs(estimate - radius) <= 0.01 * estimate:
-                radius = estimate
-                break
-            radius = estimate
-        if radius > 0:
-            self.direction = direction
-        # For a symmetric J, |J d| / |d| comes to its radius from below: the margin has to be above.
-        return 1.2 * radius
+        return Attempt(current, error, hermite(step, y, velocity, current, velocity_new), reached=(loss, velocity_new))
 
 
 @lru_cache(maxsize=1024)

@@ -8,6 +8,7 @@ that no absolute tolerance exists that could swamp a tiny initialization.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,6 +17,14 @@ from torch import Tensor
 from agfrun.files.training_state import TrainingState
 from agfrun.labs.staircases.dynamics.landscape import LossLandscape
 from agfrun.labs.staircases.dynamics.linearization import DenseLinearization, Linearization
+
+
+@dataclass(frozen=True)
+class Work:
+    """Multiplications of a gradient and of a Jacobian, about; what takes as long as some counts as these."""
+
+    gradient: float
+    jacobian: float
 
 
 class FlowCoordinates(ABC):
@@ -72,6 +81,10 @@ class FlowCoordinates(ABC):
 
     def kernel(self) -> Any | None:
         """This flow written out for compiled steps (`staircases.compiled`), on the CPU in float64; None: it is not."""
+        return None
+
+    def work(self) -> Work | None:
+        """What the flow costs, where no method is known beforehand to be the quicker one; None: one is."""
         return None
 
     def gradient_kernel(self) -> Any | None:

@@ -16,7 +16,7 @@ from abc import abstractmethod
 from torch import Tensor
 
 from agfrun.labs.staircases.dynamics.coordinates import FlowCoordinates
-from agfrun.labs.staircases.dynamics.integrate import Attempt, IntegrationStatistics, Stepper
+from agfrun.labs.staircases.dynamics.integrate import Attempt, IntegrationStatistics, Stepper, hermite
 from agfrun.labs.staircases.dynamics.linearization import Linearization
 
 COLUMNS = 5
@@ -83,9 +83,6 @@ class ExtrapolatedEuler(Stepper):
             # Cubic Hermite; its slope at the end costs an evaluation, made only once somebody looks inside the step.
             if not velocity_new:
                 velocity_new.append(self.loss_and_velocity(y_new)[1])
-            rest = 1 - fraction
-            rise = (step * rest) * velocity - (step * fraction) * velocity_new[0]
-            bend = rise + (rest - fraction) * (y - y_new)
-            return rest * y + fraction * y_new + (fraction * rest) * bend
+            return hermite(step, y, velocity, y_new, velocity_new[0])(fraction)
 
         return Attempt(y_new, row[-1] - row[-2], interpolant)

@@ -18,8 +18,10 @@ from agfrun.labs.staircases.dynamics.integrate import Integration, IntegrationSt
 from agfrun.labs.staircases.dynamics.lsoda import LsodaIntegration
 from agfrun.labs.staircases.dynamics.recorder import Recorder
 from agfrun.labs.staircases.dynamics.result import TrainingResult
+from agfrun.labs.staircases.dynamics.rock import Rock4
 from agfrun.labs.staircases.dynamics.rosenbrock import Rosenbrock
 from agfrun.labs.staircases.dynamics.sampling import pieces
+from agfrun.labs.staircases.dynamics.switching import QuickestIntegration
 from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.study.errors import ConfigError, DivergenceError, StalledError
 from agfrun.study.interruption import Interruption
@@ -34,23 +36,26 @@ def make_stepper(method: str, coordinates: FlowCoordinates, size: int,
                  statistics: IntegrationStatistics) -> Stepper:
     """The stepper for `method`.
 
-    `auto` factorizes the whole Jacobian up to 2500 unknowns, where that is the fastest. Beyond, it factorizes the
-    stiff part of it if the coordinates know that (`extrapolation`), and nothing otherwise (`rkc`).
+    `auto` factorizes the whole Jacobian up to 2500 unknowns. Beyond, it factorizes the stiff part of it if the
+    coordinates know that and what they are made of (`extrapolation`), and nothing otherwise (`rock4`). Where they count
+    the work (`FlowCoordinates.work`), `auto` up to 2500 unknowns is `switching.QuickestIntegration`.
 
     Raises:
         ConfigError: `extrapolation` for coordinates that do not know their stiff part.
         ValueError: unknown method.
     """
     if method == "auto" and size > LARGEST_FACTORIZED:
-        method = "extrapolation" if isinstance(coordinates, PartlyStiffCoordinates) else "rkc"
+        partly_stiff = isinstance(coordinates, PartlyStiffCoordinates) and coordinates.work() is None
+        method = "extrapolation" if partly_stiff else "rock4"
     if method == "extrapolation":
         if not isinstance(coordinates, PartlyStiffCoordinates):
             raise ConfigError("train.method", method, "this network does not know the stiff part of its flow; choose "
-                              "auto, rosenbrock, rkc or lsoda")
+                              "auto, rosenbrock, rkc, rock4 or lsoda")
         return ExtrapolatedEuler(coordinates, statistics)
-    steppers: dict[str, type[Stepper]] = {"auto": Rosenbrock, "rosenbrock": Rosenbrock, "rkc": RungeKuttaChebyshev}
+    steppers: dict[str, type[Stepper]] = {"auto": Rosenbrock, "rosenbrock": Rosenbrock, "rkc": RungeKuttaChebyshev,
+                                       "rock4": Rock4}
     if method not in steppers:
-        raise ValueError(f"method={method!r}: choose one of auto, rosenbrock, extrapolation, rkc")
+        raise ValueError(f"method={method!r}: choose one of auto, rosenbrock, extrapolation, rkc, rock4")
     return steppers[method](coordinates, statistics)
 
 
@@ -146,6 +151,9 @@ def _integration(
     if method == "lsoda":
         return LsodaIntegration(coordinates, statistics, y, start, end, tolerance)
     stepper = make_stepper(method, coordinates, y.numel(), statistics)
+    work = coordinates.work() if method == "auto" and isinstance(stepper, Rosenbrock) else None
+    if work is not None:
+        return QuickestIntegration(statistics, coordinates, work, y, start, end, tolerance)
     kernel = coordinates.kernel() if isinstance(stepper, Rosenbrock) else None
     if kernel is None:
         return Integration(stepper, y, start, end, tolerance, estimate_error=estimate_error)

@@ -86,13 +86,15 @@ class Stretch:
 class Attempt:
     """One attempted step: where it leads, its error estimate and the path between.
 
-    `solve` solves with I - h gamma J, gamma being the stepper's, if the step was an implicit one.
+    `solve` solves with I - h gamma J, gamma being the stepper's, if the step was an implicit one; `reached` are loss
+    and velocity at y, where they had to be evaluated.
     """
 
     y: Tensor
     error: Tensor
     interpolant: Callable[[float], Tensor]
     solve: Solver | None = None
+    reached: tuple[Tensor, Tensor] | None = None
 
 
 class Stepper(ABC):
@@ -267,7 +269,7 @@ class Integration:
         start, y, loss_before = self.time, self.y, self.loss
         # The end itself, which start + step may miss by rounding.
         reached = self.end if step == self.end - start else start + step
-        self.loss, self.velocity = self.stepper.loss_and_velocity(attempt.y)
+        self.loss, self.velocity = attempt.reached or self.stepper.loss_and_velocity(attempt.y)
         _require_finite(self.loss, reached)
         if not math.isfinite(reached):  # and time with it
             return None
@@ -305,6 +307,18 @@ def integrate(
 ) -> Iterator[Segment]:
     """Yield accepted steps from `start` to `end`; see `Integration`."""
     return iter(Integration(stepper, y, start, end, tolerance, first_step, estimate_error))
+
+
+def hermite(step: float, y: Tensor, velocity: Tensor, y_new: Tensor, velocity_new: Tensor) -> Callable[[float], Tensor]:
+    """The cubic between the ends of a step that has their velocities, by the fraction of its duration."""
+
+    def at(fraction: float) -> Tensor:
+        rest = 1 - fraction
+        rise = (step * rest) * velocity - (step * fraction) * velocity_new
+        bend = rise + (rest - fraction) * (y - y_new)
+        return rest * y + fraction * y_new + (fraction * rest) * bend
+
+    return at
 
 
 def first_step(coordinates: FlowCoordinates, y: Tensor, velocity: Tensor, tolerance: float, order: int) -> float:

@@ -157,6 +157,8 @@ def _why_alone(config: RunConfig, problem: Problem, count: int, size: int, coord
         return f"train.method={settings.method} integrates one network at a time"
     if settings.method == "auto" and size > LARGEST_FACTORIZED:
         return f"the network has {size} unknowns, too many to factorize"
+    if settings.method == "auto" and coordinates.work() is not None:
+        return "the method of each network is chosen by its work"
     return "" if coordinates.kernel() is None else COMPILED
 
 

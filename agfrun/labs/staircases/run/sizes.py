@@ -57,6 +57,6 @@ def training_memory(config: Any, width: int, dimension: int) -> float:
     # A state is kept whole even if it exceeds what states may take.
     states = min(STATES, 2.0 * config.train.max_rows * parameters * number)
     paths = 8.0 * config.train.max_rows * (NEURON_NUMBERS * width + FEATURE_NUMBERS * dimension)
-    matrices = MATRICES * parameters**2 if config.train.factorizes(parameters) else 0.0
+    matrices = MATRICES * config.train.factorized(width, dimension) ** 2
     batch = SAMPLE_ARRAYS * float(getattr(config.train, "batch_size", None) or 0) * (width + dimension)
     return float(states + paths + number * (VECTORS * parameters + matrices + batch))

@@ -60,6 +60,12 @@ def linear_flow(matrix: Tensor) -> KnownFlow:
     return KnownFlow(lambda y: matrix @ y, symmetric=bool(torch.allclose(matrix, matrix.T)))
 
 
+def heat_equation(count: int) -> Tensor:
+    laplacian = torch.diag(torch.full((count,), -2.0)) + sum(
+        torch.diag(torch.ones(count - 1), offset) for offset in (-1, 1))
+    return laplacian * (count + 1) ** 2
+
+
 def prothero_robinson(stiffness: float) -> KnownFlow:
     """y = cos t is a slow solution that everything nearby falls onto at the rate `stiffness`; y = (y, t)."""
 

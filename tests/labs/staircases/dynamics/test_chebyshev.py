@@ -9,7 +9,17 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from known_flows import KnownFlow, MixedLogistic, fixed_steps, linear_flow, make, one_step, segments, stiff_ring
+from known_flows import (
+    KnownFlow,
+    MixedLogistic,
+    fixed_steps,
+    heat_equation,
+    linear_flow,
+    make,
+    one_step,
+    segments,
+    stiff_ring,
+)
 from numpy.polynomial import Chebyshev
 from scipy.integrate import solve_ivp
 
@@ -136,12 +146,6 @@ def test_dense_output_meets_both_ends_with_their_velocities() -> None:
                                rtol=1e-5, atol=1e-6)
     torch.testing.assert_close((attempt.y - attempt.interpolant(1 - small)) / (small * step),
                                flow.velocity(attempt.y), rtol=1e-5, atol=1e-6)
-
-
-def heat_equation(count: int) -> torch.Tensor:
-    laplacian = torch.diag(torch.full((count,), -2.0)) + sum(
-        torch.diag(torch.ones(count - 1), offset) for offset in (-1, 1))
-    return laplacian * (count + 1) ** 2
 
 
 def test_stiff_linear_flow_costs_the_root_of_its_stiffness() -> None:

@@ -28,6 +28,7 @@ from agfrun.labs.staircases.dynamics.coordinates import EuclideanCoordinates
 from agfrun.labs.staircases.dynamics.gradient_flow import make_stepper
 from agfrun.labs.staircases.dynamics.integrate import IntegrationStatistics
 from agfrun.labs.staircases.dynamics.result import TrainingResult
+from agfrun.labs.staircases.dynamics.rock import Rock4
 from agfrun.labs.staircases.dynamics.rosenbrock import Rosenbrock
 from agfrun.labs.staircases.dynamics.trajectory import Trajectory
 from agfrun.labs.staircases.networks.diagonal_linear.data import Regression
@@ -284,9 +285,9 @@ def test_make_stepper_chooses_by_size() -> None:
     coordinates = network.architecture.flow_coordinates(network.random_neurons())
     statistics = IntegrationStatistics()
     assert isinstance(make_stepper("auto", coordinates, 2500, statistics), Rosenbrock)
-    assert isinstance(make_stepper("auto", coordinates, 2501, statistics), RungeKuttaChebyshev)
+    assert isinstance(make_stepper("auto", coordinates, 2501, statistics), Rock4)
     assert isinstance(make_stepper("rkc", coordinates, 5, statistics), RungeKuttaChebyshev)
-    with pytest.raises(ValueError, match=r"'euler'.*auto, rosenbrock, extrapolation, rkc"):
+    with pytest.raises(ValueError, match=r"'euler'.*auto, rosenbrock, extrapolation, rkc, rock4"):
         make_stepper("euler", coordinates, 5, statistics)
 
 

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from agfrun.labs.staircases.arrays import as_tensor, native
-from agfrun.labs.staircases.dynamics.coordinates import plain, relative_error_of_neurons, sizes_of_neurons
+from agfrun.labs.staircases.config import MOST_IMPLICIT
+from agfrun.labs.staircases.dynamics.coordinates import Work, plain, relative_error_of_neurons, sizes_of_neurons
 from agfrun.labs.staircases.dynamics.extrapolation import PartlyStiffCoordinates
 from agfrun.labs.staircases.dynamics.linearization import (
     ArraySolver,
+    DenseLinearization,
     Linearization,
     Solver,
     lapack_cholesky,
@@ -24,8 +26,8 @@ from agfrun.labs.staircases.networks.quadratic_modadd.shifts import TemplateShif
 
 # A neuron whose relaxation rate times the step is less needs no implicit treatment.
 NOT_STIFF = 0.02
-# Unknowns of the neurons that are treated implicitly, at most: a factorization of so many takes 0.1 s.
-MOST_IMPLICIT = 1500
+# Multiplications that take as long as the calls which a gradient consists of, 0.25 ms.
+CALLS = 4e6
 
 
 class TemplateCoordinates(PartlyStiffCoordinates):
@@ -62,6 +64,14 @@ class TemplateCoordinates(PartlyStiffCoordinates):
 
         return TemplateKernel(loss.within, np.ascontiguousarray(loss.within.T), np.ascontiguousarray(loss.across[:, 0]),
                               loss.target, loss.first, loss.second, loss.where_pair, loss.rank)
+
+    def work(self) -> Work | None:
+        """See `FlowCoordinates.work`: known where the loss goes by pairs of neurons."""
+        if self.output_loss is not None:
+            return None
+        unknowns = self.count * (2 * self.rank + self.outputs.shape[1])
+        # The Hessian's blocks are passed over some twenty times.
+        return Work(CALLS + self.moments_loss.multiplications(self.count), 4 * CALLS + 20 * float(unknowns) ** 2)
 
     def encode(self, neurons: Tensor) -> Tensor:
         """See `FlowCoordinates.encode`."""
@@ -100,14 +110,16 @@ class TemplateCoordinates(PartlyStiffCoordinates):
 
     def stiff_part(self, y: Tensor, step: float) -> Linearization:
         """See `PartlyStiffCoordinates.stiff_part`."""
-        if self.output_loss is None:
-            return self.linearization(y)
         neurons = y.view(self.count, -1)
         rates = self._relaxation_rates(neurons)
         stiff = int((rates * step > NOT_STIFF).sum())
-        # A neuron has 2r unknowns for u and v and r for its output weights on the template.
-        most = max(1, MOST_IMPLICIT // (3 * self.rank))
+        # A neuron has 2r unknowns for u and v, r for its output weights on the template; all, where pairs are summed.
+        unknowns = neurons.shape[1] if self.output_loss is None else 3 * self.rank
+        most = max(1, MOST_IMPLICIT // unknowns)
         chosen = rates.argsort(descending=True)[: min(stiff, most)]
+        if self.output_loss is None:
+            # Of these neurons alone: what the others leave of the target to them is not stiff.
+            return ChosenNeurons(-self.moments_loss.hessian(neurons[chosen]), chosen)
         return TemplateLinearization(self.output_loss, neurons, chosen)
 
     def _relaxation_rates(self, neurons: Tensor) -> Tensor:
@@ -121,6 +133,30 @@ class TemplateCoordinates(PartlyStiffCoordinates):
         fourth = moments.squares.square().mean(-1).sum(0) + 6 * moments.means[0] * moments.means[1]
         steep = (8 / p) * moments.output.square().sum(1) * moments.means.sum(0)
         return fourth + steep * self.moments_loss.input_map.square().sum(1).max()
+
+
+class ChosenNeurons:
+    """A Jacobian (k d, k d) of k `chosen` neurons of d unknowns each; nothing couples the others."""
+
+    def __init__(self, jacobian: Tensor, chosen: Tensor) -> None:
+        self.dense, self.chosen = DenseLinearization(jacobian, symmetric=True), chosen
+
+    def solver(self, step: float) -> Solver | None:
+        """See `Linearization.solver`."""
+        count = len(self.chosen)
+        if count == 0:
+            return lambda right: right
+        within = self.dense.solver(step)
+        if within is None:
+            return None
+
+        def solve(right: Tensor) -> Tensor:
+            result = right.clone()
+            rows = result.view(-1, len(self.dense.jacobian) // count)
+            rows[self.chosen] = within(rows[self.chosen].reshape(-1)).view(count, -1)
+            return result
+
+        return solve
 
 
 class TemplateLinearization:

@@ -54,6 +54,10 @@ class QuadraticLoss:
         self.output_size = output_map.shape[0]
         self.dimension = 2 * self.m + self.output_size
 
+    def multiplications(self, count: int) -> int:
+        """Multiplications of one gradient for `count` neurons, about: its products over pairs of neurons."""
+        return count**2 * (8 * self.p + 2 * self.output_size)
+
     def moments(self, neurons: Tensor) -> Moments:
         """Moments of neurons (K, 2m + q)."""
         inputs = neurons[:, : 2 * self.m].reshape(neurons.shape[0], 2, self.m).transpose(0, 1)
@@ -74,29 +78,34 @@ class QuadraticLoss:
 
     def utility_gradient(self, probe: Moments, source: Moments) -> tuple[Tensor, Tensor]:
         """Gradient (K, 2m + q) of the probes' utility given the sources, and each probe's T, (K,)."""
-        p = self.p
+        scale = 2 / self.p
         target = self.target_gradient(probe)
         target_output = target[2] @ self.output_map.T
-        gram = probe.responses @ source.responses.transpose(1, 2) / p
+        gram = self.gram(probe, source)
         overlap = probe.output @ source.output.T
-        crossed = source.means.flip(0)
-        # dM_ij / dA_i = (2 / p) A_i (A_j^2 + beta_j) + (4 / p) G^B_ij A_j.
-        self_drive = (overlap @ (source.squares + crossed[..., None])) * probe.responses
-        mutual_drive = (overlap * gram.flip(0)) @ source.responses
-        inputs = (target[:2] - (2 / p) * self_drive - (4 / p) * mutual_drive) @ self.input_map.T
         output = target_output - self.coupling(probe, source, gram) @ source.output
+        # dM_ij / dA_i = (2 / p) A_i (A_j^2 + beta_j) + (4 / p) G^B_ij A_j.
+        own = overlap @ torch.cat([*(source.squares + source.means.flip(0)[..., None])], dim=1)
+        # Whatever is as large as pairs of neurons is passed over as seldom as can be: that takes longer than products.
+        mutual = (gram * overlap) @ source.responses.flip(0)
+        drive = target[:2] - scale * own.view(-1, 2, self.p).transpose(0, 1) * probe.responses
+        inputs = (drive - 2 * scale * mutual.flip(0)) @ self.input_map.T
         gradient = torch.cat([inputs[0], inputs[1], output], dim=1)
         return gradient, (target_output * probe.output).sum(-1)
 
+    def gram(self, probe: Moments, source: Moments) -> Tensor:
+        """G^A_ij and G^B_ij between probes and sources, (2, K, J)."""
+        return (probe.responses / self.p) @ source.responses.transpose(1, 2)
+
     def coupling(self, probe: Moments, source: Moments, gram: Tensor) -> Tensor:
         """M_ij between probes and sources, shape (K, J)."""
-        fourth = (probe.squares @ source.squares.transpose(1, 2)).sum(0) / self.p
-        crossed = probe.means.T @ source.means.flip(0)
-        return fourth + crossed + 4 * gram[0] * gram[1]
+        left = torch.cat([*(probe.squares / self.p), probe.means.T], dim=1)
+        right = torch.cat([*source.squares, source.means.flip(0).T], dim=1)
+        return torch.addcmul(left @ right.T, gram[0], gram[1], value=4)
 
     def loss(self, source: Moments) -> Tensor:
         """Paper loss of the network made of the sources."""
-        gram = source.responses @ source.responses.transpose(1, 2) / self.p
+        gram = self.gram(source, source)
         overlap = source.output @ source.output.T
         target = self.target_gradient(source)[2] @ self.output_map.T
         pairs = (self.coupling(source, source, gram) * overlap).sum()
@@ -117,7 +126,7 @@ class QuadraticLoss:
         """Hessian of the loss, (K(2m + q), K(2m + q)), assembled block by block."""
         moments = self.moments(neurons)
         count, m = neurons.shape[0], self.m
-        gram = moments.responses @ moments.responses.transpose(1, 2) / self.p
+        gram = self.gram(moments, moments)
         overlap = moments.output @ moments.output.T
         blocks = neurons.new_empty(count, self.dimension, count, self.dimension)
         for z in range(2):

@@ -57,7 +57,7 @@ class TemplateShifts:
         size = output_map.shape[0]
         through_output = OutputLoss.multiplications(self.basis.shape[1], size, count)
         # For few neurons both cost the calls they are made of, and those through the output are fewer.
-        if through_output > max(count**2 * (8 * self.p + 2 * size), CHEAP):
+        if through_output > max(self.loss_by_moments(self.input_map, output_map).multiplications(count), CHEAP):
             return None
         return OutputLoss(self.input_map, output_map)
 
