@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shlex
-import signal
 import subprocess
 import sys
 import time
@@ -139,8 +138,7 @@ def test_figures_and_pages_are_made_anew(finished: Path) -> None:
     assert "a run of the study learning_curve, which is not known here; name its module with --import" in unknown.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_an_interrupted_run_goes_on_to_the_same_numbers(number: signal.Signals, tmp_path: Path) -> None:
+def test_an_interrupted_run_goes_on_to_the_same_numbers(tmp_path: Path) -> None:
     long = ["spectrum.dimension=10", "train.steps=30000", "plots=false", "report=false", "checkpoint.seconds=0"]
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     assert agfrun(*RUN, *long, f"hydra.run.dir={whole}").returncode == 0
@@ -149,12 +147,11 @@ def test_an_interrupted_run_goes_on_to_the_same_numbers(number: signal.Signals, 
         deadline = time.monotonic() + 600
         while not list(cut.glob("checkpoints/00000[2-9]*")) and time.monotonic() < deadline:
             time.sleep(0.02)
-        process.send_signal(number)
+        process.terminate()
         told = process.communicate(timeout=600)[1]
-    assert not (cut / "done.json").exists() or "interrupted" in (cut / "done.json").read_text()
-    if number == signal.SIGTERM:
-        assert process.returncode == 143
-        assert f"go on with agfrun --import docs/examples/learning_curve.py resume {cut}" in told
+    assert "interrupted" in (cut / "done.json").read_text()
+    assert process.returncode == 143
+    assert f"go on with agfrun --import docs/examples/learning_curve.py resume {cut}" in told
     refused = agfrun("resume", str(cut))
     assert "name its module with --import" in refused.stderr
     resumed = agfrun(*IMPORT, "resume", str(cut))

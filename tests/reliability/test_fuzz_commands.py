@@ -15,7 +15,7 @@ from fuzzing import ALWAYS, CORRECT, complaint, mutated_command
 from processes import run
 
 FIRST = 10_000 * int(os.environ.get("FUZZ", "0"))
-BATCH, BATCHES, FAST_BATCHES = 12, 66 if "FUZZ" in os.environ else 8, 1
+BATCH, BATCHES, FAST_BATCHES = 12, 66 if "FUZZ" in os.environ else 5, 1
 
 
 @pytest.mark.parametrize("words", CORRECT, ids=lambda words: words[0])

@@ -20,7 +20,7 @@ from agfrun import run as run_once
 
 FIRST = 10_000 * int(os.environ.get("FUZZ", "0"))
 BATCH, FAST_BATCHES = 12, 1
-BATCHES = {"data": 58, "saved": 42} if "FUZZ" in os.environ else {"data": 7, "saved": 7}
+BATCHES = {"data": 58, "saved": 42} if "FUZZ" in os.environ else {"data": 4, "saved": 4}
 COMMANDS = ("plot", "report", "resume", "rerun", "collect")
 
 

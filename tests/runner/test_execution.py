@@ -396,13 +396,12 @@ def test_threads_are_the_callers_again(walks: Any, monkeypatch: pytest.MonkeyPat
         torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "module://none.such", "nonsense"])
-def test_figures_need_no_backend(backend: str, tmp_path: Path) -> None:
+def test_figures_need_no_backend(tmp_path: Path) -> None:
     """As in a cell `!agfrun ...` of a notebook, whose kernel names one that only a kernel has."""
     ended = subprocess.run(
         [sys.executable, "-c", "from agfrun.cli.main import entry_point; entry_point()", "model=diagonal_linear",
          "train.horizon=5", "report=false", "hydra.run.dir=run"], cwd=tmp_path, stdin=subprocess.DEVNULL,
-        env={**os.environ, "MPLBACKEND": backend}, capture_output=True, text=True, timeout=600, check=False)
+        env=os.environ | {"MPLBACKEND": "module://none.such"}, capture_output=True, text=True, timeout=600, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert {"done.json", "manifest.json"} <= {path.name for path in (tmp_path / "run").iterdir()}
     assert list((tmp_path / "run" / "plots").glob("*.png"))
