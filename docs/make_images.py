@@ -67,6 +67,10 @@ READY_MADE = (
     ("harmonics_bound", "study=robustness", "perturbation"),
     ("harmonics_noise", "study=robustness", "recovery"),
     ("harmonics_filters", "study=image_rotations", "filters"),
+    ("hyperbolic_disk", "study=lineages", "disk"),
+    ("hyperbolic_scores", "study=lineages", "scores"),
+    ("hyperbolic_training", "study=hyperbolic_vae", "snapshots"),
+    ("hyperbolic_noise", "study=hyperbolic_vae", "noise"),
 )
 
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -22,6 +24,8 @@ from agfrun.labs.staircases.networks.quadratic_modadd.coordinates import Templat
 # A shell's background jobs ignore Ctrl-C, and what nohup starts SIGHUP: so would the runs that tests end by these.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 # The same command gives the same verdict; HYPOTHESIS_PROFILE=explore draws new examples each time.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -64,3 +68,14 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
 def result(results: dict[str, Result], model: str) -> Result:
     """The finished run of a test that is parametrized by `ON_EITHER`."""
     return results[model]
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
+        yield opened
+        opened.close()

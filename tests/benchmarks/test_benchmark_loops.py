@@ -9,6 +9,7 @@ import torch
 from agfrun.groups import named_group
 from agfrun.labs.harmonics import Orthogonality, SampleLoss, Slots, TotalLoss, fit, sampled_pairs
 from benchmarks.gradients import descend, paper_rate
+from benchmarks.hyperbolic_scores import by_agfrun, by_definition, halves
 from benchmarks.invariant_networks import by_scipy, published_loss
 from benchmarks.numpy_loop import gradient_error as numpy_gradient_error
 from benchmarks.numpy_loop import make_loop
@@ -117,3 +118,9 @@ def test_jax_gradient_and_scan_are_ours(name: str) -> None:
     moved = torch.tensor(np.asarray(scan(array(neurons)))) - neurons
     expected = descend(instance, neurons, 10) - neurons
     assert float((moved - expected).norm()) < 1e-8 * float(expected.norm())
+
+
+@pytest.mark.parametrize("count", [12, 40])
+def test_the_graph_by_definition_is_ours(count: int) -> None:
+    a, b = halves(count, 2)
+    assert by_definition(a, b) == by_agfrun(a, b)

@@ -37,6 +37,7 @@ FILES = {
     "data=saved_latents": ["data.path=a"],
     # These are read when they are checked: sets that cannot be compared are refused before anything is written.
     "data=labelled_points": [f"data.path={HYPERBOLIC}/labelled.csv"],
+    "data=features": [f"data.path={HYPERBOLIC}/labelled.csv", "data.neighbours=2"],
     "data=two_sets": [f"data.a={HYPERBOLIC}/a.csv", f"data.b={HYPERBOLIC}/b.csv"],
     "init=file": ["init.path=a.npy"],
 }

@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from agfrun.labs.hyperbolic.config import HyperbolicConfig, Labelled, SetsConfig
     from agfrun.labs.hyperbolic.geometry.alignment import Alignment, alignment, null_moments
+    from agfrun.labs.hyperbolic.geometry.components import Component, components, precision_and_recall
     from agfrun.labs.hyperbolic.geometry.delaunay import Graph, delaunay
     from agfrun.labs.hyperbolic.geometry.distances import SetDistances, set_distances
+    from agfrun.labs.hyperbolic.geometry.hydra import geodesic_distances, hydra
     from agfrun.labs.hyperbolic.geometry.points import (
         MODELS,
         Points,
@@ -29,24 +31,32 @@ if TYPE_CHECKING:
         distances,
         points_of,
     )
+    from agfrun.labs.hyperbolic.vae.facets import soft_alignment
 
 QUESTION = "is this embedding aligned? Hyperbolic Delaunay graphs and the HyperDGA score in any dimension"
 FIRST_COMMAND = "agfrun study=alignment"
 
 CHOICES = ("sets",)
 """Packages whose modules register the choices of this laboratory, for `agfrun.study.registry`."""
+PAPER_CLAIMS = ("paper_claims",)
+"""Modules that register claims of papers, for `agfrun.study.paper_claim`."""
 
 _HOME = {name: f"{__name__}.{module}" for module, names in {
     "config": "HyperbolicConfig Labelled SetsConfig",
     "geometry.alignment": "Alignment alignment null_moments",
+    "geometry.components": "Component components precision_and_recall",
     "geometry.delaunay": "Graph delaunay",
     "geometry.distances": "SetDistances set_distances",
+    "geometry.hydra": "geodesic_distances hydra",
     "geometry.points": "MODELS Points PointsError at_distance distances points_of",
+    "vae.facets": "soft_alignment",
 }.items() for name in names.split()}
 
 __all__ = [
-    "MODELS", "Alignment", "Graph", "HyperbolicConfig", "Labelled", "Points", "PointsError", "SetDistances",
-    "SetsConfig", "alignment", "at_distance", "delaunay", "distances", "null_moments", "points_of", "set_distances",
+    "MODELS", "Alignment", "Component", "Graph", "HyperbolicConfig", "Labelled", "Points", "PointsError",
+    "SetDistances", "SetsConfig", "alignment", "at_distance", "components", "delaunay", "distances",
+    "geodesic_distances", "hydra", "null_moments", "points_of", "precision_and_recall", "set_distances",
+    "soft_alignment",
 ]
 
 

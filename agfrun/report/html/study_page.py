@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +10,7 @@ import pandas as pd
 from agfrun.files.folders import PLOTS_FOLDER
 from agfrun.files.saved_run import config_value
 from agfrun.files.tables import empty_table
-from agfrun.report.html.chart import Cell, Column, PageTable
+from agfrun.report.html.chart import Cell, Chart, Column, PageTable
 from agfrun.report.html.claims_table import claims_table
 from agfrun.report.html.folder import Picture, configuration_table, is_current, links, picture, provenance_table
 from agfrun.report.html.numbers import number
@@ -24,15 +25,15 @@ _MOST_ROWS = 60
 _MOST_PICTURE_BYTES = 2_500_000
 
 
-def study_page(study: Study, saved: Saved) -> str:
-    """The page of a run."""
+def study_page(study: Study, saved: Saved, charts: Sequence[Chart] = ()) -> str:
+    """The page of a run; interactive charts of the study's own stand above the pictures."""
     claims = saved.tables[CLAIMS.name] if CLAIMS.name in saved.tables else empty_table(CLAIMS)
     verdict = verdict_on(study, saved)
     reads_a_run = config_value(saved.config, "study", "run", None)  # in place of the model
     model = "" if reads_a_run else str(config_value(saved.config, "model", "name", ""))
     kicker = " · ".join(part for part in (study.name, model, saved.folder.resolve().name) if part)
     return render_page(
-        "study.html", [], title=f"{study.name}: {verdict.sentence}", kicker=kicker, verdict=verdict, notes=[],
+        "study.html", charts, title=f"{study.name}: {verdict.sentence}", kicker=kicker, verdict=verdict, notes=[],
         summary=str(saved.manifest.get("summary") or ""), pictures=pictures_of(saved.folder),
         claims=claims_table(claims), tables=_tables(study, saved), configuration=configuration_table(saved.config),
         provenance=provenance_table(saved.manifest), links=links(saved.folder, study.tables))

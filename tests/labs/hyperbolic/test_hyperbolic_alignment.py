@@ -16,6 +16,7 @@ from tiny_runs import read_json
 from agfrun import UsageError, execute, load_config
 from agfrun.labs.hyperbolic import PointsError, alignment, at_distance, delaunay, distances, points_of, set_distances
 from agfrun.labs.hyperbolic.figures.disk import geodesics, plot_disk
+from agfrun.labs.hyperbolic.figures.page import disk_chart
 from agfrun.labs.hyperbolic.figures.scores import plot_scores
 from agfrun.labs.hyperbolic.geometry.alignment import null_moments, relabelled
 
@@ -167,6 +168,43 @@ def test_geodesics_are_circles_that_meet_the_boundary_at_right_angles() -> None:
     arcs = geodesics(a, b, 9)
     assert np.allclose(arcs[:, 0], a)
     assert np.allclose(arcs[:, -1], b)
+
+
+def test_the_chart_of_a_page_has_all_points_and_breaks_off_after_each_arc() -> None:
+    generator = np.random.default_rng(0)
+    p = cloud(generator, 40, 2, 3.0)
+    points = pd.DataFrame({"label": ["a", "b"] * 20, "x": p[:, 0], "y": p[:, 1]})
+    edges = pd.DataFrame(delaunay(p, "poincare").edges, columns=["i", "j"])
+    chart = disk_chart(points, edges)
+    assert np.allclose(chart.tables["points"]["x"], p[:, 0], atol=1e-5)
+    assert sum(chart.tables["points"]["edges"]) == 2 * len(edges)
+    x = chart.tables["arcs"]["x"]
+    ends = [place for place, value in enumerate(x) if value is None]
+    assert len(ends) == len(edges)
+    assert np.allclose([x[end - 1] for end in ends], p[edges["j"], 0], atol=1e-3)
+    many = pd.concat([edges] * 40)
+    assert not disk_chart(points, many).tables["arcs"]["x"]
+    assert f"the {len(many)} edges are in the picture below" in disk_chart(points, many).title
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_dot_of_the_page_says_what_it_is(width: int, browser: Any, tmp_path: Path) -> None:
+    run(tmp_path / "run", "study.labels=[HSPC-1,Mono,Gran]", "study.relabellings=19", "plots=false")
+    points = pd.read_csv(tmp_path / "run" / "points.csv")
+    page, complaints = browser.new_page(viewport={"width": width, "height": 900}), []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.goto((tmp_path / "run" / "report.html").as_uri())
+    page.wait_for_selector("body.ready")
+    dots = page.locator("[data-chart=disk] .mark-symbol path")
+    assert dots.count() == len(points)
+    dots.nth(30).hover(force=True)
+    page.wait_for_function("() => document.getElementById('tip').innerText.length > 0")
+    assert points["label"][30] in page.locator("#tip").inner_text()
+    rim = page.locator("[data-chart=disk] .mark-line path").first.bounding_box()
+    assert rim["width"] == pytest.approx(rim["height"], rel=0.02)
+    assert not complaints
+    page.close()
 
 
 @pytest.mark.parametrize("sets", [2, 3, 30])

@@ -11,7 +11,7 @@ from matplotlib.patches import Circle
 
 from agfrun.report.figures.style import COLUMN_WIDTH, MOST_VECTOR_LINES, feature_colours, new_figure, settle, styled
 
-BETWEEN = "0.35"
+BETWEEN = "0.6"
 # Points on an arc.
 _STEPS = 24
 

@@ -216,3 +216,9 @@ def at_distance(directions: npt.ArrayLike, radii: npt.ArrayLike) -> Array:
     unit = given / np.maximum(np.linalg.norm(given, axis=1, keepdims=True), 1e-300)
     scaled: Array = unit * np.tanh(np.asarray(radii, dtype=np.float64) / 2)[:, None]
     return scaled
+
+
+def exponentials(tangents: Array) -> Points:
+    """Points from tangent vectors (n, m) at the origin, of any length whose cosh is a float."""
+    radii = np.linalg.norm(tangents, axis=1)
+    return Points(at_distance(tangents, radii), np.cosh(radii / 2) ** -2.0)

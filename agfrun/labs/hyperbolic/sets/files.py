@@ -12,6 +12,7 @@ import numpy as np
 from agfrun.files.array_files import read_npy
 from agfrun.files.reading import read_named_text
 from agfrun.labs.hyperbolic.config import Labelled, SetsConfig
+from agfrun.labs.hyperbolic.geometry.hydra import geodesic_distances, hydra
 from agfrun.labs.hyperbolic.geometry.points import MODELS, Array, PointsError, joined, points_of
 from agfrun.study.checks import one_of, require
 from agfrun.study.errors import ConfigError, closest, did_you_mean
@@ -81,22 +82,82 @@ class TwoSetsConfig(SetsConfig):
         return Labelled(points, ("a",) * len(sets[0]) + ("b",) * len(sets[1]))
 
 
+@dataclass
+class EmbeddedConfig(SetsConfig):
+    """Samples that have no hyperbolic model: they are embedded by hydra.
+
+    Distances are lengths of shortest paths between nearest `neighbours`, scaled so that the largest is `diameter`.
+    """
+
+    neighbours: int = 15
+    diameter: float = 6.0
+    dimension: int = 2
+
+    def check(self) -> None:
+        """See `SetsConfig.check`."""
+        require("data.neighbours", self.neighbours, self.neighbours >= 1, "an integer of at least 1")
+        require("data.diameter", self.diameter, 0 < self.diameter <= 20, "a number above 0 and at most 20")
+        require("data.dimension", self.dimension, 2 <= self.dimension <= 5, "an integer from 2 to 5")
+
+    def embedded(self, key: str, path: Path, label_column: str) -> Labelled:
+        """The samples of a `.csv` file as points.
+
+        Raises:
+            ConfigError: it cannot be read, or its samples cannot be embedded.
+        """
+        labels, numbers = _labelled_numbers(key, path, label_column)
+        require(key, str(path), bool(np.isfinite(numbers).all()), "a file of finite numbers")
+        try:
+            between = geodesic_distances(numbers, self.neighbours)
+            return Labelled(hydra(between * self.diameter / between.max(), self.dimension), labels)
+        except PointsError as error:
+            raise ConfigError(key, str(path), str(error)) from None
+
+
+@register("data")
+@dataclass
+class FeaturesConfig(EmbeddedConfig):
+    """A `.csv` file of samples: a line of column names, one of them `label_column`, all others features."""
+
+    name: str = "features"
+    path: str | None = None
+    label_column: str = "label"
+
+    file_keys: ClassVar[tuple[str, ...]] = ("path",)
+
+    def check(self) -> None:
+        """See `SetsConfig.check`."""
+        super().check()
+        require("data.path", self.path, self.path is not None and self.path.endswith(".csv"),
+                "a file that ends in .csv")
+
+    def load(self) -> Labelled:
+        """See `SetsConfig.load`."""
+        return self.embedded("data.path", Path(self.path or ""), self.label_column)
+
+
 def read_labelled(key: str, path: Path, model: str, label_column: str) -> Labelled:
     """Points and labels of a `.csv` file.
 
     Raises:
         ConfigError: it cannot be read, has no such column, or a row is no point of the model.
     """
+    labels, numbers = _labelled_numbers(key, path, label_column)
+    try:
+        return Labelled(points_of(numbers, model), labels)
+    except PointsError as error:
+        raise ConfigError(key, str(path), str(error)) from None
+
+
+def _labelled_numbers(key: str, path: Path, label_column: str) -> tuple[tuple[str, ...], Array]:
+    """The column of labels, and all others."""
     columns, rows = _read_rows(key, path)
     if label_column not in columns:
         raise ConfigError("data.label_column", label_column, f"{path} has the columns {', '.join(columns)}"
                           f"{did_you_mean(closest(label_column, columns))}")
     place = columns.index(label_column)
     numbers = _numbers(key, path, [[*row[:place], *row[place + 1:]] for row in rows])
-    try:
-        return Labelled(points_of(numbers, model), tuple(row[place].strip() for row in rows))
-    except PointsError as error:
-        raise ConfigError(key, str(path), str(error)) from None
+    return tuple(row[place].strip() for row in rows), numbers
 
 
 def _read_matrix(key: str, path: Path) -> Array:

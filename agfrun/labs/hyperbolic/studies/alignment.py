@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -12,9 +13,11 @@ import numpy as np
 from agfrun.files.tables import rows_table
 from agfrun.labs.hyperbolic.config import HyperbolicConfig, Labelled
 from agfrun.labs.hyperbolic.geometry.alignment import alignment
+from agfrun.labs.hyperbolic.geometry.components import CONSISTENCY, MOST_POINTS, QUALITY, SMALLEST_CLUSTER, components
 from agfrun.labs.hyperbolic.geometry.delaunay import MOST_SECONDS, delaunay
 from agfrun.labs.hyperbolic.geometry.distances import set_distances
 from agfrun.labs.hyperbolic.geometry.points import Points, PointsError
+from agfrun.labs.hyperbolic.plane import EDGES, POINTS, all_of, plane_tables
 from agfrun.study.checks import require
 from agfrun.study.claim import Claim, Statement
 from agfrun.study.errors import ConfigError, closest, did_you_mean
@@ -54,15 +57,17 @@ SCORES = Schema("scores.csv", (
     Column("exact", "flag", "whether every edge is certain"),
     Column("notes", "text", "what was done to the points"),
 ), "one row for each pair of sets")
-POINTS = Schema("points.csv", (
-    Column("label", "text", "its set"),
-    Column("x", "number", "first coordinate in the Poincare ball, the barycentre of all points at the origin"),
-    Column("y", "number", "second coordinate"),
-), "the distinct points of a plane", in_sweeps="none")
-EDGES = Schema("edges.csv", (
-    Column("i", "integer", "row of points.csv, counted from 0"),
-    Column("j", "integer", "row of points.csv"),
-), "edges of the Delaunay graph of all points of a plane", in_sweeps="none")
+COMPONENTS = Schema("components.csv", (
+    Column("a", "text", "one set"),
+    Column("b", "text", "the other"),
+    Column("component", "integer", "cluster of their points by HDBSCAN, counted from 0, the largest first"),
+    Column("n_a", "integer", "its points of the one set"),
+    Column("n_b", "integer", "of the other"),
+    Column("edges", "integer", "edges within it, of the graph of both sets"),
+    Column("consistency", "number", "1 - |n_a - n_b| / (n_a + n_b)"),
+    Column("quality", "number", "share of its edges that join the two sets"),
+    Column("fundamental", "flag", f"whether consistency is above {CONSISTENCY} and quality above {QUALITY}"),
+), "one row for each cluster of a pair of sets; none unless study.components is true")
 
 
 @register("study")
@@ -71,7 +76,7 @@ class AlignmentStudy(Study):
     """The score of every pair of sets, beside its null distribution and three other distances.
 
     `labels` are the sets to compare, null for all of at least `least_points` points; `relabellings` those of the
-    permutation test and the bootstrap; `exact` decides every sign in ball arithmetic.
+    permutation test and the bootstrap; `exact` decides every sign in ball arithmetic; `components` adds clusters.
     """
 
     name: str = "alignment"
@@ -79,10 +84,11 @@ class AlignmentStudy(Study):
     least_points: int = 5
     relabellings: int = 999
     exact: bool = False
+    components: bool = False
 
     settings: ClassVar[type] = HyperbolicConfig
-    tables = (SCORES, POINTS, EDGES)
-    numbers = (
+    tables: ClassVar[tuple[Schema, ...]] = (SCORES, POINTS, EDGES, COMPONENTS)
+    numbers: ClassVar[tuple[Number, ...]] = (
         Number("sets", "sets", "integer", in_figures=False),
         Number("pairs", "pairs of sets", "integer", in_figures=False),
         Number("exact", "pairs whose every edge is certain", "integer", of="pairs"),
@@ -97,7 +103,13 @@ class AlignmentStudy(Study):
         require("study.least_points", self.least_points, self.least_points >= 1, "an integer of at least 1")
         require("study.labels", self.labels, self.labels is None or len(set(self.labels)) == len(self.labels) >= 2,
                 "null, or at least two labels, each once")
-        self.chosen(config.data.load())
+        sets = self.chosen(config.data.load())
+        if self.components:
+            require("study.components", True, find_spec("sklearn") is not None,
+                    "false without scikit-learn: pip install 'agfrun[images]'")
+            sizes = sorted(map(len, sets.values()))
+            require("study.components", True, sum(sizes[:2]) >= SMALLEST_CLUSTER and sum(sizes[-2:]) <= MOST_POINTS,
+                    f"false unless every two sets have {SMALLEST_CLUSTER} to {MOST_POINTS} points together")
 
     def chosen(self, data: Labelled) -> dict[str, Points]:
         """The sets to compare, by label.
@@ -126,46 +138,47 @@ class AlignmentStudy(Study):
         """See `Study.run`."""
         sets = self.chosen(config.data.load())
         rows: list[dict[str, Any]] = []
+        parts: list[dict[str, Any]] = []
         with bench.clock.stage("scores"):
             for a, b in itertools.combinations(sets, 2):
-                rows.append(bench.remember(f"{a} and {b}", lambda a=a, b=b: self._row(sets, a, b, config.seed)))  # type: ignore[misc]
+                row, clusters = bench.remember(f"{a} and {b}", lambda a=a, b=b: self._row(sets, a, b, config.seed))  # type: ignore[misc]
+                rows.append(row)
+                parts += clusters
                 bench.save({SCORES.name: rows_table(SCORES, rows)})
         table = rows_table(SCORES, rows)
         with bench.clock.stage("graph"):
             drawn, claims = self._whole(sets, config.seed)
         return StudyResult(
-            tables={SCORES.name: table, **drawn}, claims=claims, text=text_of(table),
+            tables={SCORES.name: table, **drawn, **({COMPONENTS.name: rows_table(COMPONENTS, parts)} if parts else {})},
+            claims=claims, text=text_of(table),
             numbers={"sets": len(sets), "pairs": len(table), "exact": int(table["exact"].sum()),
                      "lowest_score": float(table["score"].min()), "highest_z": float(table["z"].max())})
 
-    def _row(self, sets: dict[str, Points], a: str, b: str, seed: int) -> dict[str, Any]:
+    def _row(self, sets: dict[str, Points], a: str, b: str, seed: int
+             ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """The row of a pair, and those of its clusters."""
         try:
             found = alignment(sets[a], sets[b], relabellings=self.relabellings, seed=seed, exact=self.exact)
         except PointsError as error:
             raise PointsError(f"{a} and {b}: {error}") from None
         apart = set_distances(sets[a], sets[b])
-        return {"a": a, "b": b, "n_a": found.n_a, "n_b": found.n_b, "edges": found.edges,
-                "heterogeneous": found.heterogeneous, "score": found.score, "null_mean": found.null_mean,
-                "null_sd": found.null_sd, "z": found.z, "p": found.p_value, "low": found.interval[0],
-                "high": found.interval[1], "chamfer": apart.chamfer, "wasserstein": apart.wasserstein,
-                "hausdorff": apart.hausdorff, "exact": found.graph.exact, "notes": "; ".join(found.notes) or None}
+        clusters = [] if not self.components else [
+            {"a": a, "b": b, "component": place, "n_a": one.n_a, "n_b": one.n_b, "edges": one.edges,
+             "consistency": one.consistency, "quality": one.quality, "fundamental": one.fundamental}
+            for place, one in enumerate(components(found, sets[a], sets[b]))]
+        row = {"a": a, "b": b, "n_a": found.n_a, "n_b": found.n_b, "edges": found.edges,
+               "heterogeneous": found.heterogeneous, "score": found.score, "null_mean": found.null_mean,
+               "null_sd": found.null_sd, "z": found.z, "p": found.p_value, "low": found.interval[0],
+               "high": found.interval[1], "chamfer": apart.chamfer, "wasserstein": apart.wasserstein,
+               "hausdorff": apart.hausdorff, "exact": found.graph.exact, "notes": "; ".join(found.notes) or None}
+        return row, clusters
 
     def _whole(self, sets: dict[str, Points], seed: int) -> tuple[dict[str, pd.DataFrame], list[Claim]]:
         """Points and edges of all sets in a plane, and the claims on their graph."""
-        points = Points(np.concatenate([one.p for one in sets.values()]),
-                        np.concatenate([one.gap for one in sets.values()]))
-        labels = np.repeat(list(sets), [len(one) for one in sets.values()])
+        points = all_of(sets)
         graph = delaunay(points, exact=self.exact)
         claims = claims_of(points, graph.edges, graph.radius, seed)
-        if points.dimension != 2:
-            return {}, claims
-        kept = points.of(graph.distinct)
-        seen = kept.seen_from(kept.barycentre())
-        ends = np.searchsorted(graph.distinct, graph.edges)
-        return {POINTS.name: rows_table(POINTS, [
-            {"label": str(label), "x": float(x), "y": float(y)}
-            for label, (x, y) in zip(labels[graph.distinct], seen.p, strict=True)]),
-            EDGES.name: rows_table(EDGES, [{"i": int(i), "j": int(j)} for i, j in ends])}, claims
+        return plane_tables(sets, graph) if points.dimension == 2 else {}, claims
 
     def figures(self, saved: Saved) -> Iterator[tuple[str, Figure]]:
         """See `Study.figures`."""
@@ -179,6 +192,12 @@ class AlignmentStudy(Study):
             from agfrun.labs.hyperbolic.figures.disk import plot_disk  # Matplotlib
 
             yield "disk", plot_disk(points, edges)
+
+    def page(self, saved: Saved) -> str:
+        """See `Study.page`."""
+        from agfrun.labs.hyperbolic.figures.page import page_with_disk  # Matplotlib
+
+        return page_with_disk(self, saved)
 
     def verdict(self, saved: Saved) -> Verdict | None:
         """See `Study.verdict`."""
