@@ -60,6 +60,7 @@ SMALLER = {
     "study=image_rotations": ["study.images=20", "study.iterations=20", "study.pairs=100"],
     "experiment=group_published": ["study.steps=100", "study.restarts=1"],
     "study=hyperbolic_vae": ["tree.depth=4", "train.steps=100"],
+    "experiment=autoencoder_tanh": ["tree.depth=4", "train.steps=100"],
     "study=lineages": ["study.relabellings=19"],
     "experiment=stitching_digits": ["data.networks=2", "train.steps=10", "study.seeds=1"],
     "study=critical_points": ["study.datasets=1", "study.starts=3"],
