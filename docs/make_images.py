@@ -71,6 +71,12 @@ READY_MADE = (
     ("hyperbolic_scores", "study=lineages", "scores"),
     ("hyperbolic_training", "study=hyperbolic_vae", "snapshots"),
     ("hyperbolic_noise", "study=hyperbolic_vae", "noise"),
+    ("lattices_methods", "study=reduction", "methods"),
+    ("lattices_anytime", "experiment=lattices_equal_work", "anytime"),
+    ("lattices_training", "study=policy", "training"),
+    ("lattices_moves", "study=policy", "moves"),
+    ("lattices_blocks", "study=joint", "blocks"),
+    ("lattices_error_rates", "study=detection", "error_rates"),
 )
 
 

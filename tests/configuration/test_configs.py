@@ -34,6 +34,7 @@ FILES = {
     "data=custom_modular_addition": ["data.path=a.npy"],
     "data=samples_file": ["data.path=a.npz"],
     "data=parallel_text": ["data.path=a.csv"],
+    "data=bases_file": ["data.path=a.npy"],
     "data=saved_latents": ["data.path=a"],
     # These are read when they are checked: sets that cannot be compared are refused before anything is written.
     "data=labelled_points": [f"data.path={HYPERBOLIC}/labelled.csv"],

@@ -66,6 +66,13 @@ SMALLER = {
     "study=critical_points": ["study.datasets=1", "study.starts=3"],
     "experiment=critical_points_cnn": ["study.datasets=1", "study.starts=3"],
     "experiment=critical_points_data": ["study.datasets=1", "study.starts=3"],
+    "study=reduction": ["data.count=5", "data.dimension=4"],
+    "study=anytime": ["data.count=4", "data.dimension=4", "study.budgets=[8]"],
+    "experiment=lattices_equal_work": ["data.count=4", "data.dimension=4", "study.budgets=[8]"],
+    "study=joint": ["study.channels=2", "study.subcarriers=8", "study.antennas=2"],
+    "study=detection": ["study.vectors=20"],
+    "study=policy": ["study.dimension=4", "study.lattices=16", "study.steps=6", "study.iterations=1"],
+    "experiment=policy_": ["study.dimension=4", "study.lattices=16", "study.steps=6", "study.iterations=1"],
     "data=paul": ["study.labels=[7MEP,14Mo,13Baso]"],
     "study=learning_curve": ["spectrum.dimension=10", "train.steps=50"],
 }

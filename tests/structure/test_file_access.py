@@ -64,8 +64,8 @@ ELSEWHERE = {
     ("agfrun.tracking.tensorboard_files", "mkdir"): "a folder of events that the user names",
     ("agfrun.tracking.tensorboard_files", "unlink"): "our own event files there",
     ("agfrun.labs.stitching.datasets.emoji", "read_bytes"): "this package's own texts",
-    ("agfrun.labs.staircases.compiled.compiler", "mkdir"): "the compiler's cache",
-    ("agfrun.labs.staircases.compiled.compiler", "read_bytes"): "this package's own modules",
+    ("agfrun.files.machine_code", "mkdir"): "the compiler's cache",
+    ("agfrun.files.machine_code", "read_bytes"): "this package's own modules",
 }
 
 

@@ -1,0 +1,1 @@
+"""Lattices to be reduced: random ones, and the user's own."""

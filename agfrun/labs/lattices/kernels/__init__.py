@@ -1,0 +1,1 @@
+"""What runs for every lattice of a batch, as machine code."""

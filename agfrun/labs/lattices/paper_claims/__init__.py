@@ -1,0 +1,1 @@
+"""Claims of papers about lattice reduction, each put to the test."""

@@ -1,0 +1,1 @@
+"""What is done with lattices: one file a study."""
