@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from agfrun import Result, load_config, new_figure, run, styled
 from agfrun.labs.staircases.report.figures.context import set_log_axis
@@ -31,6 +32,8 @@ IMAGES = Path(__file__).with_name("images")
 NUMBERS = IMAGES / "numbers.json"
 NUMBER_COLUMNS = ("time_predicted", "time_training", "level_predicted", "level_training")
 DOTS_PER_INCH = 150
+# Bytes, as tests/docs/test_links.py asks for.
+LARGEST_PICTURE = 150_000
 
 # Figures of a run that are shown as they are: name of the picture, overrides of the run, name of the figure.
 FIGURES = (
@@ -227,7 +230,16 @@ def copy_command_figures(experiment: str, figures: Mapping[str, str]) -> None:
         subprocess.run([sys.executable, "-m", "agfrun", experiment, f"hydra.sweep.dir={there}",
                         f"hydra.run.dir={there}"], check=True)
         for name, figure in figures.items():
-            (IMAGES / f"{name}.png").write_bytes((Path(there) / "plots" / f"{figure}.png").read_bytes())
+            copy_small(Path(there) / "plots" / f"{figure}.png", IMAGES / f"{name}.png")
+
+
+def copy_small(source: Path, target: Path) -> None:
+    """Copy a picture; of 128 colours, which nobody sees, if it is large."""
+    if source.stat().st_size < LARGEST_PICTURE:
+        target.write_bytes(source.read_bytes())
+        return
+    with Image.open(source) as picture:
+        picture.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(target, optimize=True)
 
 
 def save(figure: Figure, name: str) -> None:
