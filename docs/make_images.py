@@ -212,7 +212,7 @@ def copy_figure(name: str, overrides: Sequence[str], figure: str) -> list[list[A
     """One figure of a run, as `agfrun` draws it; returns the numbers that it shows."""
     with tempfile.TemporaryDirectory() as folder:
         result = run(load_config([*overrides, "plot_formats=[png]"]), output_dir=folder, progress=False)
-        (IMAGES / f"{name}.png").write_bytes((Path(folder) / "plots" / f"{figure}.png").read_bytes())
+        copy_small(Path(folder) / "plots" / f"{figure}.png", IMAGES / f"{name}.png")
     return numbers_of(result)
 
 
