@@ -80,6 +80,10 @@ READY_MADE = (
     ("lattices_moves", "study=policy", "moves"),
     ("lattices_blocks", "study=joint", "blocks"),
     ("lattices_error_rates", "study=detection", "error_rates"),
+    ("interaction_frames", "study=interaction", "frames"),
+    ("interaction_split", "study=interaction", "split"),
+    ("interaction_grid", "experiment=interaction_baselines", "grid"),
+    ("interaction_errors", "experiment=interaction_baselines", "errors"),
 )
 
 

@@ -99,7 +99,8 @@ def test_the_wheel_holds_every_configuration_and_file_of_the_package(wheel: Path
     assert len(configs) >= 15
     assert {"agfrun/configs/laboratory/staircases.yaml", "agfrun/configs/study/dimension.yaml"} <= configs
     laboratories = {path.parent.name for path in (REPOSITORY / "agfrun" / "labs").glob("*/__init__.py")}
-    assert laboratories >= {"staircases", "neuromanifolds", "stitching", "harmonics", "hyperbolic", "lattices"}
+    assert laboratories >= {"staircases", "neuromanifolds", "stitching", "harmonics", "hyperbolic",
+                            "lattices", "interaction"}
     assert laboratories <= {name.split("/")[2] for name in packed if name.startswith("agfrun/labs/")}
     assert {name for name in packed if ".dist-info/" not in name} == configs | package
 
@@ -117,7 +118,8 @@ def test_an_installed_wheel_works_from_another_directory(wheel: Path, tmp_path: 
         )
 
     assert str(site / "agfrun" / "configs") in agfrun("--info", "searchpath").stdout
-    for name in ("staircases", "neuromanifolds", "stitching", "harmonics", "hyperbolic", "lattices"):
+    for name in ("staircases", "neuromanifolds", "stitching", "harmonics", "hyperbolic", "lattices",
+                 "interaction"):
         assert f"\n{name}: " in agfrun("--help").stdout
     # A study of each laboratory, one of none, and figures and pages with the files that come with the package.
     for words, figure in ((["model=diagonal_linear"], "staircase"), (["study=dimension"], ""),

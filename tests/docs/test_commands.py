@@ -74,6 +74,8 @@ SMALLER = {
     "study=policy": ["study.dimension=4", "study.lattices=16", "study.steps=6", "study.iterations=1"],
     "experiment=policy_": ["study.dimension=4", "study.lattices=16", "study.steps=6", "study.iterations=1"],
     "data=paul": ["study.labels=[7MEP,14Mo,13Baso]"],
+    "study=interaction": ["data.size=20", "train.steps=6", "learner.warmup=3"],
+    "experiment=interaction_": ["data.size=20", "train.steps=6", "learner.warmup=3"],
     "study=learning_curve": ["spectrum.dimension=10", "train.steps=50"],
 }
 

@@ -1,0 +1,1 @@
+"""Figures of this laboratory, drawn from tables alone."""

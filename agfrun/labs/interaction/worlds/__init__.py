@@ -1,0 +1,1 @@
+"""Worlds: what the agent sees and does."""
