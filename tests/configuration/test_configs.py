@@ -35,6 +35,7 @@ FILES = {
     "data=samples_file": ["data.path=a.npz"],
     "data=parallel_text": ["data.path=a.csv"],
     "data=bases_file": ["data.path=a.npy"],
+    "data=recordings": ["data.path=a"],
     "data=saved_latents": ["data.path=a"],
     # These are read when they are checked: sets that cannot be compared are refused before anything is written.
     "data=labelled_points": [f"data.path={HYPERBOLIC}/labelled.csv"],
