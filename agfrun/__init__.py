@@ -10,9 +10,9 @@ first use, so that the command line can answer without importing torch.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from agfrun.study.exports import imported_on_first_use
 from agfrun.version import __version__
 
 if TYPE_CHECKING:
@@ -82,7 +82,20 @@ if TYPE_CHECKING:
     from agfrun.sweep.gather import gather
 
 _STAIRCASES = "agfrun.labs.staircases"
-_HOME = {name: module for module, names in {
+__all__ = [
+    "AgfConfig", "AgfrunError", "AlternationOptions", "Architecture", "Attempt", "Bench", "CheckpointError",
+    "Choice", "Claim", "Column", "CompareConfig", "ConfigError", "Contexts", "DataConfig", "DivergenceError",
+    "Finding", "GradientDescentConfig", "GradientFlowConfig", "Inconclusive", "InitConfig", "ModelConfig", "Number",
+    "OutputError", "Paper", "PaperClaim", "Result", "RunConfig", "RunSettings", "SampleNetwork", "Samples", "Saved",
+    "SavedSweep", "Schema", "Statement", "Study", "StudyResult", "Tables", "TrainConfig", "UsageError", "Verdict",
+    "__version__", "agreement", "attempt", "bounded_below", "build_problem", "choices", "close", "config_hash",
+    "decide", "draw_normal", "draw_signs", "draw_uniform", "execute", "figures_of_numbers", "gather", "load_config",
+    "new_figure", "one_of", "paper_claims", "predict", "read_run", "redraw", "register", "require", "rerun",
+    "resume_run", "run", "run_seeds", "same_text", "settle", "small", "styled", "train_by_gradient_descent",
+    "train_by_gradient_flow", "undecided", "validate", "write_comparison", "write_report",
+]
+
+__getattr__ = imported_on_first_use(__name__, {
     "agfrun.configuration.composition": "load_config",
     "agfrun.files.saved_run": "read_run",
     "agfrun.files.series": "Attempt Tables attempt",
@@ -122,23 +135,4 @@ _HOME = {name: module for module, names in {
     "agfrun.study.table": "Column Number Schema",
     "agfrun.study.verdict": "Verdict",
     "agfrun.sweep.gather": "gather",
-}.items() for name in names.split()}
-
-__all__ = [
-    "AgfConfig", "AgfrunError", "AlternationOptions", "Architecture", "Attempt", "Bench", "CheckpointError",
-    "Choice", "Claim", "Column", "CompareConfig", "ConfigError", "Contexts", "DataConfig", "DivergenceError",
-    "Finding", "GradientDescentConfig", "GradientFlowConfig", "Inconclusive", "InitConfig", "ModelConfig", "Number",
-    "OutputError", "Paper", "PaperClaim", "Result", "RunConfig", "RunSettings", "SampleNetwork", "Samples", "Saved",
-    "SavedSweep", "Schema", "Statement", "Study", "StudyResult", "Tables", "TrainConfig", "UsageError", "Verdict",
-    "__version__", "agreement", "attempt", "bounded_below", "build_problem", "choices", "close", "config_hash",
-    "decide", "draw_normal", "draw_signs", "draw_uniform", "execute", "figures_of_numbers", "gather", "load_config",
-    "new_figure", "one_of", "paper_claims", "predict", "read_run", "redraw", "register", "require", "rerun",
-    "resume_run", "run", "run_seeds", "same_text", "settle", "small", "styled", "train_by_gradient_descent",
-    "train_by_gradient_flow", "undecided", "validate", "write_comparison", "write_report",
-]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'agfrun' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME[name]), name)
+})

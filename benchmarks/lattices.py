@@ -43,7 +43,7 @@ def measure(settings: Settings) -> Iterator[Row]:
 
 def competitors() -> Mapping[str, tuple[Reducer, int]]:
     """What takes bases (N, n, n) to reduced ones, and how many it is asked for at most."""
-    return {"agfrun": (lambda bases: reduced_batch("lll_99", bases, "small", None, 0)[0].reduced, COUNT),
+    return {"agfrun": (lambda bases: reduced_batch("lll_99", bases, "small", None, 0).reduced, COUNT),
             "agfrun, certified": (lambda bases: reduce(bases, "lll_99").basis, COUNT),
             "FLINT": (by_flint, COUNT), "agfrun, integers": (by_integers, FEW)}
 

@@ -13,8 +13,9 @@ Names are imported on first use: the settings are read without torch.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from agfrun.study.exports import imported_on_first_use
 
 if TYPE_CHECKING:
     from agfrun.training.batches import Batches, Stream, TensorBatches
@@ -22,16 +23,16 @@ if TYPE_CHECKING:
     from agfrun.training.history import HISTORY, History
     from agfrun.training.loop import Trained, train
     from agfrun.training.settings import LoopSettings
+    from agfrun.training.state import initialization
 
-_HOME = {"Batches": "batches", "HISTORY": "history", "History": "history", "LoopSettings": "settings",
-         "Stream": "batches", "TensorBatches": "batches", "Trained": "loop", "resolve_device": "devices",
-         "train": "loop"}
+__all__ = ["HISTORY", "Batches", "History", "LoopSettings", "Stream", "TensorBatches", "Trained", "initialization",
+           "resolve_device", "train"]
 
-__all__ = ["HISTORY", "Batches", "History", "LoopSettings", "Stream", "TensorBatches", "Trained", "resolve_device",
-           "train"]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'agfrun.training' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"agfrun.training.{_HOME[name]}"), name)
+__getattr__ = imported_on_first_use(__name__, {
+    ".batches": "Batches Stream TensorBatches",
+    ".devices": "resolve_device",
+    ".history": "HISTORY History",
+    ".loop": "Trained train",
+    ".settings": "LoopSettings",
+    ".state": "initialization",
+})

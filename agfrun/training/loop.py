@@ -15,7 +15,8 @@ from torch.optim import Optimizer
 from tqdm import tqdm
 
 from agfrun.files.training_state import Checkpoints, TrainingState, restoring
-from agfrun.study.interruption import Interruption
+from agfrun.study.errors import DivergenceError
+from agfrun.study.interruption import Interruption, interruption_of
 from agfrun.training.batches import Batches, Draw, Samples, batches_of
 from agfrun.training.history import NAMES, History, Number
 from agfrun.training.optimization import (
@@ -68,6 +69,22 @@ class Trained:
     reason: str
     step: int
     seconds: float
+
+    def require_ended(self, key: str = "train.learning_rate", name: str = "") -> None:
+        """Refuse a training that did not come to its end.
+
+        Args:
+            key: of the learning rate, which a smaller value of might help.
+            name: of what was trained, where a study trains several.
+
+        Raises:
+            KeyboardInterrupt: it was interrupted; it says by what.
+            DivergenceError: it left the finite numbers.
+        """
+        if self.status == "interrupted":
+            raise interruption_of(self.reason)
+        if self.status == "diverged":
+            raise DivergenceError(f"training {name and name + ' '}diverged: {self.reason}; try a smaller {key}")
 
 
 def train(

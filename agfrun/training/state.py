@@ -103,6 +103,14 @@ def random_devices(model: nn.Module) -> list[torch.device]:
 
 
 @contextmanager
+def initialization(seed: int) -> Iterator[None]:
+    """Within this context layers are initialized from a seed; torch's global generator is afterwards as before."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
 def random_numbers(model: nn.Module, seed: int) -> Iterator[None]:
     """Within this context torch's global generators are those of a training; afterwards they are as before."""
     devices = random_devices(model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import signal
 import threading
@@ -13,9 +14,11 @@ import torch
 from sample_trainings import Interrupting, Last, assert_same, data, loss, net
 from torch import Tensor, nn
 
+from agfrun.study.errors import DivergenceError
 from agfrun.study.interruption import Terminated, interruption_of
-from agfrun.training.loop import Trained, train
+from agfrun.training.loop import Status, Trained, train
 from agfrun.training.settings import LoopSettings
+from agfrun.training.state import initialization
 
 
 def numbers(values: list[float]) -> Callable[[nn.Module], dict[str, float]]:
@@ -147,3 +150,28 @@ def test_an_error_of_the_users_comes_through() -> None:
 
     with pytest.raises(ZeroDivisionError, match="mine"):
         run(broken)
+
+
+def test_only_a_training_that_came_to_its_end_is_taken() -> None:
+    def ended(status: Status) -> Trained:
+        return dataclasses.replace(run(), status=status, reason="SIGTERM" if status == "interrupted" else "why")
+
+    for status in ("converged", "finished"):
+        ended(status).require_ended()  # type: ignore[arg-type]
+    with pytest.raises(KeyboardInterrupt):
+        ended("interrupted").require_ended()
+    with pytest.raises(DivergenceError, match=r"^training diverged: why; try a smaller train\.learning_rate$"):
+        ended("diverged").require_ended()
+    with pytest.raises(DivergenceError, match=r"^training left diverged: why; try a smaller study\.learning_rate$"):
+        ended("diverged").require_ended("study.learning_rate", "left")
+
+
+def test_an_initialization_leaves_the_global_generator_as_it_was() -> None:
+    before = torch.get_rng_state()
+    drawn = []
+    for seed in (0, 0, 1):
+        with initialization(seed):
+            drawn.append(torch.rand(3))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])

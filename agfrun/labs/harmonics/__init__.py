@@ -15,8 +15,9 @@ What a notebook needs is exported here by name, and imported on first use.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from agfrun.study.exports import imported_on_first_use
 
 if TYPE_CHECKING:
     from agfrun.groups import (
@@ -44,17 +45,6 @@ CHOICES = ("data",)
 PAPER_CLAIMS = ("paper_claims",)
 """Modules that register claims of papers, for `agfrun.study.paper_claim`."""
 
-_HOME = {name: module for module, names in {
-    "agfrun.groups": "catalogue character_table find_isomorphism identify irreps named_group permutation_group",
-    f"{__name__}.config": "HarmonicsConfig Symmetries SymmetryConfig",
-    f"{__name__}.data.group": "GroupConfig",
-    f"{__name__}.data.permutations": "PermutationsConfig",
-    f"{__name__}.network.fit": "CERTIFICATE Fit fit fit_by_adam sampled_pairs",
-    f"{__name__}.network.layout": "Slots possible_dimensions",
-    f"{__name__}.network.losses": "Orthogonality PopulationLoss SampleLoss TotalLoss",
-    f"{__name__}.recovery": "read_table representations_of robust_radius weights_of",
-}.items() for name in names.split()}
-
 __all__ = [
     "CERTIFICATE", "Fit", "GroupConfig", "HarmonicsConfig", "Orthogonality", "PermutationsConfig", "PopulationLoss",
     "SampleLoss", "Slots", "Symmetries", "SymmetryConfig", "TotalLoss", "catalogue", "character_table",
@@ -62,8 +52,13 @@ __all__ = [
     "possible_dimensions", "read_table", "representations_of", "robust_radius", "sampled_pairs", "weights_of",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME[name]), name)
+__getattr__ = imported_on_first_use(__name__, {
+    "agfrun.groups": "catalogue character_table find_isomorphism identify irreps named_group permutation_group",
+    ".config": "HarmonicsConfig Symmetries SymmetryConfig",
+    ".data.group": "GroupConfig",
+    ".data.permutations": "PermutationsConfig",
+    ".network.fit": "CERTIFICATE Fit fit fit_by_adam sampled_pairs",
+    ".network.layout": "Slots possible_dimensions",
+    ".network.losses": "Orthogonality PopulationLoss SampleLoss TotalLoss",
+    ".recovery": "read_table representations_of robust_radius weights_of",
+})

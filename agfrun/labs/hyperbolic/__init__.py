@@ -13,8 +13,9 @@ What a notebook or a training loop needs is exported here by name, and imported 
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from agfrun.study.exports import imported_on_first_use
 
 if TYPE_CHECKING:
     from agfrun.labs.hyperbolic.config import HyperbolicConfig, Labelled, SetsConfig
@@ -41,17 +42,6 @@ CHOICES = ("sets",)
 PAPER_CLAIMS = ("paper_claims",)
 """Modules that register claims of papers, for `agfrun.study.paper_claim`."""
 
-_HOME = {name: f"{__name__}.{module}" for module, names in {
-    "config": "HyperbolicConfig Labelled SetsConfig",
-    "geometry.alignment": "Alignment alignment null_moments",
-    "geometry.components": "Component components precision_and_recall",
-    "geometry.delaunay": "Graph delaunay",
-    "geometry.distances": "SetDistances set_distances",
-    "geometry.hydra": "geodesic_distances hydra",
-    "geometry.points": "MODELS Points PointsError at_distance distances points_of",
-    "vae.facets": "soft_alignment",
-}.items() for name in names.split()}
-
 __all__ = [
     "MODELS", "Alignment", "Component", "Graph", "HyperbolicConfig", "Labelled", "Points", "PointsError",
     "SetDistances", "SetsConfig", "alignment", "at_distance", "components", "delaunay", "distances",
@@ -59,8 +49,13 @@ __all__ = [
     "soft_alignment",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME[name]), name)
+__getattr__ = imported_on_first_use(__name__, {
+    ".config": "HyperbolicConfig Labelled SetsConfig",
+    ".geometry.alignment": "Alignment alignment null_moments",
+    ".geometry.components": "Component components precision_and_recall",
+    ".geometry.delaunay": "Graph delaunay",
+    ".geometry.distances": "SetDistances set_distances",
+    ".geometry.hydra": "geodesic_distances hydra",
+    ".geometry.points": "MODELS Points PointsError at_distance distances points_of",
+    ".vae.facets": "soft_alignment",
+})

@@ -13,8 +13,9 @@ What a notebook or own data need is exported here by name, and imported on first
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from agfrun.study.exports import imported_on_first_use
 
 if TYPE_CHECKING:
     from agfrun.labs.interaction.geometry import foot_of_point, segments_apart
@@ -31,21 +32,15 @@ CHOICES = ("worlds",)
 PAPER_CLAIMS = ("paper_claims",)
 """Modules that register claims of papers, for `agfrun.study.paper_claim`."""
 
-_HOME = {name: f"{__name__}.{module}" for module, names in {
-    "geometry": "foot_of_point segments_apart",
-    "method": "Interaction Places",
-    "metrics": "constant_error isometry_error translation_r2",
-    "splits": "mixture otsu otsu_threshold",
-    "worlds.world": "Transitions",
-}.items() for name in names.split()}
-
 __all__ = [
     "Interaction", "Places", "Transitions", "constant_error", "foot_of_point", "isometry_error", "mixture", "otsu",
     "otsu_threshold", "segments_apart", "translation_r2",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME[name]), name)
+__getattr__ = imported_on_first_use(__name__, {
+    ".geometry": "foot_of_point segments_apart",
+    ".method": "Interaction Places",
+    ".metrics": "constant_error isometry_error translation_r2",
+    ".splits": "mixture otsu otsu_threshold",
+    ".worlds.world": "Transitions",
+})

@@ -18,6 +18,7 @@ from agfrun.labs.interaction.metrics import isometry_error
 from agfrun.labs.interaction.network import Trunk
 from agfrun.labs.interaction.worlds.world import World
 from agfrun.study.errors import ConfigError
+from agfrun.training import initialization
 
 # Images that principal components are of; channels of keypoint features, and the width of a keypoint in cells of them.
 _FITTED, _FEATURES, _WIDTH = 2000, 16, 1.0
@@ -206,8 +207,7 @@ class Keypoints(Method):
 
 def built(make: Callable[[], nn.Module], settings: LearnerConfig, seed: int) -> nn.Module:
     """A network of a seed, of the encoders' type."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with initialization(seed):
         network = make()
     network.to(getattr(torch, settings.dtype))
     return network

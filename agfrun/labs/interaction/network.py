@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from agfrun.labs.interaction.config import LearnerConfig
+from agfrun.training import initialization
 
 # Of the layers from the contrastive code to the object's place.
 _OBJECT_WIDTH = 32
@@ -75,8 +76,7 @@ class InteractionNetwork(nn.Module):
 
     def __init__(self, shape: tuple[int, int, int], settings: LearnerConfig, seed: int) -> None:
         super().__init__()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with initialization(seed):
             self.agent = nn.Sequential(Trunk(shape, [-(-one // 2) for one in settings.channels], settings.hidden),
                                        nn.Linear(settings.hidden, 2), nn.Sigmoid())
             self.scene = nn.Sequential(Trunk(shape, settings.channels, settings.hidden),

@@ -15,8 +15,6 @@ from agfrun.labs.interaction.config import InteractionSettings, LearnerConfig
 from agfrun.labs.interaction.method import FloatArray, Interaction, Method, Places, as_numbers
 from agfrun.labs.interaction.names import ABLATIONS, OURS
 from agfrun.labs.interaction.worlds.world import Transitions, World
-from agfrun.study.errors import DivergenceError
-from agfrun.study.interruption import interruption_of
 from agfrun.training import resolve_device, train
 
 if TYPE_CHECKING:
@@ -82,10 +80,7 @@ def _trained(config: InteractionSettings, world: World, bench: Bench, method: Me
     ended = train(method.network, draw, method.loss, config.train.loop(), seed=seed,
                   evaluate=lambda network: judge(method), progress=bench.progress,
                   checkpoints=bench.checkpoints(name), resume=bench.last_state(name))
-    if ended.status == "interrupted":
-        raise interruption_of(ended.reason)
-    if ended.status == "diverged":
-        raise DivergenceError(f"training {name} diverged: {ended.reason}; try a smaller train.learning_rate")
+    ended.require_ended(name=name)
     return ended.history.rows(seconds=False)
 
 

@@ -15,8 +15,9 @@ What a notebook needs is exported here by name, and imported on first use.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from agfrun.study.exports import imported_on_first_use
 
 if TYPE_CHECKING:
     from agfrun.labs.lattices.bases import determinant, log_defect
@@ -32,18 +33,12 @@ CHOICES = ("data",)
 PAPER_CLAIMS = ("paper_claims",)
 """Modules that register claims of papers, for `agfrun.study.paper_claim`."""
 
-_HOME = {name: f"{__name__}.{module}" for module, names in {
-    "bases": "determinant log_defect",
-    "exact": "exact_lll is_lll_reduced is_unimodular same_lattice",
-    "methods": "Reduction greedy lll methods_of reduce seysen",
-    "names": "METHODS",
-}.items() for name in names.split()}
-
 __all__ = ["METHODS", "Reduction", "determinant", "exact_lll", "greedy", "is_lll_reduced", "is_unimodular", "lll",
            "log_defect", "methods_of", "reduce", "same_lattice", "seysen"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME[name]), name)
+__getattr__ = imported_on_first_use(__name__, {
+    ".bases": "determinant log_defect",
+    ".exact": "exact_lll is_lll_reduced is_unimodular same_lattice",
+    ".methods": "Reduction greedy lll methods_of reduce seysen",
+    ".names": "METHODS",
+})

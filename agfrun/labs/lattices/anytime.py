@@ -44,8 +44,8 @@ class AnytimeTrial:
         self.optimum: FloatArray = np.array(bench.remember("minima", self._minima), dtype=np.float64)
 
     def _minima(self) -> list[float | None]:
-        batch, forms = reduced_batch("minima", self.bases, POLICIES[0], None, self.seed)
-        return [value if known else None for value, known in zip(batch.defects.tolist(), forms, strict=True)]
+        batch = reduced_batch("minima", self.bases, POLICIES[0], None, self.seed)
+        return [value if known else None for value, known in zip(batch.defects.tolist(), batch.found, strict=True)]
 
     def classical(self, method: str) -> None:
         """The curve of a method that ends by itself."""
@@ -53,7 +53,7 @@ class AnytimeTrial:
         self._keep(method, partial(self._traced, method, moves), classical_work(method, self.bases.shape[1]), ())
 
     def _traced(self, method: str, moves: int) -> FloatArray:
-        batch, _ = reduced_batch(method, self.bases, POLICIES[0], None, self.seed, moves)
+        batch = reduced_batch(method, self.bases, POLICIES[0], None, self.seed, moves)
         assert batch.trace is not None
         return batch.trace
 

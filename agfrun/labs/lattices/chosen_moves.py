@@ -9,8 +9,8 @@ import numpy as np
 
 from agfrun.labs.lattices.bases import FloatArray
 from agfrun.labs.lattices.kernels.candidates import CHEAP
-from agfrun.labs.lattices.kernels.walk import PolicyArrays, Record
-from agfrun.labs.lattices.reducers import Batch, walk_batch
+from agfrun.labs.lattices.kernels.walk import PolicyArrays
+from agfrun.labs.lattices.reducers import Batch, room_for_record, walk_batch
 
 BIN, LEAST, MOST = 0.25, -2.0, 3.0
 # Of a move's features: how much shorter the row becomes, and the row of the dual basis that changes with it.
@@ -27,8 +27,7 @@ def gains_of_moves(bases: FloatArray, policy: PolicyArrays, candidates: int, ste
                    ) -> FloatArray:
     """Logarithms (M, 2) of squared lengths before over after, of the row and of the dual's, for all moves of walks."""
     count = len(bases)
-    record = Record(np.zeros((steps, count, candidates, policy.mean.size)), np.zeros((steps, count), dtype=np.int64),
-                    np.zeros((steps, count), dtype=np.int64), np.zeros((steps, count)))
+    record = room_for_record(steps, count, candidates, policy.mean.size)
     walk_batch(Batch.of(bases), np.random.default_rng(0), policy, temperature, candidates, steps, record)
     made = np.take_along_axis(record.features, record.chosen[..., None, None], axis=2)[..., 0, _GAINS]
     found: FloatArray = made.reshape(-1, 2)

@@ -65,11 +65,10 @@ def reduced(one: Transmission, regularized: bool, method: str, policy: str, seed
     channels, received = _extended(one) if regularized else (one.channels, one.received)
     # R of H = Q R has the same Gram matrix, and is square.
     factor = np.linalg.cholesky(_gram(channels))
-    batch, _ = reduced_batch(method, np.ascontiguousarray(factor), policy, None, seed)
+    batch = reduced_batch(method, np.ascontiguousarray(factor), policy, None, seed)
     columns = np.swapaxes(batch.transforms, -1, -2).astype(float)
-    shifted = received + (channels @ np.full((channels.shape[-1], 1), one.levels - 1.0))[..., 0]
     better = 2 * channels @ columns
-    integers = np.rint(np.linalg.solve(_gram(better), _projected(better, shifted)))
+    integers = np.rint(np.linalg.solve(_gram(better), _projected(better, _from_zero(channels, received, one.levels))))
     found: IntArray = np.clip((columns @ integers)[..., 0], 0, one.levels - 1).astype(np.int64)
     return found
 
@@ -77,8 +76,8 @@ def reduced(one: Transmission, regularized: bool, method: str, policy: str, seed
 def most_likely(one: Transmission) -> IntArray:
     """Maximum likelihood."""
     found = np.zeros_like(one.sent)
-    shifted = one.received + (one.channels @ np.full((one.channels.shape[-1], 1), one.levels - 1.0))[..., 0]
-    closest_points(np.ascontiguousarray(2 * one.channels), shifted, one.levels, found)
+    closest_points(np.ascontiguousarray(2 * one.channels), _from_zero(one.channels, one.received, one.levels),
+                   one.levels, found)
     return found
 
 
@@ -96,6 +95,12 @@ def _extended(one: Transmission) -> tuple[FloatArray, FloatArray]:
     count, _, n = one.channels.shape
     ridge = np.broadcast_to(one.noise / np.sqrt(one.power) * np.eye(n), (count, n, n))
     return np.concatenate([one.channels, ridge], 1), np.concatenate([one.received, np.zeros((count, n))], 1)
+
+
+def _from_zero(channels: FloatArray, received: FloatArray, levels: int) -> FloatArray:
+    """What would be received of points 2 x in place of 2 x - levels + 1."""
+    found: FloatArray = received + (channels @ np.full((channels.shape[-1], 1), levels - 1.0))[..., 0]
+    return found
 
 
 def _gram(channels: FloatArray) -> FloatArray:

@@ -15,8 +15,8 @@ from agfrun.files.training_state import TrainingState
 from agfrun.labs.lattices.bases import FloatArray
 from agfrun.labs.lattices.kernels.candidates import ALL, CHEAP
 from agfrun.labs.lattices.kernels.walk import PolicyArrays, Record
-from agfrun.labs.lattices.reducers import Batch, walk_batch
-from agfrun.training import LoopSettings, train
+from agfrun.labs.lattices.reducers import Batch, room_for_record, walk_batch
+from agfrun.training import LoopSettings, initialization, train
 
 # Proximal policy optimization: passes over a rollout, minibatches of a pass, clipping, and the discount of advantages.
 PASSES, PARTS, CLIPPING, LAMBDA = 2, 4, 0.2, 0.95
@@ -159,9 +159,7 @@ class Rollouts:
 def recorded_walk(policy: MovePolicy, bases: FloatArray, steps: int, seed: int) -> tuple[Record, FloatArray]:
     """Walks by a policy, with all that training needs; and the log defect of the best basis after each move."""
     count, most = len(bases), policy.shape.candidates
-    record = Record(np.zeros((steps, count, most, policy.shape.features)),
-                    np.zeros((steps, count), dtype=np.int64), np.zeros((steps, count), dtype=np.int64),
-                    np.zeros((steps, count)))
+    record = room_for_record(steps, count, most, policy.shape.features)
     batch = Batch.of(bases, steps)
     walk_batch(batch, np.random.default_rng(seed), policy.arrays(), 1.0, most, steps, record)
     assert batch.trace is not None
@@ -226,8 +224,7 @@ def train_policy(shape: PolicyShape, lattices: Lattices, steps: int, iterations:
         evaluate: numbers for the history.
         settings: further arguments of `agfrun.training.train`.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with initialization(seed):
         policy = MovePolicy(shape)
     standardize(policy, lattices(seed)[:256], steps, seed)
     updates = PASSES * PARTS

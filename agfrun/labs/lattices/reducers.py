@@ -32,6 +32,8 @@ class Batch:
         moves: (N,), moves taken.
         at: (N,), moves at the best basis visited; those taken where a method ends there.
         trace: (N, t + 1), log defect of the best basis so far after so many moves; None: not wanted.
+        log_volumes: (N,), log |det|.
+        found: (N,), where there is a basis of the kind that was asked for: everywhere but for successive minima.
     """
 
     bases: FloatArray
@@ -40,6 +42,10 @@ class Batch:
     at: IntArray
     trace: FloatArray | None = None
     log_volumes: FloatArray = field(default_factory=lambda: np.empty(0))
+    found: npt.NDArray[np.bool_] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.found = np.ones(len(self.bases), dtype=bool)
 
     @classmethod
     def of(cls, bases: FloatArray, trace: int = 0) -> Batch:
@@ -154,7 +160,7 @@ def walk_batch(batch: Batch, generator: np.random.Generator, policy: PolicyArray
     np.minimum.accumulate(trace, axis=1, out=trace)
 
 
-def minima_of(batch: Batch) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+def minima_of(batch: Batch) -> FloatArray:
     """Logarithms of the product of the successive minima over the volume, a bound for every basis; nan: not found.
 
     Args:
@@ -162,13 +168,13 @@ def minima_of(batch: Batch) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
             becomes that of this basis.
 
     Returns:
-        The bounds, and where the minima form a basis, which then is optimal.
+        The bounds. `batch.found` says where the minima form a basis, which then is optimal.
     """
     coefficients, bounds = np.zeros_like(batch.transforms), np.empty(len(batch.bases))
     minima_all(np.ascontiguousarray(batch.reduced), MOST_SHORT_VECTORS, coefficients, bounds)
     forms = np.isfinite(bounds) & (np.rint(np.abs(np.linalg.det(coefficients.astype(float)))) == 1)
-    batch.transforms[forms] = coefficients[forms] @ batch.transforms[forms]
-    return bounds - batch.log_volumes, forms
+    batch.transforms[forms], batch.found = coefficients[forms] @ batch.transforms[forms], forms
+    return bounds - batch.log_volumes
 
 
 def walk_steps(dimension: int) -> int:
@@ -179,8 +185,7 @@ def walk_steps(dimension: int) -> int:
 def move_logits(bases: FloatArray, policy: PolicyArrays, candidates: int) -> FloatArray:
     """Logits (N, candidates) of first moves from each basis, the best by the product rule first; missing ones: nan."""
     count = len(bases)
-    record = Record(np.zeros((1, count, candidates, policy.mean.size)),
-                    np.zeros((1, count), dtype=np.int64), np.zeros((1, count), dtype=np.int64), np.zeros((1, count)))
+    record = room_for_record(1, count, candidates, policy.mean.size)
     walk_batch(Batch.of(bases), np.random.default_rng(0), policy, 0.0, candidates, 1, record)
     found, room = np.full((count, candidates), np.nan), np.empty(candidates)
     for place, many in enumerate(record.counts[0].tolist()):
@@ -229,10 +234,15 @@ def walk_blocks(blocks: FloatArray, policy: PolicyArrays, candidates: int, steps
     return transforms
 
 
+def room_for_record(steps: int, count: int, candidates: int, features: int) -> Record:
+    """Where walks of so many moves, of so many lattices, leave what they saw of so many candidates."""
+    return Record(np.zeros((steps, count, candidates, features)), np.zeros((steps, count), dtype=np.int64),
+                  np.zeros((steps, count), dtype=np.int64), np.zeros((steps, count)))
+
+
 def nothing_recorded() -> Record:
     """No record of walks."""
-    return Record(np.empty((0, 0, 0, 0)), np.empty((0, 0), dtype=np.int64),
-                  np.empty((0, 0), dtype=np.int64), np.empty((0, 0)))
+    return room_for_record(0, 0, 0, 0)
 
 
 def product_rule() -> PolicyArrays:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import zlib
 
 import numpy as np
-import numpy.typing as npt
 
 from agfrun.labs.lattices.bases import FloatArray
 from agfrun.labs.lattices.methods import methods_of
-from agfrun.labs.lattices.reducers import Batch, hkz_batch, minima_of
+from agfrun.labs.lattices.reducers import Batch
 
 
 def generator_of(seed: int, word: str) -> np.random.Generator:
@@ -17,12 +16,8 @@ def generator_of(seed: int, word: str) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(word.encode())])
 
 
-def reduced_batch(method: str, bases: FloatArray, policy: str, steps: int | None, seed: int, trace: int = 0
-                  ) -> tuple[Batch, npt.NDArray[np.bool_]]:
-    """Reduce lattices; returns the batch, and where there is a basis: of `minima` only where they form one."""
-    batch, generator = Batch.of(bases, trace), generator_of(seed, method)
-    if method == "minima":
-        hkz_batch(batch, generator)
-        return batch, minima_of(batch)[1]
-    methods_of(policy, steps)[method](batch, generator)
-    return batch, np.ones(len(bases), dtype=bool)
+def reduced_batch(method: str, bases: FloatArray, policy: str, steps: int | None, seed: int, trace: int = 0) -> Batch:
+    """Lattices reduced by a method, named in `methods_of`."""
+    batch = Batch.of(bases, trace)
+    methods_of(policy, steps)[method](batch, generator_of(seed, method))
+    return batch

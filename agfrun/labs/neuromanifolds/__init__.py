@@ -13,8 +13,9 @@ What a notebook or a network from outside needs is exported here by name, and im
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from agfrun.study.exports import imported_on_first_use
 
 if TYPE_CHECKING:
     from agfrun.labs.neuromanifolds.arithmetic.elements import Element, concatenate, einsum, stack
@@ -57,34 +58,6 @@ CHOICES = ("networks",)
 PAPER_CLAIMS = ("paper_claims",)
 """Modules that register claims of papers, for `agfrun.study.paper_claim`."""
 
-_HOME = {name: f"{__name__}.{module}" for module, names in {
-    "arithmetic.elements": "Element concatenate einsum stack",
-    "arithmetic.fields": "Field Floats Multiprecision PrimeField",
-    "arithmetic.prime_field": "PRIMES rank",
-    "config": "NetworkConfig NeuromanifoldConfig",
-    "counts": "ClosedForm Counts Invariants Known ModularRank",
-    "evaluation": "Evaluations random_weights",
-    "degeneracy": "Degeneracy minors",
-    "fibre": "Identifiability",
-    "geometry.fibres": "Fibre generic_fibre rank_at",
-    "geometry.perturbation": "Perturbed perturbed_targets",
-    "geometry.span": "spanning_evaluations",
-    "geometry.strata": "StratumRanks measure_strata",
-    "landscape.counting": "Count count_functions",
-    "landscape.equations": "Equations",
-    "landscape.expansion": "Expansion",
-    "landscape.loss": "Loss",
-    "landscape.real_points": "RealPoint real_points",
-    "measurement": "Measurement measure",
-    "networks.attention.network": "LightningAttentionConfig SoftmaxAttentionConfig",
-    "networks.cnn.network": "PolynomialCnnConfig",
-    "networks.linear.network": "TwoLayerLinearConfig",
-    "networks.mlp.network": "MonomialMlpConfig PolynomialMlpConfig dimension",
-    "networks.mlp.theory": "ambient_dimension closed_form dimension_bound expected_dimension sufficient_degree",
-    "stratum": "Stratum",
-    "symmetry": "Generator Symmetry",
-}.items() for name in names.split()}
-
 __all__ = [
     "PRIMES", "ClosedForm", "Count", "Counts", "Degeneracy", "Element", "Equations", "Evaluations", "Expansion",
     "Fibre", "Field", "Floats", "Generator", "Identifiability", "Invariants", "Known", "LightningAttentionConfig",
@@ -96,8 +69,30 @@ __all__ = [
     "spanning_evaluations", "stack", "sufficient_degree",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME[name]), name)
+__getattr__ = imported_on_first_use(__name__, {
+    ".arithmetic.elements": "Element concatenate einsum stack",
+    ".arithmetic.fields": "Field Floats Multiprecision PrimeField",
+    ".arithmetic.prime_field": "PRIMES rank",
+    ".config": "NetworkConfig NeuromanifoldConfig",
+    ".counts": "ClosedForm Counts Invariants Known ModularRank",
+    ".evaluation": "Evaluations random_weights",
+    ".degeneracy": "Degeneracy minors",
+    ".fibre": "Identifiability",
+    ".geometry.fibres": "Fibre generic_fibre rank_at",
+    ".geometry.perturbation": "Perturbed perturbed_targets",
+    ".geometry.span": "spanning_evaluations",
+    ".geometry.strata": "StratumRanks measure_strata",
+    ".landscape.counting": "Count count_functions",
+    ".landscape.equations": "Equations",
+    ".landscape.expansion": "Expansion",
+    ".landscape.loss": "Loss",
+    ".landscape.real_points": "RealPoint real_points",
+    ".measurement": "Measurement measure",
+    ".networks.attention.network": "LightningAttentionConfig SoftmaxAttentionConfig",
+    ".networks.cnn.network": "PolynomialCnnConfig",
+    ".networks.linear.network": "TwoLayerLinearConfig",
+    ".networks.mlp.network": "MonomialMlpConfig PolynomialMlpConfig dimension",
+    ".networks.mlp.theory": "ambient_dimension closed_form dimension_bound expected_dimension sufficient_degree",
+    ".stratum": "Stratum",
+    ".symmetry": "Generator Symmetry",
+})

@@ -5,8 +5,9 @@ What another laboratory may read is exported here by name, and imported on first
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from agfrun.study.exports import imported_on_first_use
 
 if TYPE_CHECKING:
     from agfrun.labs.staircases.config import RunConfig
@@ -24,19 +25,13 @@ CHOICES = ("networks",)
 PAPER_CLAIMS = ("paper.claims",)
 """Packages whose modules register claims of papers, for `agfrun.study.paper_claim`."""
 
-_HOME = {name: f"{__name__}.{module}" for module, names in {
-    "config": "RunConfig",
-    "networks.base": "Architecture",
-    "run.pipeline": "prepare trained",
-    "run.problem": "build_architecture",
-    "run.tables": "EVENTS LOSS",
-    "studies.compare": "CompareConfig",
-}.items() for name in names.split()}
-
 __all__ = ["EVENTS", "LOSS", "Architecture", "CompareConfig", "RunConfig", "build_architecture", "prepare", "trained"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME[name]), name)
+__getattr__ = imported_on_first_use(__name__, {
+    ".config": "RunConfig",
+    ".networks.base": "Architecture",
+    ".run.pipeline": "prepare trained",
+    ".run.problem": "build_architecture",
+    ".run.tables": "EVENTS LOSS",
+    ".studies.compare": "CompareConfig",
+})

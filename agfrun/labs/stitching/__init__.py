@@ -13,8 +13,9 @@ What a notebook or own data need is exported here by name, and imported on first
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from agfrun.study.exports import imported_on_first_use
 
 if TYPE_CHECKING:
     from agfrun.labs.stitching.alignment import ALIGNERS, affine, canonical, procrustes
@@ -32,15 +33,6 @@ CHOICES = ("datasets",)
 PAPER_CLAIMS = ("paper_claims",)
 """Modules that register claims of papers, for `agfrun.study.paper_claim`."""
 
-_HOME = {name: f"{__name__}.{module}" for module, names in {
-    "alignment": "ALIGNERS affine canonical procrustes",
-    "intertwiners": "ACTIVATIONS Activation Intertwiner act_on_all draw",
-    "matrix": "linear_head same_and_stitched stitch_latents stitching_matrix",
-    "similarity": "linear_cka",
-    "topology": "densification h0_deaths placed_densification share_near",
-    "transforms": "TRANSFORMS absolute batch_robust cosine robust",
-}.items() for name in names.split()}
-
 __all__ = [
     "ACTIVATIONS", "ALIGNERS", "TRANSFORMS", "Activation", "Intertwiner", "absolute", "act_on_all", "affine",
     "batch_robust", "canonical", "cosine", "densification", "draw", "h0_deaths", "linear_cka", "linear_head",
@@ -48,8 +40,11 @@ __all__ = [
     "stitching_matrix",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME[name]), name)
+__getattr__ = imported_on_first_use(__name__, {
+    ".alignment": "ALIGNERS affine canonical procrustes",
+    ".intertwiners": "ACTIVATIONS Activation Intertwiner act_on_all draw",
+    ".matrix": "linear_head same_and_stitched stitch_latents stitching_matrix",
+    ".similarity": "linear_cka",
+    ".topology": "densification h0_deaths placed_densification share_near",
+    ".transforms": "TRANSFORMS absolute batch_robust cosine robust",
+})

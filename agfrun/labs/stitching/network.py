@@ -17,7 +17,7 @@ from agfrun.labs.stitching.datasets.sides import Labels, Side
 from agfrun.labs.stitching.intertwiners import ACTIVATIONS
 from agfrun.labs.stitching.topology import PRE_SHARE, placed_densification
 from agfrun.labs.stitching.transforms import TRANSFORMS
-from agfrun.training import train
+from agfrun.training import initialization, train
 
 
 class SparseRows:
@@ -68,8 +68,7 @@ class StitchedNetwork(nn.Module):
     def __init__(self, inputs: int, encoder: EncoderConfig, outputs: int, anchors: int, transform: str, seed: int,
                  dtype: torch.dtype) -> None:
         super().__init__()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with initialization(seed):
             widths = [inputs, *encoder.widths]
             layers = [nn.Linear(*pair, dtype=dtype) for pair in zip(widths, widths[1:], strict=False)]
             for layer in layers[:1]:  # stored as sparse products want it, which else would copy it in each step

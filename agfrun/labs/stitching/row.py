@@ -28,8 +28,6 @@ from agfrun.labs.stitching.matrix import same_and_stitched
 from agfrun.labs.stitching.network import SideTraining
 from agfrun.labs.stitching.topology import h0_deaths
 from agfrun.labs.stitching.transforms import TRANSFORMS
-from agfrun.study.errors import DivergenceError
-from agfrun.study.interruption import interruption_of
 
 if TYPE_CHECKING:
     from agfrun.study.bench import Bench
@@ -85,10 +83,7 @@ def trained_side(config: StitchingSettings, sides: Sides, bench: Bench, place: i
                        seed * len(sides.parts) + place, getattr(torch, config.dtype))
     name = f"{transform}_{'dense' if topology else 'plain'}_{seed}_{place}{further}"
     ended = one.run(progress=bench.progress, checkpoints=bench.checkpoints(name), resume=bench.last_state(name))
-    if ended.status == "interrupted":
-        raise interruption_of(ended.reason)
-    if ended.status == "diverged":
-        raise DivergenceError(f"training {side.name} diverged: {ended.reason}; try a smaller train.learning_rate")
+    ended.require_ended(name=side.name)
     return one
 
 

@@ -34,7 +34,7 @@ def test_wrong_numbers_make_claims_fail(known: dict[str, PaperClaim], monkeypatc
     right = statements.move_logits
     monkeypatch.setattr(statements, "move_logits",
                         lambda bases, *rest: right(bases, *rest) + 1e-8 * np.sign(bases[:, :1, 0]))
-    monkeypatch.setattr(statements, "certified", lambda batch, there: ([True], [False]))
+    monkeypatch.setattr(statements, "certified", lambda batch: ([True], [False]))
     contexts = Contexts([0], "cpu")
     for name in ("moves_make_unimodular_matrices", "moves_are_equivariant"):
         assert decide(known[name], contexts)["verdict"] == FAILS, name

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from agfrun.labs.hyperbolic.vae.settings import AutoencoderConfig
+from agfrun.training import initialization
 
 # Added to a square before its root, whose slope at 0 is infinite.
 _TINY = 1e-24
@@ -50,8 +51,7 @@ class HyperbolicAutoencoder(nn.Module):
         super().__init__()
         self.dimension = config.dimension
         self.activation = {"relu": torch.relu, "tanh": torch.tanh}[config.activation]
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with initialization(seed):
             sizes = ((bits, config.hidden), (config.hidden, 2 * self.dimension), (self.dimension + 1, config.hidden),
                      (config.hidden, bits))
             self.layers = nn.ModuleList(nn.Linear(*size, dtype=torch.float64) for size in sizes)

@@ -16,8 +16,6 @@ from agfrun.labs.hyperbolic.geometry.points import Array, Points, PointsError, d
 from agfrun.labs.hyperbolic.vae.facets import soft_alignment
 from agfrun.labs.hyperbolic.vae.network import HyperbolicAutoencoder, evidence, exponential, flipped, tree_bits
 from agfrun.labs.hyperbolic.vae.settings import AutoencoderSettings
-from agfrun.study.errors import DivergenceError
-from agfrun.study.interruption import interruption_of
 from agfrun.training import train
 
 if TYPE_CHECKING:
@@ -77,10 +75,7 @@ class TreeAutoencoder:
         ended = train(self.model, self.batch, self.loss, self.config.train.loop(), seed=self.seed,
                       evaluate=lambda model: self.snapshot(), progress=bench.progress,
                       checkpoints=bench.checkpoints(name), resume=bench.last_state(name))
-        if ended.status == "interrupted":
-            raise interruption_of(ended.reason)
-        if ended.status == "diverged":
-            raise DivergenceError(f"training diverged: {ended.reason}; try a smaller train.learning_rate")
+        ended.require_ended()
         return ended.history.rows(seconds=False)
 
     @torch.no_grad()

@@ -9,6 +9,28 @@ from agfrun.labs.lattices.kernels.state import FloatArray, IntArray
 
 
 @compiled
+def _start_at(mu: FloatArray, k: int, x: FloatArray, centre: FloatArray, step: FloatArray) -> None:
+    """Coefficient k becomes the one that is nearest to the centre which those behind it leave."""
+    total = 0.0
+    for m in range(k + 1, mu.shape[0]):
+        total -= x[m] * mu[m, k]
+    centre[k] = total
+    x[k] = np.rint(total)
+    step[k] = 1.0 if total >= x[k] else -1.0
+
+
+@compiled
+def _go_on(k: int, last: int, x: FloatArray, step: FloatArray) -> int:
+    """Coefficient k becomes the next nearest, the last nonzero one the next larger; returns the last one's place."""
+    if k >= last:
+        x[k] += 1.0
+        return k
+    x[k] += step[k]
+    step[k] = -step[k] - (1.0 if step[k] > 0 else -1.0)
+    return last
+
+
+@compiled
 def shortest_coefficients(mu: FloatArray, r: FloatArray, first: int, bound: float, coefficients: FloatArray) -> bool:
     """Whether the projected lattice of rows `first`, ... has a vector shorter than `bound` (squared).
 
@@ -36,23 +58,13 @@ def shortest_coefficients(mu: FloatArray, r: FloatArray, first: int, bound: floa
             else:
                 partial[k] = length
                 k -= 1
-                total = 0.0
-                for m in range(k + 1, n):
-                    total -= x[m] * mu[m, k]
-                centre[k] = total
-                x[k] = np.rint(total)
-                step[k] = 1.0 if total >= x[k] else -1.0
+                _start_at(mu, k, x, centre, step)
                 continue
         else:
             k += 1
             if k == n:
                 return found
-        if k >= last:
-            last = k
-            x[k] += 1.0
-        else:
-            x[k] += step[k]
-            step[k] = -step[k] - (1.0 if step[k] > 0 else -1.0)
+        last = _go_on(k, last, x, step)
 
 
 @compiled
@@ -87,20 +99,10 @@ def short_vectors(mu: FloatArray, r: FloatArray, bound: float, vectors: IntArray
             else:
                 partial[k] = length
                 k -= 1
-                total = 0.0
-                for m in range(k + 1, n):
-                    total -= x[m] * mu[m, k]
-                centre[k] = total
-                x[k] = np.rint(total)
-                step[k] = 1.0 if total >= x[k] else -1.0
+                _start_at(mu, k, x, centre, step)
                 continue
         else:
             k += 1
             if k == n:
                 return count
-        if k >= last:
-            last = k
-            x[k] += 1.0
-        else:
-            x[k] += step[k]
-            step[k] = -step[k] - (1.0 if step[k] > 0 else -1.0)
+        last = _go_on(k, last, x, step)

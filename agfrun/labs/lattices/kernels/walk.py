@@ -116,6 +116,21 @@ def draw(logits: FloatArray, count: int, temperature: float, generator: np.rando
 
 
 @compiled
+def _moved(bases: FloatArray, duals: FloatArray, gram: FloatArray, dual: FloatArray, i: int, j: int, a: float,
+           current: float) -> float:
+    """Make the move b_j += a b_i at all sites; returns the mean log defect after it, given that before."""
+    sites = bases.shape[0]
+    for s in range(sites):
+        current += 0.5 * np.log(1 / gram[s, j, j]) / sites
+        add_row(bases[s], j, i, a)
+        add_row(duals[s], i, j, -a)
+        gram_row(bases[s], gram[s], j)
+        gram_row(duals[s], dual[s], i)
+        current += 0.5 * np.log(gram[s, j, j]) / sites
+    return current
+
+
+@compiled
 def walk_all(blocks: FloatArray, transforms: IntArray, log_volumes: FloatArray, policy: PolicyArrays, candidates: int,
              steps: int, temperature: float, generator: np.random.Generator, bests: IntArray, trace: FloatArray,
              record: Record) -> None:
@@ -176,13 +191,7 @@ def walk_all(blocks: FloatArray, transforms: IntArray, log_volumes: FloatArray, 
                 record.log_probability[step, place] = log_probability
             i, j, a = rows[m, 0], rows[m, 1], table[m, 0]
             add_integer_row(transform, j, i, a)
-            for s in range(sites):
-                current += 0.5 * np.log(1 / gram[s, j, j]) / sites
-                add_row(bases[s], j, i, a)
-                add_row(duals[s], i, j, -a)
-                gram_row(bases[s], gram[s], j)
-                gram_row(duals[s], dual[s], i)
-                current += 0.5 * np.log(gram[s, j, j]) / sites
+            current = _moved(bases, duals, gram, dual, i, j, a, current)
             last_i, last_j = i, j
             if trace.shape[1] > 0:
                 trace[place, step + 1] = current

@@ -32,7 +32,7 @@ def moves_make_unimodular_matrices(trials: Trials) -> Finding:
     """
     if find_spec("flint") is None:
         raise Inconclusive(NOT_INSTALLED)
-    flags = [flag for seed in trials.seeds for part in certified(*trials.batch("learned", "uniform", 6, seed))
+    flags = [flag for seed in trials.seeds for part in certified(trials.batch("learned", "uniform", 6, seed))
              for flag in part]
     return Finding(len(flags), sum(bool(flag) for flag in flags), 0.0, "exact integers", all(flags), trials.text)
 
@@ -108,16 +108,15 @@ def four_dimensions_have_bases_of_minima(trials: Trials) -> Finding:
     """
     excess = []
     for seed in trials.seeds:
-        batch, forms = trials.batch("minima", "uniform", 4, seed)
-        learned = trials.batch("learned", "uniform", 4, seed)[0]
-        excess += [1.0 - float(forms.mean()), float((batch.defects - learned.defects).max())]
+        minima, learned = (trials.batch(method, "uniform", 4, seed) for method in ("minima", "learned"))
+        excess += [1.0 - float(minima.found.mean()), float((minima.defects - learned.defects).max())]
     return small(max(0.0, *excess), 1e-9, "share without such a basis, and excess", trials.text)
 
 
 @MINKOWSKI.claim(REDUCTION, OURS, "ours")
 def minima_form_bases_of_random_lattices(trials: Trials) -> Finding:
     """In 8 dimensions they do for every random lattice that was drawn, so that the optimum is known."""
-    share = float(np.mean([trials.batch("minima", "uniform", 8, seed)[1].mean() for seed in trials.seeds]))
+    share = float(np.mean([trials.batch("minima", "uniform", 8, seed).found.mean() for seed in trials.seeds]))
     return Finding(1.0, share, 0.0, LATTICES, share == 1.0, trials.text)
 
 

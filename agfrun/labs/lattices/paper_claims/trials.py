@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from agfrun.labs.lattices import joint
 from agfrun.labs.lattices.anytime import classical_work
@@ -32,15 +31,15 @@ class Trials:
 
     def __init__(self, seeds: Sequence[int], device: str) -> None:
         self.seeds, self.text = tuple(seeds), seeds_text(seeds)
-        self._batches: dict[tuple[str, str, int, int], tuple[Batch, npt.NDArray[np.bool_]]] = {}
+        self._batches: dict[tuple[str, str, int, int], Batch] = {}
 
     def bases(self, distribution: str, dimension: int, seed: int) -> FloatArray:
         """Lattices: their seeds begin beyond those that this laboratory was tried on."""
         return RandomLatticesConfig(distribution=distribution, dimension=dimension, count=COUNT,
                                     seed=1000 + seed).build()
 
-    def batch(self, method: str, distribution: str, dimension: int, seed: int) -> tuple[Batch, npt.NDArray[np.bool_]]:
-        """The lattices reduced, and where there is a basis."""
+    def batch(self, method: str, distribution: str, dimension: int, seed: int) -> Batch:
+        """The lattices reduced."""
         key = (method, distribution, dimension, seed)
         if key not in self._batches:
             trace = 4 * dimension**2 if method == "lll_99" else 0
@@ -50,7 +49,7 @@ class Trials:
 
     def mean(self, method: str, distribution: str, dimension: int) -> float:
         """Mean log defect over lattices and seeds."""
-        return float(np.mean([self.batch(method, distribution, dimension, seed)[0].defects for seed in self.seeds]))
+        return float(np.mean([self.batch(method, distribution, dimension, seed).defects for seed in self.seeds]))
 
     def walked(self, dimension: int, moves: int, temperature: float | None) -> FloatArray:
         """Log defects after walks: by the shipped policy (temperature None), or by the product rule."""
@@ -75,7 +74,7 @@ class Trials:
         """Moves and multiply-adds (thousands) after which LLL, and the policy, have LLL's final mean defect."""
         policy, candidates = read_policy(POLICIES[0])
         found = {}
-        batches = [self.batch("lll_99", "uniform", dimension, seed)[0] for seed in self.seeds]
+        batches = [self.batch("lll_99", "uniform", dimension, seed) for seed in self.seeds]
         lll = float(np.mean([batch.moves.mean() for batch in batches]))
         goal = float(np.mean([batch.defects.mean() for batch in batches]))
         found["lll"] = lll, lll * classical_work("lll_99", dimension) / 1e3

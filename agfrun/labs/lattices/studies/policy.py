@@ -14,8 +14,6 @@ from agfrun.labs.lattices.names import TEMPERATURES
 from agfrun.labs.lattices.wording import text_of_training, verdict_of_training
 from agfrun.study.checks import positive, require, require_a_day
 from agfrun.study.claim import CLAIMS
-from agfrun.study.errors import DivergenceError
-from agfrun.study.interruption import interruption_of
 from agfrun.study.memory import require_memory
 from agfrun.study.registry import register
 from agfrun.study.settings import RunSettings
@@ -111,10 +109,7 @@ class PolicyStudy(Study):
                 shape, drawn, self.steps, self.iterations, self.learning_rate, config.seed,
                 partial(self._evaluated, validation), progress=bench.progress,
                 checkpoints=bench.checkpoints("policy"), resume=bench.last_state("policy"))
-        if trained.status == "interrupted":
-            raise interruption_of(trained.reason)
-        if trained.status == "diverged":
-            raise DivergenceError(f"training diverged: {trained.reason}; try a smaller study.learning_rate")
+        trained.require_ended("study.learning_rate")
         table = trained.history.frame()
         tables = {HISTORY.name: table, MOVES.name: rows_table(MOVES, self._moves(validation, policy, temperature))}
         bench.save(tables)

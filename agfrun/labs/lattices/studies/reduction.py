@@ -102,11 +102,11 @@ class ReductionStudy(Study):
 
         reduced_batch(method, bases[:1], self.policy, self.steps, seed)  # compiling is not timed
         begun = time.perf_counter()
-        batch, there = reduced_batch(method, bases, self.policy, self.steps, seed)
+        batch = reduced_batch(method, bases, self.policy, self.steps, seed)
         seconds = time.perf_counter() - begun
         defects = batch.defects
-        det_ok, hnf_ok = certified(batch, there) if self.certificates else ([None] * len(bases), [None] * len(bases))
-        return {"defects": [float(value) if known else None for value, known in zip(defects, there, strict=True)],
+        det_ok, hnf_ok = certified(batch) if self.certificates else ([None] * len(bases), [None] * len(bases))
+        return {"defects": [float(value) if known else None for value, known in zip(defects, batch.found, strict=True)],
                 "moves": batch.moves.tolist(), "at": batch.at.tolist(), "det_ok": det_ok, "hnf_ok": hnf_ok,
                 "microseconds": 1e6 * seconds / len(bases)}
 
