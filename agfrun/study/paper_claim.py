@@ -249,6 +249,18 @@ def bounded_below(ratio: float, why: str, seeds: str = "") -> Finding:
     return Finding("at least 1", ratio, None, why, bool(ratio >= 1), seeds, deviation)
 
 
+def at_most(limit: float, measured: float, why: str, seeds: str = "") -> Finding:
+    """A number is no larger than a limit."""
+    return Finding(f"at most {limit:.3g}", measured, None, why, bool(measured <= limit), seeds,
+                   measured / limit if limit else None)
+
+
+def at_least(limit: float, measured: float, why: str, seeds: str = "") -> Finding:
+    """A number is no smaller than a limit."""
+    return Finding(f"at least {limit:.3g}", measured, None, why, bool(measured >= limit), seeds,
+                   limit / measured if measured > 0 else None)
+
+
 def same_text(expected: str, measured: str, why: str, seeds: str = "") -> Finding:
     """Two texts, such as orders of features, are equal."""
     return Finding(expected, measured, None, why, expected == measured, seeds)

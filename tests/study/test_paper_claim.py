@@ -28,7 +28,7 @@ from agfrun import (
 )
 from agfrun.study import paper_claim, registry
 from agfrun.study.claim import FAILS, HOLDS, STANDINGS, UNDECIDED
-from agfrun.study.paper_claim import OURS, chosen_claims
+from agfrun.study.paper_claim import OURS, at_least, at_most, chosen_claims
 
 
 class Drawings:
@@ -176,7 +176,9 @@ def test_agreement_is_relative(expected: float, error: float, tolerance: float) 
     (small(0.5, 1.0, ""), HOLDS, 0.5), (small(2.0, 1.0, ""), FAILS, 2.0), (bounded_below(2.0, ""), HOLDS, 0.5),
     (bounded_below(0.8, ""), FAILS, 1.25), (bounded_below(0.0, ""), FAILS, float("inf")),
     (agreement(0.0, 0.1, 0.1, "", scale=2.0), HOLDS, 0.5), (same_text("1 2", "1 2", ""), HOLDS, None),
-    (same_text("1 2", "2 1", ""), FAILS, None)])
+    (same_text("1 2", "2 1", ""), FAILS, None),
+    (at_most(2.0, 1.0, ""), HOLDS, 0.5), (at_most(2.0, 3.0, ""), FAILS, 1.5), (at_least(2.0, 4.0, ""), HOLDS, 0.5),
+    (at_least(2.0, 1.0, ""), FAILS, 2.0), (at_least(0.1, -1.0, ""), FAILS, None)])
 def test_verdicts(finding: Finding, verdict: str, deviation: float | None) -> None:
     assert (finding.verdict, finding.deviation) == (verdict, deviation)
     assert type(finding.holds) is bool

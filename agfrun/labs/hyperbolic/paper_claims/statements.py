@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from agfrun.labs.hyperbolic.paper_claims.trials import (
     paper,
 )
 from agfrun.labs.hyperbolic.studies.hyperbolic_vae import ALL_NOISE, FOLLOWS, NOISE_UP_TO_HALF, TRAINING
-from agfrun.study.paper_claim import OURS, Finding, small
+from agfrun.study.paper_claim import OURS, Finding, at_least, small
 
 SCORED = paper("Medbouhi et al. 2024, arXiv:2404.08608")
 EXACT = "edges are counted"
@@ -150,13 +150,13 @@ def scores_grow_with_noise(trials: Trials) -> Finding:
     """The score of a trained autoencoder's training and test data grows with the noise of test data, from 0.1 to 0.8:
     rank correlation at least 0.9 at every seed.
     """
-    return _at_least(0.9, trials.ranks(ALL_NOISE, "score"), trials)
+    return at_least(0.9, min(trials.ranks(ALL_NOISE, "score")), _TRAINED, trials.text)
 
 
 @SCORED.claim(AUTOENCODERS, OURS, "ours")
 def scores_grow_with_noise_to_one_half(trials: Trials) -> Finding:
     """It grows to noise 0.5: to flip more than half of the bits is a mirror image of flipping fewer."""
-    return _at_least(0.9, trials.ranks(NOISE_UP_TO_HALF, "score"), trials)
+    return at_least(0.9, min(trials.ranks(NOISE_UP_TO_HALF, "score")), _TRAINED, trials.text)
 
 
 @SCORED.claim(LINEAGES, "section 5, cells", "numerics")
@@ -199,11 +199,6 @@ def moved_by(points: Points, boost: float, seed: int) -> Points:
 def rescaled(points: Points) -> Points:
     """All Poincare coordinates divided by their largest norm + 0.001."""
     return points_of(points.p / (float(np.linalg.norm(points.p, axis=1).max()) + 0.001), "poincare")
-
-
-def _at_least(limit: float, values: Sequence[float], trials: Trials) -> Finding:
-    return Finding(f"at least {limit}", min(values), None, _TRAINED, min(values) >= limit, trials.text,
-                   limit / min(values) if min(values) > 0 else None)
 
 
 def _siblings(trials: Trials, distance: Callable[[Points, Points], float]) -> Finding:

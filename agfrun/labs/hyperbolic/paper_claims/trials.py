@@ -15,7 +15,7 @@ from agfrun.labs.hyperbolic.studies.hyperbolic_vae import HyperbolicVaeStudy, ta
 from agfrun.labs.hyperbolic.vae.settings import AutoencoderSettings
 from agfrun.labs.hyperbolic.vae.training import measure_seed
 from agfrun.study.bench import Bench
-from agfrun.study.paper_claim import Inconclusive, Paper
+from agfrun.study.paper_claim import Inconclusive, Paper, seeds_text
 
 SUBJECTS = ("hyperbolic_graphs", "alignment_score", "autoencoders", "lineages")
 GRAPHS, SCORE, AUTOENCODERS, LINEAGES = SUBJECTS
@@ -34,7 +34,7 @@ class Trials:
 
     def __init__(self, seeds: Sequence[int], device: str) -> None:
         self.seeds = tuple(seeds)
-        self.text = f"{seeds[0]}-{seeds[-1]}" if len(seeds) > 1 else str(seeds[0])
+        self.text = seeds_text(seeds)
         self._tables: dict[str, Any] | None = None
 
     def clouds(self, dimension: int, most: int, radius: float) -> list[Points]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from agfrun.labs.interaction.claims import LARGEST_ERROR, LEAST_ACCURACY, LEAST_AGENT, LEAST_OBJECT, NOTHING
 from agfrun.labs.interaction.paper_claims.trials import CODES, LEARNER, WORLDS, Trials, paper
-from agfrun.study.paper_claim import OURS, Finding, small
+from agfrun.study.paper_claim import OURS, Finding, at_least, at_most, small
 
 REICHLIN = paper("Reichlin, Marchetti, Yin, Varava & Kragic 2023, Geometric Representations of Objects via Interaction")
 ROUNDING = "rounding in double precision"
@@ -32,13 +32,13 @@ def translations_meet_all_conditions(trials: Trials) -> Finding:
 @REICHLIN.claim(CODES, "theorem 4", "theorem")
 def two_translations_do_not(trials: Trials) -> Finding:
     """With another translation of the object than of the agent it does not."""
-    return trials.at_least(_MANY, trials.violations(_UNIT, _HERE, _THERE), _EXACT)
+    return at_least(_MANY, trials.violations(_UNIT, _HERE, _THERE), _EXACT, trials.text)
 
 
 @REICHLIN.claim(CODES, "theorem 4", "theorem")
 def turned_objects_do_not(trials: Trials) -> Finding:
     """With the object's place turned it does not."""
-    return trials.at_least(_MANY, trials.violations(_TURN, _HERE, _HERE), _EXACT)
+    return at_least(_MANY, trials.violations(_TURN, _HERE, _HERE), _EXACT, trials.text)
 
 
 @REICHLIN.claim(WORLDS, "section 5.2, published generator", "numerics", sharper="every_transition_is_what_it_says")
@@ -46,7 +46,7 @@ def random_paths_are_free(trials: Trials) -> Finding:
     """A path whose end is drawn without a look at the object, as in the free half of the published data, touches it in
     at most 2 of 100 cases, so that the object may be left where it is.
     """
-    return trials.at_most(0.02, trials.touching_paths(), "random ends of paths in the published size, diamonds")
+    return at_most(0.02, trials.touching_paths(), "random ends of paths in the published size, diamonds", trials.text)
 
 
 @REICHLIN.claim(WORLDS, OURS, "ours")
@@ -60,25 +60,25 @@ def every_transition_is_what_it_says(trials: Trials) -> Finding:
 @REICHLIN.claim(LEARNER, "section 5", "numerics")
 def agents_are_found(trials: Trials) -> Finding:
     """The agent's place is recovered up to a translation: it explains 0.99 of the variance."""
-    return trials.at_least(LEAST_AGENT, trials.value("agent_r2"), trials.trained)
+    return at_least(LEAST_AGENT, trials.value("agent_r2"), trials.trained, trials.text)
 
 
 @REICHLIN.claim(LEARNER, "section 5", "numerics")
 def objects_are_found(trials: Trials) -> Finding:
     """So is the object's, that no label tells: 0.72 of the variance after 500 steps."""
-    return trials.at_least(LEAST_OBJECT["mixture"], trials.value("object_r2"), trials.trained)
+    return at_least(LEAST_OBJECT["mixture"], trials.value("object_r2"), trials.trained, trials.text)
 
 
 @REICHLIN.claim(LEARNER, "theorem 4", "numerics")
 def representations_are_isometric(trials: Trials) -> Finding:
     """The difference between the places of agent and object is that of their codes, to an error of 0.04."""
-    return trials.at_most(LARGEST_ERROR, trials.value("isometry_error"), trials.trained)
+    return at_most(LARGEST_ERROR, trials.value("isometry_error"), trials.trained, trials.text)
 
 
 @REICHLIN.claim(LEARNER, "section 4", "numerics")
 def otsu_tells_contacts(trials: Trials) -> Finding:
     """Otsu's threshold on the distance of contrastive codes tells 0.8 of all transitions rightly."""
-    return trials.at_least(LEAST_ACCURACY["otsu"], trials.value("contact_accuracy", split="otsu"), trials.trained)
+    return at_least(LEAST_ACCURACY["otsu"], trials.value("contact_accuracy", split="otsu"), trials.trained, trials.text)
 
 
 @REICHLIN.claim(LEARNER, OURS, "ours")
@@ -95,7 +95,7 @@ def a_mixture_tells_contacts_better(trials: Trials) -> Finding:
 @REICHLIN.claim(LEARNER, OURS, "ours")
 def contacts_place_the_object(trials: Trials) -> Finding:
     """Without the loss of contacts the object's place explains less than 0.1 of the variance."""
-    return trials.at_most(NOTHING, trials.value("object_r2", "no_plus"), trials.trained)
+    return at_most(NOTHING, trials.value("object_r2", "no_plus"), trials.trained, trials.text)
 
 
 @REICHLIN.claim(LEARNER, OURS, "ours")

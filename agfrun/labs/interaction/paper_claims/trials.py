@@ -15,7 +15,7 @@ from agfrun.labs.interaction.names import OURS
 from agfrun.labs.interaction.row import measure, world_of
 from agfrun.labs.interaction.worlds.sprites import SpritesConfig
 from agfrun.study.bench import Bench
-from agfrun.study.paper_claim import Finding, Paper
+from agfrun.study.paper_claim import Finding, Paper, seeds_text
 
 SUBJECTS = ("codes", "worlds", "learner")
 CODES, WORLDS, LEARNER = SUBJECTS
@@ -35,7 +35,7 @@ class Trials:
 
     def __init__(self, seeds: Sequence[int], device: str) -> None:
         self.seeds, self.device = tuple(seeds), device
-        self.text = f"{seeds[0]}-{seeds[-1]}" if len(seeds) > 1 else str(seeds[0])
+        self.text = seeds_text(seeds)
         self.trained = f"{_SIZE} x {_SIZE} pixels, {_STEPS} steps; means over the seeds"
         self._ends: dict[tuple[str, str, str, int], dict[str, Any]] = {}
 
@@ -96,16 +96,6 @@ class Trials:
             touched = world.touches(start, end, torch.nn.functional.pad(thing, (0, 1)))
             wrong.append(float(((later != thing).any(1) != touched).double().mean()))
         return max(wrong)
-
-    def at_most(self, limit: float, measured: float, why: str) -> Finding:
-        """Whether a number is no larger than a limit."""
-        return Finding(f"at most {limit:.3g}", measured, None, why, measured <= limit, self.text,
-                       measured / limit if limit else None)
-
-    def at_least(self, limit: float, measured: float, why: str) -> Finding:
-        """Whether a number is no smaller than a limit."""
-        return Finding(f"at least {limit:.3g}", measured, None, why, measured >= limit, self.text,
-                       limit / measured if measured > 0 else None)
 
     def below(self, limit: float, measured: float, why: str) -> Finding:
         """Whether a number is below another that was measured too."""

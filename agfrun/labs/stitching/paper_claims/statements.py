@@ -24,7 +24,7 @@ from agfrun.labs.stitching.paper_claims.trials import (
 )
 from agfrun.labs.stitching.topology import h0_deaths, share_near
 from agfrun.labs.stitching.transforms import batch_robust, robust
-from agfrun.study.paper_claim import OURS, Finding, small
+from agfrun.study.paper_claim import OURS, Finding, at_least, at_most, small
 
 RELATIVE = paper("Moschella et al. 2023, arXiv:2209.15430")
 TOPOLOGICAL = paper("Garcia-Castellanos et al. 2024, arXiv:2409.10967")
@@ -46,8 +46,8 @@ def cosines_are_invariant_to_rotations(trials: Trials) -> Finding:
 @RELATIVE.claim(STITCHING, "section 5", "numerics")
 def absolute_heads_know_nothing(trials: Trials) -> Finding:
     """Without a transform a head is no better on another network's latents than the most frequent class."""
-    return trials.at_most(trials.majority(LANGUAGES) + _CHANCE, trials.accuracies(LANGUAGES, "absolute")[1],
-                          f"the most frequent class and {_CHANCE} for chance; {TRAINED.format(LANGUAGES)}")
+    return at_most(trials.majority(LANGUAGES) + _CHANCE, trials.accuracies(LANGUAGES, "absolute")[1],
+                   f"the most frequent class and {_CHANCE} for chance; {TRAINED.format(LANGUAGES)}", trials.text)
 
 
 @RELATIVE.claim(STITCHING, "section 5", "numerics")
@@ -71,13 +71,14 @@ def robust_is_invariant_to_signs(trials: Trials) -> Finding:
 @TOPOLOGICAL.claim(REPRESENTATIONS, "section 3", "theorem")
 def cosines_change_with_scales(trials: Trials) -> Finding:
     """Cosines do change when neurons are scaled, each by its own positive factor."""
-    return trials.at_least(_CHANGE, trials.change("cosine", "positive scaling"), "a difference that no rounding makes")
+    return at_least(_CHANGE, trials.change("cosine", "positive scaling"), "a difference that no rounding makes",
+                    trials.text)
 
 
 @TOPOLOGICAL.claim(REPRESENTATIONS, OURS, "ours")
 def robust_gives_up_rotations(trials: Trials) -> Finding:
     """The price: the robust transform changes when latents are turned."""
-    return trials.at_least(_CHANGE, trials.change("robust", "rotation"), "a difference that no rounding makes")
+    return at_least(_CHANGE, trials.change("robust", "rotation"), "a difference that no rounding makes", trials.text)
 
 
 @TOPOLOGICAL.claim(REPRESENTATIONS, OURS, "ours")
@@ -126,14 +127,15 @@ def densification_helps_stitching(trials: Trials) -> Finding:
 def a_foreign_head_costs_nothing(trials: Trials) -> Finding:
     """With the robust transform and densification another network's head is as good as the own one, to 0.01."""
     same, stitched = trials.accuracies(LANGUAGES, "robust", dense=True)
-    return trials.at_most(0.01, same - stitched, f"theirs are fine-tuned transformers; {TRAINED.format(LANGUAGES)}")
+    return at_most(0.01, same - stitched, f"theirs are fine-tuned transformers; {TRAINED.format(LANGUAGES)}",
+                   trials.text)
 
 
 @TOPOLOGICAL.claim(STITCHING, OURS, "ours")
 def a_foreign_head_costs_little(trials: Trials) -> Finding:
     """In small encoders trained from nothing it costs at most 0.12 of accuracy."""
     same, stitched = trials.accuracies(LANGUAGES, "robust", dense=True)
-    return trials.at_most(LARGEST_GAP, same - stitched, TRAINED.format(LANGUAGES))
+    return at_most(LARGEST_GAP, same - stitched, TRAINED.format(LANGUAGES), trials.text)
 
 
 @TOPOLOGICAL.claim(STITCHING, OURS, "ours")
@@ -154,8 +156,8 @@ def relative_representations_beat_affine_maps(trials: Trials) -> Finding:
 @TOPOLOGICAL.claim(STITCHING, OURS, "ours")
 def affine_maps_stitch_better(trials: Trials) -> Finding:
     """An affine map between latents, fitted on the anchors for each pair of networks, stitches at least as well."""
-    return trials.at_least(trials.accuracies(LANGUAGES, "robust", dense=True)[1],
-                           trials.accuracies(LANGUAGES, "affine")[1], TRAINED.format(LANGUAGES))
+    return at_least(trials.accuracies(LANGUAGES, "robust", dense=True)[1],
+                    trials.accuracies(LANGUAGES, "affine")[1], TRAINED.format(LANGUAGES), trials.text)
 
 
 @HOFER.claim(DENSIFICATION, "section 3", "theorem")
@@ -177,7 +179,7 @@ def densification_moves_deaths_to_beta(trials: Trials) -> Finding:
     """
     deaths = [death for row in trials.values(LANGUAGES, "robust", dense=True) for part in row["deaths"]
               if part["space"] == "relative" for death in part["deaths"]]
-    return trials.at_least(SHARE_NEAR, share_near(deaths, 1.0), "batches of training samples")
+    return at_least(SHARE_NEAR, share_near(deaths, 1.0), "batches of training samples", trials.text)
 
 
 @GODFREY.claim(REPRESENTATIONS, "section 3", "theorem")
@@ -192,8 +194,9 @@ def intertwiners_leave_networks_as_they_are(trials: Trials) -> Finding:
 @GODFREY.claim(REPRESENTATIONS, "section 3", "theorem")
 def nothing_else_does(trials: Trials) -> Finding:
     """Every other kind of permutation, sign, scaling and rotation changes the outputs."""
-    return trials.at_least(1e-3, min(_output_change(name, kind, trials.seeds[0]) for name, one in ACTIVATIONS.items()
-                                     for kind in KINDS if kind not in one.kinds), "in parts of the largest output")
+    return at_least(1e-3, min(_output_change(name, kind, trials.seeds[0]) for name, one in ACTIVATIONS.items()
+                              for kind in KINDS if kind not in one.kinds),
+                    "in parts of the largest output", trials.text)
 
 
 def _output_change(activation: str, kind: str, seed: int) -> float:

@@ -19,7 +19,7 @@ from agfrun.labs.stitching.matrix import same_and_stitched
 from agfrun.labs.stitching.row import measure_row
 from agfrun.labs.stitching.transforms import TRANSFORMS
 from agfrun.study.bench import Bench
-from agfrun.study.paper_claim import Finding, Inconclusive, Paper
+from agfrun.study.paper_claim import Finding, Inconclusive, Paper, seeds_text
 
 LANGUAGES, IMAGES = "languages", "digit images"
 SUBJECTS = ("representations", "stitching", "densification")
@@ -43,7 +43,7 @@ class Trials:
 
     def __init__(self, seeds: Sequence[int], device: str) -> None:
         self.seeds = tuple(seeds)
-        self.text = f"{seeds[0]}-{seeds[-1]}" if len(seeds) > 1 else str(seeds[0])
+        self.text = seeds_text(seeds)
         self._rows: dict[tuple[str, str, bool, int], dict[str, dict[str, Any]]] = {}
         self._sides: dict[str, Sides] = {}
 
@@ -102,16 +102,6 @@ class Trials:
         high, low = (self.accuracies(data, *row)[1] for row in (better, worse))
         return Finding(f"above {low:.3f}", high, None, TRAINED.format(data), high > low, self.text,
                        low / high if high else None)
-
-    def at_most(self, limit: float, measured: float, why: str) -> Finding:
-        """Whether a number is no larger than a limit."""
-        return Finding(f"at most {limit:.3g}", measured, None, why, measured <= limit, self.text,
-                       measured / limit if limit else None)
-
-    def at_least(self, limit: float, measured: float, why: str) -> Finding:
-        """Whether a number is no smaller than a limit."""
-        return Finding(f"at least {limit:.3g}", measured, None, why, measured >= limit, self.text,
-                       limit / measured if measured else None)
 
 
 def paper(name: str) -> Paper[Trials]:
