@@ -6,6 +6,7 @@ kind, and what is in it is no deeper (`agfrun.files.parsing`): otherwise one lin
 
 from __future__ import annotations
 
+import csv
 import io
 import os
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agfrun.files.inside import opened_inside, opened_named
-from agfrun.study.errors import OutputError
+from agfrun.study.errors import ConfigError, OutputError
 from agfrun.study.memory import in_units
 
 MIB = 2**20
@@ -100,6 +101,25 @@ def read_named_text(path: Path, most: int = MOST_DATA) -> io.StringIO:
     """
     with open_named(path, most) as file:
         return io.StringIO(file.read(most).decode("utf-8-sig"), newline="")
+
+
+@contextmanager
+def reading_named(key: str, name: object) -> Iterator[None]:
+    """Says of a file that the user has named, and that cannot be read, which key names it.
+
+    Args:
+        key: configuration key.
+        name: of the file, as it was given.
+
+    Raises:
+        ConfigError: what is done within raised an error of reading or of parsing.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(key, name, f"it cannot be read: {error.strerror or error}") from error
+    except (ValueError, EOFError, MemoryError, csv.Error) as error:
+        raise ConfigError(key, name, f"it cannot be read: {' '.join(str(error).split())}") from error
 
 
 def _sized(descriptor: int, most: int | None) -> io.BufferedReader:

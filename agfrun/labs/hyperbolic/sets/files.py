@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from agfrun.files.array_files import read_npy
-from agfrun.files.reading import read_named_text
+from agfrun.files.reading import read_named_text, reading_named
 from agfrun.labs.hyperbolic.config import Labelled, SetsConfig
 from agfrun.labs.hyperbolic.geometry.hydra import geodesic_distances, hydra
 from agfrun.labs.hyperbolic.geometry.points import MODELS, Array, PointsError, joined, points_of
@@ -163,12 +163,8 @@ def _labelled_numbers(key: str, path: Path, label_column: str) -> tuple[tuple[st
 def _read_matrix(key: str, path: Path) -> Array:
     if path.suffix == ".csv":
         return _numbers(key, path, _read_rows(key, path)[1])
-    try:
+    with reading_named(key, str(path)):
         array = read_npy(path.expanduser())
-    except OSError as error:
-        raise ConfigError(key, str(path), f"it cannot be read: {error.strerror or error}") from None
-    except (ValueError, EOFError) as error:
-        raise ConfigError(key, str(path), f"it cannot be read: {' '.join(str(error).split())}") from None
     require(key, str(path), array.ndim == 2 and array.dtype.kind in "fiu",
             f"a file with a row of numbers for each point, not {array.dtype} of shape {array.shape}")
     return array.astype(np.float64)
@@ -176,12 +172,8 @@ def _read_matrix(key: str, path: Path) -> Array:
 
 def _read_rows(key: str, path: Path) -> tuple[list[str], list[list[str]]]:
     """The names of the columns, and the rows."""
-    try:
+    with reading_named(key, str(path)):
         lines = [row for row in csv.reader(read_named_text(path.expanduser()), strict=True) if row]
-    except OSError as error:
-        raise ConfigError(key, str(path), f"it cannot be read: {error.strerror or error}") from None
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise ConfigError(key, str(path), f"it cannot be read: {' '.join(str(error).split())}") from None
     require(key, str(path), len(lines) >= 2, "a file with a line of column names and at least one point")
     columns = [name.strip() for name in lines[0]]
     for number, row in enumerate(lines[1:], 1):

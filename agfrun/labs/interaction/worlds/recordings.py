@@ -12,10 +12,9 @@ import torch
 from torch import Tensor
 
 from agfrun.files.array_files import read_npy
-from agfrun.files.reading import MOST_DATA
+from agfrun.files.reading import MOST_DATA, reading_named
 from agfrun.labs.interaction.worlds.world import Transitions, WorldConfig
 from agfrun.study.checks import require
-from agfrun.study.errors import ConfigError, first_line
 from agfrun.study.registry import register
 
 KEY = "data.path"
@@ -121,9 +120,7 @@ def _read(path: Path) -> npt.NDArray[Any]:
     Raises:
         ConfigError: it cannot be read.
     """
-    try:
+    with reading_named(KEY, str(path)):
         array = read_npy(path, MOST_DATA)
-    except (OSError, ValueError, EOFError, MemoryError) as error:
-        raise ConfigError(KEY, str(path), f"it cannot be read: {first_line(error)}") from error
     require(KEY, str(path), array.dtype.kind in "iufb", "an array of numbers")
     return array

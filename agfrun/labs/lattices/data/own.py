@@ -9,11 +9,11 @@ from typing import ClassVar
 import numpy as np
 
 from agfrun.files.array_files import read_npy
-from agfrun.files.reading import MOST_DATA
+from agfrun.files.reading import MOST_DATA, reading_named
 from agfrun.labs.lattices.bases import FloatArray, checked_bases
 from agfrun.labs.lattices.data.lattices import LatticesConfig
 from agfrun.study.checks import one_of, positive, require
-from agfrun.study.errors import ConfigError, UsageError, first_line
+from agfrun.study.errors import ConfigError, UsageError
 from agfrun.study.registry import register
 
 KEY = "data.path"
@@ -44,10 +44,8 @@ class BasesFileConfig(LatticesConfig):
 
     def build(self) -> FloatArray:
         """See `LatticesConfig.build`."""
-        try:
+        with reading_named(KEY, self.path):
             array = read_npy(Path(str(self.path)).expanduser(), MOST_DATA)
-        except (OSError, ValueError, EOFError, MemoryError) as error:
-            raise ConfigError(KEY, self.path, f"it cannot be read: {first_line(error)}") from error
         require(KEY, self.path, array.dtype.kind in "iuf" and array.ndim in (2, 3) and array.size > 0,
                 f"a file of numbers of the shape (n, n) or (N, n, n), not {array.dtype} of {array.shape}")
         try:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from agfrun.files.array_files import read_npy
-from agfrun.files.reading import MOST_ARRAYS, open_named
+from agfrun.files.reading import MOST_ARRAYS, open_named, reading_named
 from agfrun.labs.staircases.config import InitConfig
 from agfrun.study.checks import LARGEST_DATUM, ORDINARY, positive, require
 from agfrun.study.errors import ConfigError, closest, did_you_mean
@@ -49,13 +49,9 @@ class FileInitConfig(InitConfig):
     def neurons(self, shape: tuple[int, int]) -> np.ndarray[Any, Any]:
         """See `InitConfig.neurons`."""
         path = Path(self.path or "").expanduser()
-        try:
+        with reading_named(PATH, self.path):
             found = _read_safetensors(path, self.path, self.key, shape) if path.suffix == ".safetensors" \
                 else read_npy(path)
-        except OSError as error:
-            raise ConfigError(PATH, self.path, f"it cannot be read: {error.strerror or error}") from None
-        except (ValueError, EOFError) as error:
-            raise ConfigError(PATH, self.path, f"it cannot be read: {' '.join(str(error).split())}") from None
         return _checked(self.path, found, shape)
 
 

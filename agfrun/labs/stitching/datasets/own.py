@@ -11,11 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from agfrun.files.array_files import read_npy
-from agfrun.files.reading import MOST_DATA, read_named_text
+from agfrun.files.reading import MOST_DATA, read_named_text, reading_named
 from agfrun.labs.stitching.datasets.sides import Labels, Side, Sides, SidesConfig, dense
 from agfrun.labs.stitching.datasets.text import CharacterFeatures
 from agfrun.study.checks import require
-from agfrun.study.errors import ConfigError, first_line
 from agfrun.study.registry import register
 
 KEY = "data.path"
@@ -103,10 +102,8 @@ def read_texts(name: str) -> Texts:
     Raises:
         ConfigError: the file cannot be read, or has other columns or parts.
     """
-    try:
+    with reading_named(KEY, name):
         rows = list(csv.DictReader(read_named_text(Path(name).expanduser()), strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(KEY, name, f"it cannot be read: {first_line(error)}") from error
     require(KEY, name, bool(rows) and set(COLUMNS) <= set(rows[0]), f"a file with the columns {', '.join(COLUMNS)}")
     found: Texts = {}
     for number, row in enumerate(rows, 1):
@@ -140,10 +137,8 @@ def read_array(path: Path) -> npt.NDArray[Any]:
     Raises:
         ConfigError: it cannot be read.
     """
-    try:
+    with reading_named(KEY, str(path)):
         array = read_npy(path, MOST_DATA)
-    except (OSError, ValueError, EOFError, MemoryError) as error:
-        raise ConfigError(KEY, str(path), f"it cannot be read: {first_line(error)}") from error
     require(KEY, str(path), array.dtype.kind in "iuf", "an array of numbers")
     return array
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from agfrun.files.array_files import read_npy
-from agfrun.files.reading import MIB, read_named_text
+from agfrun.files.reading import MIB, read_named_text, reading_named
 from agfrun.study.checks import LARGEST_DATUM, ORDINARY, require
 from agfrun.study.errors import ConfigError
 
@@ -29,12 +29,8 @@ def read_template(key: str, name: str) -> np.ndarray:
         ConfigError: there is no such file, or it holds something else.
     """
     path = Path(name).expanduser()
-    try:
+    with reading_named(key, name):
         values = read_npy(path) if path.suffix == ".npy" else _read_csv(key, name, path)
-    except OSError as error:
-        raise ConfigError(key, name, f"it cannot be read: {error.strerror or error}") from None
-    except (ValueError, EOFError) as error:
-        raise ConfigError(key, name, f"it cannot be read: {' '.join(str(error).split())}") from None
     require(key, name, values.dtype.kind in "fiu", "a file of real numbers")
     require(key, name, values.size == max(values.shape, default=0) and values.size >= 2,
             f"a file with one row of at least two numbers, not shape {values.shape}")

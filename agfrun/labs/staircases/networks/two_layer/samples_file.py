@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from agfrun.files.array_files import open_archive, read_member
-from agfrun.files.reading import read_named_text
+from agfrun.files.reading import read_named_text, reading_named
 from agfrun.labs.staircases.config import DataConfig
 from agfrun.labs.staircases.networks.two_layer.samples import Array, Samples, samples
 from agfrun.study.checks import LARGEST_DATUM, ORDINARY, ordinary, require
@@ -108,10 +108,8 @@ def _read_csv(name: str, path: Path, target_columns: Sequence[str] | None) -> tu
     Raises:
         ConfigError: there is no line of names, a row is too short or long, or a cell is no finite number.
     """
-    try:
+    with reading_named(KEY, name):
         lines = [row for row in csv.reader(read_named_text(path), strict=True) if row]
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise ConfigError(KEY, name, f"it cannot be read: {' '.join(str(error).split())}") from None
     columns = [column.strip() for column in lines[0]] if lines else []
     require(KEY, name, len(columns) >= 2 and all(columns) and not any(map(_is_number, columns)),
             "a file whose first line names at least two columns")
