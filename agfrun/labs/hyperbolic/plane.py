@@ -12,9 +12,12 @@ from agfrun.labs.hyperbolic.geometry.points import Points
 from agfrun.study.table import Column, Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import pandas as pd
+    from matplotlib.figure import Figure
+
+    from agfrun.study.study import Saved
 
 POINTS = Schema("points.csv", (
     Column("label", "text", "its set"),
@@ -43,3 +46,12 @@ def plane_tables(sets: Mapping[str, Points], graph: Graph | None = None) -> dict
     return {POINTS.name: rows_table(POINTS, [{"label": str(label), "x": float(x), "y": float(y)}
                                              for label, (x, y) in zip(labels, seen.p, strict=True)]),
             EDGES.name: rows_table(EDGES, [{"i": int(i), "j": int(j)} for i, j in ends])}
+
+
+def disk_of(saved: Saved) -> Iterator[tuple[str, Figure]]:
+    """The figure `disk` of a run that has points and edges of a plane."""
+    points, edges = saved.tables.get(POINTS.name), saved.tables.get(EDGES.name)
+    if points is not None and edges is not None and len(points):
+        from agfrun.labs.hyperbolic.figures.disk import plot_disk  # Matplotlib
+
+        yield "disk", plot_disk(points, edges)

@@ -17,7 +17,7 @@ from agfrun.labs.hyperbolic.geometry.components import CONSISTENCY, MOST_POINTS,
 from agfrun.labs.hyperbolic.geometry.delaunay import MOST_SECONDS, delaunay
 from agfrun.labs.hyperbolic.geometry.distances import set_distances
 from agfrun.labs.hyperbolic.geometry.points import Points, PointsError
-from agfrun.labs.hyperbolic.plane import EDGES, POINTS, all_of, plane_tables
+from agfrun.labs.hyperbolic.plane import EDGES, POINTS, all_of, disk_of, plane_tables
 from agfrun.study.checks import require
 from agfrun.study.claim import Claim, Statement
 from agfrun.study.errors import ConfigError, closest, did_you_mean
@@ -187,11 +187,7 @@ class AlignmentStudy(Study):
             from agfrun.labs.hyperbolic.figures.scores import plot_scores  # Matplotlib
 
             yield "scores", plot_scores(scores)
-        points, edges = saved.tables.get(POINTS.name), saved.tables.get(EDGES.name)
-        if points is not None and edges is not None and len(points):
-            from agfrun.labs.hyperbolic.figures.disk import plot_disk  # Matplotlib
-
-            yield "disk", plot_disk(points, edges)
+        yield from disk_of(saved)
 
     def page(self, saved: Saved) -> str:
         """See `Study.page`."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from agfrun.files.tables import rows_table
 from agfrun.labs.hyperbolic.geometry.points import PointsError, exponentials
-from agfrun.labs.hyperbolic.plane import EDGES, POINTS, plane_tables
+from agfrun.labs.hyperbolic.plane import EDGES, POINTS, disk_of, plane_tables
 from agfrun.labs.hyperbolic.vae.settings import AutoencoderSettings
 from agfrun.study.checks import require, require_a_day, require_seeds
 from agfrun.study.claim import Claim, Statement
@@ -125,16 +125,13 @@ class HyperbolicVaeStudy(Study):
 
     def figures(self, saved: Saved) -> Iterator[tuple[str, Figure]]:
         """See `Study.figures`."""
-        from agfrun.labs.hyperbolic.figures.disk import plot_disk  # Matplotlib
-        from agfrun.labs.hyperbolic.figures.training import plot_noise, plot_training
+        from agfrun.labs.hyperbolic.figures.training import plot_noise, plot_training  # Matplotlib
 
         for name, plot in (("snapshots", plot_training), ("noise", plot_noise)):
             table = saved.tables.get(name)
             if table is not None and len(table):
                 yield name, plot(table)
-        points, edges = saved.tables.get(POINTS.name), saved.tables.get(EDGES.name)
-        if points is not None and edges is not None and len(points):
-            yield "disk", plot_disk(points, edges)
+        yield from disk_of(saved)
 
     def page(self, saved: Saved) -> str:
         """See `Study.page`."""
