@@ -36,6 +36,9 @@ FACTORIZING = ("rosenbrock", "lsoda")
 LARGEST_FACTORIZED = 2500
 # Unknowns of the neurons that extrapolation treats implicitly, at most, or one neuron: a factorization takes 0.1 s.
 MOST_IMPLICIT = 1500
+# Square matrices held at a time by a method that factorizes (the Jacobian, its factors, those of the carried error), and
+# by extrapolation (the Jacobian, what it is copied from, its factors).
+FACTORIZING_MATRICES, EXTRAPOLATION_MATRICES = 8, 3
 STREAMS = ("neuron", "network")
 COST_PHASES = tuple(sources.OF_COST_PHASE)
 # What can be predicted beside the main prediction; closed forms cost nothing and are always there.
@@ -197,8 +200,8 @@ class TrainConfig(Choice):
                 "a fraction of the initial loss from 0 up to but not including 1")
         require("train.max_rows", self.max_rows, 100 <= self.max_rows <= 20000, "an integer from 100 to 20000")
 
-    def factorized(self, width: int, dimension: int) -> float:
-        """Unknowns at most of the square matrices that are held, of H neurons of dimension D: for the memory."""
+    def matrix_entries(self, width: int, dimension: int) -> float:
+        """Entries of all square matrices that are held at a time, for H neurons of dimension D: for the memory."""
         return 0.0
 
     def run(self, problem: Any, horizon: float, watch: Any) -> Any:
@@ -234,12 +237,14 @@ class GradientFlowConfig(TrainConfig):
         one_of("train.method", self.method, FLOW_METHODS)
         require("train.tolerance", self.tolerance, 1e-13 <= self.tolerance <= 1e-2, "a number from 1e-13 to 1e-2")
 
-    def factorized(self, width: int, dimension: int) -> float:
-        """See `TrainConfig.factorized`."""
-        most = {"auto": LARGEST_FACTORIZED, "extrapolation": max(MOST_IMPLICIT, dimension)}
-        if self.method in FACTORIZING:
-            return float(width) * dimension
-        return min(float(width) * dimension, most.get(self.method, 0))
+    def matrix_entries(self, width: int, dimension: int) -> float:
+        """See `TrainConfig.matrix_entries`."""
+        unknowns = float(width) * dimension
+        if self.method in FACTORIZING or (self.method == "auto" and unknowns <= LARGEST_FACTORIZED):
+            return FACTORIZING_MATRICES * unknowns**2
+        if self.method in ("auto", "extrapolation"):
+            return EXTRAPOLATION_MATRICES * min(unknowns, max(MOST_IMPLICIT, dimension)) ** 2
+        return 0.0
 
 
 @register("train")

@@ -13,8 +13,6 @@ from agfrun.study.memory import require_memory
 NUMBER_BYTES = {"float64": 8, "float32": 4}
 # Vectors of all parameters that a training holds at a time: stages, history, kept states, copies for files.
 VECTORS = 60
-# Square matrices of an integrator that factorizes: the Jacobian, its factors, those of the carried error.
-MATRICES = 8
 # Arrays of a mini-batch: its samples, what they become, and products of both.
 SAMPLE_ARRAYS = 3
 # Numbers of 8 bytes for each row of the recorded paths: for a neuron, and for a feature, which has a row of the
@@ -57,6 +55,6 @@ def training_memory(config: Any, width: int, dimension: int) -> float:
     # A state is kept whole even if it exceeds what states may take.
     states = min(STATES, 2.0 * config.train.max_rows * parameters * number)
     paths = 8.0 * config.train.max_rows * (NEURON_NUMBERS * width + FEATURE_NUMBERS * dimension)
-    matrices = MATRICES * config.train.factorized(width, dimension) ** 2
+    matrices = config.train.matrix_entries(width, dimension)
     batch = SAMPLE_ARRAYS * float(getattr(config.train, "batch_size", None) or 0) * (width + dimension)
     return float(states + paths + number * (VECTORS * parameters + matrices + batch))
