@@ -42,6 +42,7 @@ FIGURES = (
     ("fully_connected_linear", ["experiment=linear_commuting"], "staircase"),
     ("linear_attention", ["model=linear_attention", "agf=decoupled"], "features"),
     ("quadratic_modadd", ["agf=decoupled"], "features"),
+    ("group_composition", ["experiment=composition_q8"], "features"),
     ("relu", ["model=relu"], "staircase"),
     ("staircase_paper", [], "staircase"),
     ("staircase_decoupled", ["agf=decoupled"], "staircase"),

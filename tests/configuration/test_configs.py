@@ -32,6 +32,7 @@ HYPERBOLIC = Path(__file__).resolve().parents[1] / "labs/hyperbolic/data"
 FILES = {
     "data=custom_linear_map": ["data.input_covariance=a.npy", "data.target_map=b.csv"],
     "data=custom_modular_addition": ["data.path=a.npy"],
+    "data=custom_group_sequences": ["data.path=a.npy"],
     "data=samples_file": ["data.path=a.npz"],
     "data=parallel_text": ["data.path=a.csv"],
     "data=bases_file": ["data.path=a.npy"],

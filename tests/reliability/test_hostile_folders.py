@@ -278,6 +278,7 @@ def test_a_page_shows_a_picture_that_is_one(theirs: Path, tmp_path: Path) -> Non
     *(pytest.param(arguments, marks=pytest.mark.slow) for arguments in (
         ["model=relu", "data=samples_file", "data.path={}.npz"],
         ["data=custom_modular_addition", "data.path={}.npy"], ["data=custom_modular_addition", "data.path={}.csv"],
+        ["model=group_composition", "data=custom_group_sequences", "data.path={}.npy"],
         ["model=fully_connected_linear", "data=custom_linear_map", "data.input_covariance={}.csv",
          "data.target_map={}.npy"],
         ["init=file", "init.path={}.safetensors"], ["init=file", "init.path={}.npy"]))], ids=str)

@@ -36,7 +36,7 @@ FACTORIZING = ("rosenbrock", "lsoda")
 LARGEST_FACTORIZED = 2500
 # Unknowns of the neurons that extrapolation treats implicitly, at most, or one neuron: a factorization takes 0.1 s.
 MOST_IMPLICIT = 1500
-# Square matrices held at a time by a method that factorizes (the Jacobian, its factors, those of the carried error), and
+# Square matrices held at a time by a method that factorizes (the Jacobian, its factors, those of the carried error) and
 # by extrapolation (the Jacobian, what it is copied from, its factors).
 FACTORIZING_MATRICES, EXTRAPOLATION_MATRICES = 8, 3
 STREAMS = ("neuron", "network")

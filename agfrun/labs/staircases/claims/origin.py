@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.labs.staircases.networks.diagonal_linear.network import DiagonalLinear
 from agfrun.labs.staircases.networks.fully_connected_linear.network import FullyConnectedLinear
+from agfrun.labs.staircases.networks.group_composition.network import GroupComposition
 from agfrun.labs.staircases.networks.linear_attention.network import LinearAttention
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModadd
 from agfrun.labs.staircases.networks.two_layer.network import TwoLayer
@@ -43,6 +44,7 @@ def origin_of(network: Architecture) -> Origin:
         (FullyConnectedLinear, Origin(paper("conjecture 4.1"), "conjecture", paper("section 4"))),
         (LinearAttention, Origin(paper("section 5"), "theorem", paper("section 5"), OURS)),
         (QuadraticModadd, Origin(paper("section 6"), "theorem", paper("section 6"), None)),
+        (GroupComposition, Origin("Sequential Group Composition, theorem 4.1", "theorem", "", None)),
         (TwoLayer, Origin(OURS, "ours", paper("discussion"))),
     ):
         if isinstance(network, kind):

@@ -161,8 +161,7 @@ class QuadraticLoss:
         slope = (2 / p) * responses[:, None, :] * (moments.squares[z] + moments.means[1 - z][:, None])
         slope = (slope + (4 / p) * gram[1 - z][..., None] * responses) @ self.input_map.T
         blocks = slope[:, :, :, None] * output[:, None, None, :]
-        shifts = _shifted(other, -1)
-        target = self.input_map @ shifts @ self.output_map.T
+        target = self.input_map @ self._partners(other, z) @ self.output_map.T
         own = torch.einsum("ijm,jc->imc", slope, output) - (2 / p**2) * target
         blocks.diagonal(dim1=0, dim2=1).add_(own.permute(1, 2, 0))
         return blocks.permute(0, 2, 1, 3)
@@ -174,11 +173,22 @@ class QuadraticLoss:
         straight = u[:, None, :, None] * v[None, :, None, :]
         swapped = u[None, :, :, None] * v[:, None, None, :]
         blocks = (4 / p**2) * overlap[:, :, None, None] * (straight + swapped)
-        waves = _shifted(moments.output @ self.output_map, 1)
-        target = self.input_map @ waves @ self.input_map.T
+        target = self.input_map @ self._of_products(moments.output @ self.output_map) @ self.input_map.T
         own = (4 / p**2) * torch.einsum("ij,jm,jn->imn", overlap, u, v) - (2 / p**2) * target
         blocks.diagonal(dim1=0, dim2=1).add_(own.permute(1, 2, 0))
         return blocks.permute(0, 2, 1, 3)
+
+    def _partners(self, other: Tensor, place: int) -> Tensor:
+        """Responses (K, p) at what makes s with a, in front of it or behind: entry [i, a, s], (K, p, p).
+
+        Args:
+            place: of a in the pair, 0 or 1; it matters in a group that is not commutative.
+        """
+        return _shifted(other, -1)
+
+    def _of_products(self, rows: Tensor) -> Tensor:
+        """Rows (K, p) at what a and b make: entry [i, a, b], (K, p, p)."""
+        return _shifted(rows, 1)
 
 
 def _shifted(rows: Tensor, sign: int) -> Tensor:

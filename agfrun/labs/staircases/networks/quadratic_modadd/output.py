@@ -29,6 +29,7 @@ from torch import Tensor
 from agfrun.labs.staircases.arrays import Array, empty, namespace, native
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+Convolution = Callable[[Tensor, Tensor], Tensor]
 
 
 def _quietly(kernel: Kernel) -> Kernel:
@@ -66,16 +67,18 @@ class OutputLoss:
         input_map: (r, p) with orthogonal rows of mean zero; u and v have r entries each and respond with
             `u @ input_map`.
         output_map: (q, p) with `w @ output_map`[s] = <w, x shifted by s>.
+        convolve: of two functions (m, p) on a group, where it is not that of addition modulo p.
     """
 
-    def __init__(self, input_map: Tensor, output_map: Tensor) -> None:
+    def __init__(self, input_map: Tensor, output_map: Tensor, convolve: Convolution | None = None) -> None:
         self.rank, self.p = input_map.shape
         self.inputs = 2 * self.rank
         self.output_size = output_map.shape[0]
         self.dimension = self.inputs + self.output_size
         first, second = _pairs(self.rank, input_map.device)
         place = _place_of_pairs(first, second)
-        within, across, target = _basis_and_target(input_map, output_map, first, second)
+        within, across, target = _basis_and_target(input_map, output_map, first, second,
+                                                   convolve or _cyclic_convolution)
         basis = target.new_zeros(first.shape[0], target.shape[0])
         basis[: within.shape[0], : within.shape[1]] = within
         basis[within.shape[0] :, within.shape[1] :] = torch.diag(across[:, 0])
@@ -208,7 +211,7 @@ def _place_of_pairs(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _basis_and_target(
-    input_map: Tensor, output_map: Tensor, first: Tensor, second: Tensor
+    input_map: Tensor, output_map: Tensor, first: Tensor, second: Tensor, convolve: Convolution
 ) -> tuple[Tensor, Tensor, Tensor]:
     """F in an orthonormal basis, and the target there, (g, q).
 
@@ -237,10 +240,15 @@ def _basis_and_target(
     scales = 2 * sizes[a] * sizes[b] / p
     # x(a + b) averages to zero over a or b alone: only products across see the target.
     target = input_map.new_zeros(1 + 2 * count + rank**2, output_map.shape[0])
-    unit = torch.fft.rfft(input_map / sizes[:, None])
+    unit = input_map / sizes[:, None]
     # sum_ab e(a) e'(b) x(a + b): the convolution of the two, against x.
-    target[1 + 2 * count :] = torch.fft.irfft(unit[a] * unit[b], n=p) @ output_map.T / p
+    target[1 + 2 * count :] = convolve(unit[a], unit[b]) @ output_map.T / p
     return within, scales[:, None], target
+
+
+def _cyclic_convolution(first: Tensor, second: Tensor) -> Tensor:
+    convolved: Tensor = torch.fft.irfft(torch.fft.rfft(first) * torch.fft.rfft(second), n=first.shape[-1])
+    return convolved
 
 
 def _orthonormal(rows: Tensor, size: Tensor) -> Tensor:

@@ -59,6 +59,10 @@ class TemplateShifts:
         # For few neurons both cost the calls they are made of, and those through the output are fewer.
         if through_output > max(self.loss_by_moments(self.input_map, output_map).multiplications(count), CHEAP):
             return None
+        return self.output_loss(output_map)
+
+    def output_loss(self, output_map: Tensor) -> OutputLoss:
+        """The loss through the output; argument as for `OutputLoss`."""
         return OutputLoss(self.input_map, output_map)
 
 

@@ -1,0 +1,1 @@
+"""Two-layer networks on sequences of elements of a finite group."""
