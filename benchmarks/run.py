@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from benchmarks.settings import Benchmark, Row, Settings
 
 DEFAULT = ("gradients", "integrators", "trajectories", "scaling", "ensembles", "memory", "bounds", "dimensions",
-           "invariant_networks", "hyperbolic_scores", "lattices")
+           "invariant_networks", "hyperbolic_scores", "lattices", "stitching")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

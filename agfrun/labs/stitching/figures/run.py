@@ -137,7 +137,7 @@ def plot_deaths(table: pd.DataFrame, beta: float) -> Figure:
         axes.set_title(f"{transform}: {'latents' if space == 'latent' else 'relative representations'}")
         axes.set(xlabel="death time", xlim=(0, last))
         axes.xaxis.set_major_locator(MaxNLocator(5, prune="upper"))
-        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
     panels[0].set_ylabel("share")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=3, alignment="left")
     settle(figure)
