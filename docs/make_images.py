@@ -51,6 +51,7 @@ FIGURES = (
 READY_MADE = (
     ("sweep_init_scale", "experiment=sweep/init_scale", "drop_times"),
     ("sweep_width_by_scale", "experiment=sweep/width_by_scale", "map_scale_width"),
+    ("optimizers", "experiment=optimizers", "optimizers"),
     ("neuromanifolds_defects", "experiment=sweep/dimension_defects", "defects"),
     ("neuromanifolds_depths", "study=depth", "depths"),
     ("neuromanifolds_singular", "experiment=subnetworks_singular", "ranks"),

@@ -22,9 +22,11 @@ from agfrun import (
 from agfrun.files.checkpoints import read_state, write_state
 from agfrun.files.training_state import TrainingState
 from agfrun.labs.staircases.dynamics.result import TrainingResult
+from agfrun.labs.staircases.dynamics.torch_optimizer import train_by_optimizer
 from agfrun.labs.staircases.networks.quadratic_modadd.data import ModularAdditionConfig
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModaddConfig
 from agfrun.labs.staircases.run.problem import Problem
+from agfrun.labs.staircases.trainers.optimizer import OptimizerConfig
 
 pytestmark = pytest.mark.usefixtures("steps_alone")
 
@@ -104,6 +106,17 @@ def test_gradient_descent_goes_on_to_the_last_bit(options: dict[str, Any], by: s
     whole, states = resumed(train, tmp_path, 600)
     assert states == 6
     assert whole.trajectory.loss[-1] < 0.9 * whole.trajectory.loss[0]
+
+
+@pytest.mark.parametrize("options", [
+    {"optimizer": "Adam", "label_noise": 0.5, "schedule": "cosine"}, {"optimizer": "AdamW", "batch_size": 3},
+    {"optimizer": "SGD", "momentum": 0.9, "clip": 1.0}, {"optimizer": "ASGD"}, {"optimizer": "Rprop"},
+], ids=lambda options: options["optimizer"])
+def test_an_optimizer_of_torch_goes_on_to_the_last_bit(options: dict[str, Any], tmp_path: Path) -> None:
+    problem = problem_of("modadd")
+    settings = OptimizerConfig(max_steps=200, learning_rate=0.01, **options)
+    train = partial(train_by_optimizer, problem.architecture, problem.initial, settings, seed=3)
+    assert resumed(train, tmp_path, 50)[1] == 3
 
 
 # Horizon, and after how many steps each state is kept.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 QUESTION = "which feature does a network learn next, when, and how far does the loss fall?"
 FIRST_COMMAND = "agfrun model=quadratic_modadd"
 
-CHOICES = ("networks",)
+CHOICES = ("networks", "trainers")
 """Packages whose modules register the choices of this laboratory, for `agfrun.study.registry`."""
 PAPER_CLAIMS = ("paper.claims",)
 """Packages whose modules register claims of papers, for `agfrun.study.paper_claim`."""

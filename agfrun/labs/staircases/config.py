@@ -204,6 +204,10 @@ class TrainConfig(Choice):
         """Entries of all square matrices that are held at a time, for H neurons of dimension D: for the memory."""
         return 0.0
 
+    def unpredicted(self) -> Mapping[str, str]:
+        """What AGF says nothing of in this training, of `levels` and `times`, with the reason: it is not compared."""
+        return {}
+
     def run(self, problem: Any, horizon: float, watch: Any) -> Any:
         """Train a network from its initialization: what a trainer from outside brings.
 

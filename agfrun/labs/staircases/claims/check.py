@@ -19,7 +19,8 @@ from agfrun.labs.staircases.networks.fully_connected_linear.network import Fully
 from agfrun.labs.staircases.networks.linear_attention.network import LinearAttention
 from agfrun.labs.staircases.networks.quadratic_modadd.network import QuadraticModadd
 from agfrun.labs.staircases.networks.two_layer.network import TwoLayer
-from agfrun.study.claim import Claim
+from agfrun.labs.staircases.sources import TRAINING
+from agfrun.study.claim import Claim, undecided
 
 Check = Callable[[Evidence], list[Claim]]
 OF_NETWORK: Mapping[type[Architecture], tuple[Check, ...]] = {
@@ -37,6 +38,19 @@ def check_claims(evidence: Evidence) -> list[Claim]:
     checks += [check for network, of_network in OF_NETWORK.items() if isinstance(evidence.architecture, network)
                for check in of_network]
     return _with_the_last_word([claim for check in checks for claim in check(evidence)])
+
+
+def left_open(claim: Claim, unpredicted: Mapping[str, str]) -> Claim:
+    """The claim; undecided where it speaks of a training that is not the paper's.
+
+    Args:
+        claim: a claim of a run.
+        unpredicted: see `TrainConfig.unpredicted`.
+    """
+    if not unpredicted or claim.source != TRAINING or claim.holds is None:
+        return claim
+    return undecided(claim.claim, claim.source, claim.statement, "; ".join(unpredicted.values()), claim.stated,
+                     claim.standing)
 
 
 def _with_the_last_word(claims: Sequence[Claim]) -> list[Claim]:

@@ -152,7 +152,8 @@ def _why_alone(config: RunConfig, problem: Problem, count: int, size: int, coord
             return "every member draws batches of its own"
         kernel = HeavyBall(problem.architecture, problem.initial, 0.0, 0.0, None, 0).kernel()
         return "" if kernel is None else COMPILED
-    assert isinstance(settings, GradientFlowConfig)
+    if not isinstance(settings, GradientFlowConfig):
+        return f"train={settings.name} trains one network at a time"
     if settings.method not in ("auto", "rosenbrock"):
         return f"train.method={settings.method} integrates one network at a time"
     if settings.method == "auto" and size > LARGEST_FACTORIZED:

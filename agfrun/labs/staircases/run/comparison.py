@@ -155,6 +155,21 @@ def _row(match: Match, closed_form: Event | None, theory: Theory | None, error: 
     }
 
 
+def without_unpredicted(row: Mapping[str, Any], unpredicted: Mapping[str, str]) -> dict[str, Any]:
+    """A row of comparison.csv without what compares levels or times, where the prediction says nothing of these.
+
+    Args:
+        row: of comparison.csv.
+        unpredicted: see `TrainConfig.unpredicted`.
+    """
+    left_out: dict[str, Any] = {}
+    if "times" in unpredicted:
+        left_out |= {"time_ratio": math.nan, "within_predicted_error": None, "lower_bound_holds": None}
+    if "levels" in unpredicted:
+        left_out |= {"level_error": math.nan}
+    return {**row, **left_out}
+
+
 def _levels(event: Event) -> tuple[float, float]:
     return event.loss_before, event.loss_after
 
@@ -162,14 +177,14 @@ def _levels(event: Event) -> tuple[float, float]:
 def verdict(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The numbers of done.json, from the acquisition rows of the main prediction."""
     acquired = [row for row in rows if row["kind"] == "acquisition"]
-    met = [row for row in acquired if not math.isnan(row["time_ratio"])]
+    met = [row for row in acquired if not math.isnan(row["time_training"])]
     in_order = sum(bool(row["order_matches"]) for row in acquired)
     return {
         "order_agrees": in_order == len(acquired) if acquired else None,
         "predicted_acquisitions": len(acquired),
         "measured_acquisitions": len(met),
         "in_predicted_order": in_order,
-        "worst_time_error": worst([abs(row["time_ratio"] - 1) for row in met]),
+        "worst_time_error": worst([abs(row["time_ratio"] - 1) for row in met]),  # NaN where times are not compared
         "worst_level_error": worst([row["level_error"] for row in met]),
     }
 

@@ -13,7 +13,7 @@ import torch
 
 from agfrun.labs.staircases.agf.alternation import AlternationOptions, shortest_activation_time
 from agfrun.labs.staircases.agf.predict import predict
-from agfrun.labs.staircases.claims.check import check_claims
+from agfrun.labs.staircases.claims.check import check_claims, left_open
 from agfrun.labs.staircases.claims.claim import Evidence
 from agfrun.labs.staircases.config import DEFAULT_STUDY, AgfConfig, GradientFlowConfig, RunConfig
 from agfrun.labs.staircases.dynamics.integrate import IntegrationStatistics
@@ -25,7 +25,7 @@ from agfrun.labs.staircases.events.event import Event
 from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.labs.staircases.run.advice import with_advice, with_delay
 from agfrun.labs.staircases.run.clusters import clusters_of
-from agfrun.labs.staircases.run.comparison import compare, compared_kinds, of_features, verdict
+from agfrun.labs.staircases.run.comparison import compare, compared_kinds, of_features, verdict, without_unpredicted
 from agfrun.labs.staircases.run.ladder import Predictions, Rung, ladder_rows, rungs_of
 from agfrun.labs.staircases.run.problem import Problem, build_architecture, draw_initialization
 from agfrun.labs.staircases.run.result import (
@@ -166,11 +166,16 @@ def judge(plan: Plan, training: TrainingResult) -> Result:
     training.reason = with_advice(config, problem.architecture, prediction, training, learned)
     training.reason = with_delay(config, problem.architecture, training, measured)
     rungs = rungs_of(predictions, problem.initial_loss, end, problem.final_sizes)
+    unpredicted = config.train.unpredicted()
+    if unpredicted:
+        training.reason = "; ".join([training.reason, *(f"predicted {what} are not compared: {why}"
+                                                        for what, why in unpredicted.items())])
     rows = []
     for rung in rungs:
         seen = measured if rung.threshold == threshold else detect_events(
             training.trajectory, rung.threshold, problem.final_sizes)
         rows += _compared(rung, problem, predictions, seen, training.statistics.drop_time_error or 0.0)
+    rows = [without_unpredicted(row, unpredicted) for row in rows]
     predicted, own = list(rungs[0].events), [row for row in rows if row["source"] == rungs[0].source]
     evidence = Evidence(
         architecture=problem.architecture, initial=problem.initial * math.exp(problem.log_factor),
@@ -178,6 +183,7 @@ def judge(plan: Plan, training: TrainingResult) -> Result:
         is_flow=isinstance(config.train, GradientFlowConfig), theory=theory, predicted=predicted,
         measured=measured, comparison=own)
     claims = check_claims(evidence) if training.status not in GAVE_UP else []
+    claims = [left_open(claim, unpredicted) for claim in claims]
     return Result(
         config=config, problem=problem, predictions=predictions, rungs=rungs, training=training,
         events=_events(measured, rungs), comparison=rows, ladder=ladder_rows(rungs, rows, training), claims=claims,

@@ -15,6 +15,7 @@ from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.labs.staircases.networks.homogeneity import check_homogeneity
 from agfrun.labs.staircases.networks.streams import NeuronStreams
 from agfrun.labs.staircases.run.sizes import check_training_memory
+from agfrun.labs.staircases.trainers.optimizer import OptimizerConfig
 from agfrun.study.errors import ConfigError
 from agfrun.training.devices import resolve_device
 
@@ -163,6 +164,6 @@ def _is_apart(config: RunConfig, architecture: Architecture, log_scale: float) -
         bound = smallest if key == "scale" else math.log10(smallest)
         raise ConfigError(f"init.{key}", getattr(config.init, key), f"at homogeneity degree {degree} the times of "
                           f"{config.dtype} tell no drop from the next below {bound:.3g}")
-    if isinstance(config.train, GradientDescentConfig):
+    if isinstance(config.train, GradientDescentConfig | OptimizerConfig):
         raise ConfigError("train", config.train.name, "a scale below the smallest float needs train=gradient_flow")
     return True

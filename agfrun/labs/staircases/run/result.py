@@ -272,6 +272,8 @@ def manifest(result: Result) -> dict[str, Any]:
         },
         "coordinates": type(coordinates).__name__,
         "neurons_held_as": "direction and log norm" if problem.log_factor else "parameters",
+        "prediction_compared": {"order": "yes", "levels": "yes", "times": "yes",
+                                **{what: f"no: {why}" for what, why in result.config.train.unpredicted().items()}},
         "training": {"status": training.status, "reason": training.reason,
                      **dataclasses.asdict(training.statistics)},
         "agf": {

@@ -1,0 +1,1 @@
+"""Trainers beside gradient flow and gradient descent."""
