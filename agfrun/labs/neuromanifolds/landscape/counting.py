@@ -14,6 +14,7 @@ from agfrun.labs.neuromanifolds.evaluation import number_of_outputs
 from agfrun.labs.neuromanifolds.landscape.equations import EVERY, Equations
 from agfrun.labs.neuromanifolds.landscape.expansion import Expansion
 from agfrun.labs.neuromanifolds.landscape.loss import Loss
+from agfrun.labs.neuromanifolds.landscape.monodromy import QUIET, critical_points_by_monodromy
 from agfrun.labs.neuromanifolds.landscape.msolve import Timer, Unfinished, executable
 
 if TYPE_CHECKING:
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
 
     from agfrun.labs.neuromanifolds.config import NetworkConfig
 
-DEGREE, GENERIC, IDENTITY, BOMBIERI, SAMPLES, DATA = QUESTIONS = (
-    "degree", "generic", "identity", "bombieri", "samples", "data")
+DEGREE, GENERIC, IDENTITY, BOMBIERI, SAMPLES, DATA, MONODROMY = QUESTIONS = (
+    "degree", "generic", "identity", "bombieri", "samples", "data", "monodromy")
 # Beyond, no Groebner basis comes to an end; polynomials of more terms take minutes to write.
 MOST_WEIGHTS, MOST_COORDINATES = 16, 2000
 FINITE, INFINITE, UNFINISHED, CLOSED_FORM = "finite", "infinite", "not finished", "closed form"
+# Of monodromy, which the time stopped.
+AT_LEAST = "at least"
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Count:
         samples: of the loss; None: its inner product is given otherwise.
         solutions: of the equations, with multiplicity; None: infinitely many, or not known.
         count: of functions: solutions divided by the weights that one function has.
-        verdict: `finite`, `infinite`, `not finished`, or `closed form` where nothing was solved.
+        verdict: `finite`, `infinite`, `not finished`, `at least`, or `closed form` where nothing was solved.
         expected: by a closed form.
         note: why there is no count, or the source of the closed form.
     """
@@ -114,10 +117,12 @@ def count_functions(network: NetworkConfig, dimension: int, question: str, sampl
         seconds: the limit.
 
     Raises:
-        UsageError: msolve is not installed.
+        UsageError: msolve is not installed, which all but `monodromy` need.
     """
     timer, equations = Timer(seconds), equations_of(network, dimension, seed)
-    known = closed_forms(network).get(question)
+    known = closed_forms(network).get(GENERIC if question == MONODROMY else question)
+    if question == MONODROMY:
+        return continued(equations, seconds, known)
     try:
         per_function = equations.points_of_one_function(timer)
     except Unfinished:
@@ -171,3 +176,21 @@ def counted(question: str, samples: int | None, solve: Callable[[], int | None],
         return Count(question, samples, found, None, FINITE, expected,
                      f"solutions are not shared out: {per_function or 'unknown'} weights have one function")
     return Count(question, samples, found, found // per_function, FINITE, expected, source)
+
+
+def continued(equations: Equations, seconds: float, known: tuple[int, str] | None) -> Count:
+    """Critical points of a generic loss by monodromy, all of them certified.
+
+    Args:
+        equations: of the network.
+        seconds: the limit.
+        known: the closed form and its source, at which loops end.
+    """
+    if equations.slices:
+        return Count(MONODROMY, None, None, None, UNFINISHED, None,
+                     "a continuous symmetry is left that no chart takes away")
+    expected, _ = known or (None, "")
+    found = critical_points_by_monodromy(equations.expansion, equations.seed, Timer(seconds), expected)
+    ended = found.functions == expected or found.quiet >= QUIET
+    note = f"{found.loops} loops, none of the last {found.quiet} with a new one, {found.lost} paths lost"
+    return Count(MONODROMY, None, len(found.points), found.functions, FINITE if ended else AT_LEAST, expected, note)

@@ -6,13 +6,13 @@ from agfrun.study.table import Column, Schema
 
 COUNTS = Schema("counts.csv", (
     Column("question", "text", "degree; or critical points: generic, identity, bombieri (inner products), samples, "
-           "data (this data set)"),
+           "data (this data set); monodromy: generic ones by numerical continuation, certified"),
     Column("samples", "integer", "random samples that the loss is made of; empty: it is given otherwise"),
     Column("solutions", "integer", "complex solutions of the equations, with multiplicity"),
     Column("count", "integer", "complex functions: solutions divided by the weights that one function has"),
-    Column("verdict", "text", "finite, infinite, not finished, or closed form"),
+    Column("verdict", "text", "finite, infinite, not finished, at least (the time was up), or closed form"),
     Column("expected", "integer", "by a closed form; empty: none is known"),
-    Column("note", "text", "source of the closed form, or why there is no count"),
+    Column("note", "text", "source of the closed form, why there is no count, or how monodromy went"),
 ), "degree and numbers of complex critical points")
 POINTS = Schema("points.csv", (
     Column("point", "integer", "number, by the loss"),

@@ -63,7 +63,7 @@ def claims_of(model: NetworkConfig, outputs: int, dimension: int, rows: Sequence
     generic = found[counting.GENERIC, None]
     # Squared errors of several outputs are a special inner product, whatever the samples.
     single = [_as_generic(found[counting.DATA, None], generic), *_of_samples(dimension, rows, generic)]
-    return [*_of_closed_forms(model, found), *(single if outputs == 1 else ()),
+    return [*_of_closed_forms(model, found), *claims_of_monodromy(rows), *(single if outputs == 1 else ()),
             *_of_real_points(model, generic, real, unfinished), *_of_descents(points, ended)]
 
 
@@ -80,6 +80,21 @@ def _of_closed_forms(model: NetworkConfig, found: dict[tuple[str, int | None], C
                               known.source, "theorem" if known.proved else "ours")
         yield (statement.undecided(row.note) if row.verdict == counting.UNFINISHED else
                statement.decided(str(known.value), _counted(row), row.count == known.value, EXACT))
+
+
+def claims_of_monodromy(rows: Sequence[Count]) -> Iterator[Claim]:
+    """Whether continuation finds as many critical points as there are, where that is known."""
+    for row in rows:
+        if row.question != counting.MONODROMY:
+            continue
+        statement = Statement("monodromy_finds_all", "monodromy", "loops of the targets carry one critical point to "
+                              "all that a generic loss has", OURS, "numerics")
+        known = [one.count or one.expected for one in rows if one.question == counting.GENERIC] + [row.expected]
+        wanted = next((one for one in known if one), None)
+        if wanted is None or row.verdict != counting.FINITE:
+            yield statement.undecided(row.note if wanted is not None else "their number is not known")
+        else:
+            yield statement.decided(str(wanted), str(row.count), row.count == wanted, EXACT)
 
 
 def _as_generic(row: Count, generic: Count) -> Claim:
@@ -167,9 +182,11 @@ def text_of(model: NetworkConfig, rows: Sequence[Count], points: Sequence[RealPo
     lines = [f"{model.name} {model.architecture()}{of_degree}: critical points of the squared error"]
     for row in rows:
         name = f"{row.question} {row.samples}" if row.samples is not None else row.question
-        value = str(row.count) if row.count is not None else row.verdict
+        at_least = f"{counting.AT_LEAST} " if row.verdict == counting.AT_LEAST else ""
+        value = f"{at_least}{row.count}" if row.count is not None else row.verdict
         closed = "" if row.expected is None else f"closed form {row.expected}"
-        remark = closed if row.count is not None else "; ".join(filter(None, (row.note, closed)))
+        told = row.count is not None and row.question != counting.MONODROMY
+        remark = closed if told else "; ".join(filter(None, (row.note, closed)))
         lines.append(f"  {name:<12}{value:>14}  {remark}".rstrip())
     if not rows:
         lines.append("  no closed form is known")

@@ -17,7 +17,7 @@ from agfrun.labs.neuromanifolds.evaluation import number_of_outputs
 from agfrun.labs.neuromanifolds.exact_study import ExactStudy, flint_version
 from agfrun.labs.neuromanifolds.landscape import counting, wording
 from agfrun.labs.neuromanifolds.landscape.counting import Count
-from agfrun.labs.neuromanifolds.landscape.equations import EVERY, NONE
+from agfrun.labs.neuromanifolds.landscape.equations import EVERY, NONE, Equations
 from agfrun.labs.neuromanifolds.landscape.expansion import Expansion
 from agfrun.labs.neuromanifolds.landscape.loss import Loss
 from agfrun.labs.neuromanifolds.landscape.msolve import NOT_INSTALLED, Timer, Unfinished, executable
@@ -49,6 +49,7 @@ class CriticalPointsStudy(ExactStudy):
     of them, this one included, have their real points counted. `sample_counts` are numbers of random samples whose
     critical points are counted (null: one less than the dimension, and as many), `starts` random weights follow
     gradient flow. After `seconds` what has not been found is left out. `groebner=false` gives closed forms alone.
+    `monodromy` finds the critical points of a generic loss by numerical continuation too, in `seconds` of its own.
     """
 
     name: str = "critical_points"
@@ -60,12 +61,15 @@ class CriticalPointsStudy(ExactStudy):
     sample_counts: list[int] | None = None
     inner_products: list[str] = field(default_factory=lambda: [counting.IDENTITY, counting.BOMBIERI])
     groebner: bool = True
+    monodromy: bool = False
 
     tables = (COUNTS, POINTS, REAL_COUNTS, DESCENTS, SURFACE)
     numbers = (
         Number("dimension", "dimension", "integer"),
         Number("degree", "degree", "integer", logarithmic=True),
         Number("generic_count", "complex critical points of a generic loss", "integer", logarithmic=True),
+        Number("monodromy_count", "complex critical points of a generic loss that continuation found", "integer",
+               logarithmic=True),
         Number("data_count", "complex critical points of this data set", "integer", logarithmic=True),
         Number("real", "real critical points", "integer"),
         Number("minima", "minima", "integer", of="real"),
@@ -87,14 +91,14 @@ class CriticalPointsStudy(ExactStudy):
         special = (counting.IDENTITY, counting.BOMBIERI)
         require("study.inner_products", self.inner_products, set(self.inner_products) <= set(special),
                 f"a list of some of {', '.join(special)}")
-        if self.groebner:
+        if self.groebner or self.monodromy:
             self._check_size(config)
         if self.data is not None:
             given_samples(self.data, prod(config.model.input_shape()),
                           number_of_outputs(config.model, PrimeField(PRIMES[0])))
 
     def _check_size(self, config: NeuromanifoldConfig) -> None:
-        if executable() is None:
+        if self.groebner and executable() is None:
             raise ConfigError("study", self.name, f"{NOT_INSTALLED} (study.groebner=false needs nothing, and gives "
                               "closed forms)")
         why = counting.too_large(config.model)
@@ -106,7 +110,7 @@ class CriticalPointsStudy(ExactStudy):
         bench.save({COUNTS.name: empty_table(COUNTS)})
         dimension = self.dimension(config, bench).dimension
         if not self.groebner:
-            return self._closed_forms(config, dimension)
+            return self._closed_forms(config, bench, dimension)
         survey = _Survey(self, config, bench, dimension)
         with bench.clock.stage("counts"):
             survey.count_all()
@@ -114,17 +118,32 @@ class CriticalPointsStudy(ExactStudy):
             survey.find_real_points()
         with bench.clock.stage("descents"):
             survey.descend()
+        survey.rows += self._continued(config, bench, survey.equations)
         return survey.result()
 
-    def _closed_forms(self, config: NeuromanifoldConfig, dimension: int) -> StudyResult:
+    def _continued(self, config: NeuromanifoldConfig, bench: Bench, equations: Equations) -> list[Count]:
+        """The row of monodromy, where it is asked for."""
+        if not self.monodromy:
+            return []
+        known = counting.closed_forms(config.model).get(counting.GENERIC)
+        with bench.clock.stage("monodromy"):
+            found = bench.remember("monodromy", lambda: dataclasses.asdict(
+                counting.continued(equations, self.seconds, known)))
+        return [Count(**found)]
+
+    def _closed_forms(self, config: NeuromanifoldConfig, bench: Bench, dimension: int) -> StudyResult:
         rows = [Count(question, None, None, value, counting.CLOSED_FORM, value, source)
                 for question, (value, source) in counting.closed_forms(config.model).items() if value < 2**63]
+        if self.monodromy:
+            rows += self._continued(config, bench, counting.equations_of(config.model, dimension, config.seed))
         counts = {row.question: row.count for row in rows}
         return StudyResult(
             tables={COUNTS.name: rows_table(COUNTS, [dataclasses.asdict(row) for row in rows])},
             numbers={"dimension": dimension, "degree": counts.get(counting.DEGREE),
-                     "generic_count": counts.get(counting.GENERIC)},
-            text=wording.text_of(config.model, rows, None, []), provenance={"python_flint": flint_version()})
+                     "generic_count": counts.get(counting.GENERIC),
+                     "monodromy_count": counts.get(counting.MONODROMY)},
+            claims=list(wording.claims_of_monodromy(rows)), text=wording.text_of(config.model, rows, None, []),
+            provenance={"python_flint": flint_version()})
 
     def figures(self, saved: Saved) -> Iterator[tuple[str, Figure]]:
         """See `Study.figures`."""
@@ -273,12 +292,14 @@ class _Survey:
 
     def result(self) -> StudyResult:
         """All of it."""
+        self._save(COUNTS, [dataclasses.asdict(row) for row in self.rows])
         found = {row.question: row for row in self.rows if row.question != counting.SAMPLES}
         generic = found[counting.GENERIC]
         points = self.points
         numbers = {
             "dimension": self.dimension, "degree": found[counting.DEGREE].count or found[counting.DEGREE].expected,
             "generic_count": generic.count if generic.count is not None else generic.expected,
+            "monodromy_count": found[counting.MONODROMY].count if counting.MONODROMY in found else None,
             "data_count": found[counting.DATA].count, "real": None if points is None else len(points),
             "minima": None if points is None else sum(one.index == 0 for one in points),
             "spurious": None if points is None else sum(not one.pure for one in points),
