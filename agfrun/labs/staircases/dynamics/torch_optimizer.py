@@ -19,6 +19,8 @@ from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.networks.base import Architecture
 from agfrun.study.interruption import Interruption
 
+# A neuron that is zero has no clock.
+SMALLEST_SIZE = 1e-100
 # A mini-batch does not yield the full loss: look now and then.
 LOOK_EVERY = 20
 
@@ -30,6 +32,7 @@ class OptimizerSettings(Protocol):
     learning_rate: float
     momentum: float | None
     clip: float | None
+    own_clocks: bool
     label_noise: float
     max_steps: int
     batch_size: int | None
@@ -78,6 +81,10 @@ class OptimizerSteps:
     def step(self, number: int) -> None:
         """One step, the number of those before it given."""
         self.neurons.grad = self.factor * self._gradient()
+        if self.settings.own_clocks:
+            # dtheta/ds = -|theta|^(2 - kappa) grad L: the norm of an aligned neuron grows at the constant rate kappa U.
+            sizes = torch.linalg.vector_norm(self.neurons, dim=1, keepdim=True).clamp_min(SMALLEST_SIZE)
+            self.neurons.grad *= sizes.pow(2 - self.architecture.homogeneity_degree)
         if self.settings.clip is not None:
             torch.nn.utils.clip_grad_norm_([self.neurons], self.settings.clip)
         for group in self.optimizer.param_groups:

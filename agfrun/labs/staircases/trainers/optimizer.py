@@ -24,9 +24,10 @@ class OptimizerConfig(TrainConfig):
     """Steps of an optimizer of `torch.optim`; a key that is null is left to torch's default.
 
     The learning rate rises linearly over `warmup` steps, then is constant, or falls to zero at `max_steps` in a line
-    or along half a cosine. `clip` is the largest norm of the whole gradient. With `label_noise` s the targets of each
-    step are fresh: Gaussian noise that adds s^2 / 2 to the expected paper loss, over the network's
-    `function_values`.
+    or along half a cosine. `clip` is the largest norm of the whole gradient. `own_clocks` divides the gradient of each
+    neuron by |theta_i|^(kappa - 2), so that small neurons grow exponentially (Sequential Group Composition, arXiv
+    2602.03655). With `label_noise` s the targets of each step are fresh: Gaussian noise that adds s^2 / 2 to the
+    expected paper loss, over the network's `function_values`.
     """
 
     name: str = "optimizer"
@@ -38,6 +39,7 @@ class OptimizerConfig(TrainConfig):
     epsilon: float | None = None
     weight_decay: float | None = None
     clip: float | None = None
+    own_clocks: bool = False
     label_noise: float = 0.0
     schedule: str = "constant"
     warmup: int = 0
@@ -111,6 +113,8 @@ class OptimizerConfig(TrainConfig):
             times = f"{self.optimizer} rescales the gradient, its steps have no gradient-flow time"
         elif self.clip is not None:
             times = "a clipped gradient has no gradient-flow time"
+        elif self.own_clocks:
+            times = "each neuron has a clock of its own"
         elif self.schedule != "constant" or self.warmup:
             times = "the learning rate changes on the way"
         if self._decays():

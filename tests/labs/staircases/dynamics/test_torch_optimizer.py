@@ -12,6 +12,10 @@ from torch import Tensor
 
 from agfrun import ConfigError, train_by_gradient_descent
 from agfrun.labs.staircases.dynamics.torch_optimizer import OptimizerSteps, train_by_optimizer
+from agfrun.labs.staircases.networks.group_composition.data import GroupSequencesConfig
+from agfrun.labs.staircases.networks.group_composition.network import GroupCompositionConfig
+from agfrun.labs.staircases.networks.group_composition.utility import maximal_utilities
+from agfrun.labs.staircases.networks.streams import NeuronStreams
 from agfrun.labs.staircases.trainers.optimizer import OptimizerConfig
 
 STEPS = 80
@@ -122,3 +126,23 @@ def test_a_schedule_warms_up_and_ends_at_zero() -> None:
 def test_bad_values_are_refused_in_a_line(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         settings(**changes).check()
+
+
+def test_on_clocks_of_their_own_each_e_fold_of_the_scale_takes_as_long() -> None:
+    """A neuron along an irrep grows at the rate (k + 1) U*: a smaller scale delays it by log(ratio) / ((k + 1) U*)."""
+    data = GroupSequencesConfig(group="C7", irreps=[1], singular_values=[5.0], data_seed=0)
+    network = GroupCompositionConfig(width=6).build(data.build(torch.float64, torch.device("cpu")))
+    rate = 3 * maximal_utilities(network.data)[0]
+    config = settings(learning_rate=0.01 / rate, own_clocks=True)
+
+    def half_learned(scale: float) -> int:
+        steps = OptimizerSteps(network, network.initialize("gaussian", scale, NeuronStreams(0)), config, 0)
+        number = 0
+        while float(network.features(steps.neurons)[0]) < 2.5:
+            steps.step(number)
+            number += 1
+        return number
+
+    delay = (half_learned(1e-5) - half_learned(1e-3)) * config.learning_rate
+    assert delay == pytest.approx(np.log(1e2) / rate, rel=0.01)
+    assert "clock of its own" in config.unpredicted()["times"]
