@@ -91,11 +91,14 @@ READY_MADE = (
 
 def main() -> None:
     """Draw all pictures."""
+    from tools.learned_transform import learned_transform  # beside this script, which tests load from elsewhere
+
     IMAGES.mkdir(exist_ok=True)
     save(alternation(), "algorithm_alternation")
     save(degree_three(), "algorithm_degree_three")
     save(collapse(), "algorithm_collapse")
     save(cost_phases(), "algorithm_cost_phases")
+    save(learned_transform(), "composition_learned")
     numbers = {name: copy_figure(name, overrides, figure) for name, overrides, figure in FIGURES}
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(rows)}" for name, rows in numbers.items())
     NUMBERS.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
