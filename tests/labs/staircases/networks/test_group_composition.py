@@ -11,7 +11,7 @@ import torch
 from explicit_networks import CPU, paper_modadd
 from torch import Tensor
 
-from agfrun import ConfigError
+from agfrun import ConfigError, load_config
 from agfrun.groups import named_group
 from agfrun.labs.staircases.dynamics.gradient_flow import train_by_gradient_flow
 from agfrun.labs.staircases.networks.group_composition.coordinates import SequenceCoordinates
@@ -267,8 +267,10 @@ def test_theory_orders_by_utility_and_falls_by_energies() -> None:
     ({"data_seed": -1}, "data.data_seed=-1"),
 ])
 def test_wrong_keys_are_refused(changes: dict[str, object], message: str) -> None:
+    """As a user writes them: the memory that data take is asked for before their own check."""
+    words = [f"data.{key}={str(value).replace(' ', '')}" for key, value in changes.items()]
     with pytest.raises(ConfigError) as caught:
-        GroupSequencesConfig(**changes).check()  # type: ignore[arg-type]
+        load_config(["model=group_composition", *words])
     assert message in str(caught.value)
 
 

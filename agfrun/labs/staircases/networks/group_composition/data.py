@@ -146,17 +146,25 @@ class _SequencesConfig(DataConfig):
 
     def check(self) -> None:
         """See `DataConfig.check`."""
-        try:
-            order = len(named_group(self.group))
-        except ValueError as error:
-            raise ConfigError("data.group", self.group, f"must be {error}") from None
+        order = self._elements()
         require("data.group", self.group, 2 <= order <= MOST_ELEMENTS,
                 f"a group of 2 to {MOST_ELEMENTS} elements; this one has {order}")
         require("data.length", self.length, 2 <= self.length <= LONGEST, f"an integer from 2 to {LONGEST}")
 
     def memory(self) -> float:
         """See `DataConfig.memory`: tables, encodings and irreps."""
-        return 8 * 16 * float(len(named_group(self.group))) ** 2
+        return 8 * 16 * float(self._elements()) ** 2
+
+    def _elements(self) -> int:
+        """Order of the group; the memory is asked for before `check`.
+
+        Raises:
+            ConfigError: there is no such group.
+        """
+        try:
+            return len(named_group(self.group))
+        except ValueError as error:
+            raise ConfigError("data.group", self.group, f"must be {error}") from None
 
     def values(self) -> FloatArray:
         """The template, (n,)."""
