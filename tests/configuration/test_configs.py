@@ -43,6 +43,8 @@ FILES = {
     "data=features": [f"data.path={HYPERBOLIC}/labelled.csv", "data.neighbours=2"],
     "data=two_sets": [f"data.a={HYPERBOLIC}/a.csv", f"data.b={HYPERBOLIC}/b.csv"],
     "init=file": ["init.path=a.npy"],
+    # Of an extra that is not among those of the tests.
+    "experiment=stitching_sentences": ["data.sentences=[]"],
 }
 
 
@@ -70,7 +72,7 @@ def companions(choice: str) -> list[str]:
                 group == "init" and (option in model.initializations
                                      or choices("init", InitConfig)[option].of_any_network)):
             return [f"model={name}", *FILES.get(choice, [])]
-    return []
+    return FILES.get(choice, [])
 
 
 def options(group: str) -> list[str]:

@@ -54,7 +54,8 @@ def test_its_keys_are_checked_and_shown() -> None:
     shown = agfrun(*command_of_the_page(), "--help").stdout
     assert "study.seeds: 3" in shown
     assert "model.width: 18" in shown
-    assert "diagonal_linear, fully_connected_linear, leaky_relu, linear_attention," in " ".join(shown.split())
+    known = "diagonal_linear, fully_connected_linear, group_composition, leaky_relu, linear_attention,"
+    assert known in " ".join(shown.split())
 
 
 def test_an_interrupted_series_does_no_seed_twice(tmp_path: Path) -> None:

@@ -60,10 +60,18 @@ def test_a_failing_claim_is_in_the_first_words_and_the_colour() -> None:
 
 
 def test_numbers_come_from_the_acquisitions() -> None:
-    rows = [{"kind": "acquisition", "time_ratio": 1.1, "level_error": 0.2, "order_matches": True},
+    rows = [{"kind": "acquisition", "time_training": 2.0, "time_ratio": 1.1, "level_error": 0.2,
+             "order_matches": True},
             {"kind": "acquisition", "order_matches": False},
-            {"kind": "activation", "time_ratio": 9.0, "level_error": 9.0, "order_matches": True}]
+            {"kind": "activation", "time_training": 3.0, "time_ratio": 9.0, "level_error": 9.0, "order_matches": True}]
     assert run_numbers(rows_table(COMPARISON, rows)) == pytest.approx(_numbers(2, 1, 1, 0.1, 0.2))
+
+
+def test_what_is_measured_counts_where_its_time_is_not_compared() -> None:
+    rows = [{"kind": "acquisition", "time_training": 2.0, "level_error": 0.2, "order_matches": True}]
+    found = run_numbers(rows_table(COMPARISON, rows))
+    assert (found["measured_acquisitions"], found["in_predicted_order"]) == (1, 1)
+    assert found["worst_time_error"] is None
 
 
 def _runs(*rows: tuple[int, int, float | None]) -> pd.DataFrame:
