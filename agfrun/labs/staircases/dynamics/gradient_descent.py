@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Iterator
-
 from torch import Tensor
 
-from agfrun.files.training_state import Checkpoints, TrainingState, restoring
+from agfrun.files.training_state import Checkpoints, TrainingState
 from agfrun.labs.staircases.dynamics.clock import flow_time_per_step, loss_factor
-from agfrun.labs.staircases.dynamics.descent_watch import DescentWatch, Ending, Progress
+from agfrun.labs.staircases.dynamics.descent_loop import Stretches, descend, single_steps
+from agfrun.labs.staircases.dynamics.descent_watch import DescentWatch, Progress
 from agfrun.labs.staircases.dynamics.heavy_ball import HeavyBall
 from agfrun.labs.staircases.dynamics.integrate import IntegrationStatistics
 from agfrun.labs.staircases.dynamics.recorder import Recorder
 from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.networks.base import Architecture
-from agfrun.study.interruption import Interruption
-
-# Reading the loss off an accelerator stalls it, and a mini-batch does not yield it: look now and then.
-LOOK_EVERY = 20
 
 
 def train_by_gradient_descent(
@@ -49,30 +43,8 @@ def train_by_gradient_descent(
     recorder = Recorder(architecture, "training", max_rows)
     watch = DescentWatch(recorder, per_step, steps, convergence, progress)
     optimizer = HeavyBall(architecture, neurons, learning_rate * factor, momentum, batch_size, seed)
-    if resume is not None:
-        with restoring():
-            optimizer.restore(resume.part("optimizer"))
-            watch.restore(int(resume.numbers["step"]), resume.part("watch"))
-            recorder.restore(resume.part("recorder"), neurons)
-
-    def state() -> TrainingState:
-        parts = TrainingState.joined(optimizer=optimizer.state(), watch=watch.state(), recorder=recorder.state())
-        return dataclasses.replace(parts, numbers={**parts.numbers, "step": watch.step})
-
-    status, reason = "horizon", f"all {steps} steps were taken"
-    with Interruption() as interruption:
-        for ending in _stretches(optimizer, watch):
-            if ending is not None:
-                status, reason = ending
-                break
-            if watch.step > 0 and checkpoints is not None and (interruption.asked or checkpoints.due()):
-                checkpoints.save(state())
-            if interruption.asked:
-                break
-    step = watch.step
-    if interruption.asked and status == "horizon":
-        status, reason = "interrupted", f"{interruption.reason} at step {step}"
-    statistics = IntegrationStatistics(accepted_steps=step, gradient_evaluations=step)
+    status, reason = descend(optimizer, watch, lambda: _stretches(optimizer, watch), neurons, checkpoints, resume)
+    statistics = IntegrationStatistics(accepted_steps=watch.step, gradient_evaluations=watch.step)
     clock: dict[str, float | str] = {
         "learning_rate": learning_rate, "momentum": momentum, "loss_normalization": loss_normalization,
         "flow_time_per_step": per_step,
@@ -80,22 +52,11 @@ def train_by_gradient_descent(
     return TrainingResult(recorder.trajectory(), recorder, optimizer.neurons.clone(), status, reason, statistics, clock)
 
 
-def _stretches(optimizer: HeavyBall, watch: DescentWatch) -> Iterable[Ending | None]:
+def _stretches(optimizer: HeavyBall, watch: DescentWatch) -> Stretches:
     """Training from where the watch stands: compiled, many steps at a time, or step by step; see `CompiledDescent`."""
     kernel = optimizer.kernel()
     if kernel is None:
-        return _single_steps(optimizer, watch)
+        return single_steps(optimizer, watch, optimizer.step, optimizer.batch_size is not None)
     from agfrun.labs.staircases.compiled.descent import CompiledDescent  # Numba
 
     return CompiledDescent(optimizer, kernel, watch)
-
-
-def _single_steps(optimizer: HeavyBall, watch: DescentWatch) -> Iterator[Ending | None]:
-    look_every = 1 if optimizer.batch_size is None and optimizer.y.device.type == "cpu" else LOOK_EVERY
-    while True:
-        looks = watch.step % look_every == 0 or watch.step == watch.steps
-        yield watch.look(lambda: optimizer.neurons.clone(), optimizer.full_loss()) if looks else None
-        if watch.step >= watch.steps:
-            return
-        optimizer.step()
-        watch.step += 1

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from agfrun.files.training_state import Checkpoints, TrainingState, restoring
+from agfrun.files.training_state import Checkpoints, TrainingState
 from agfrun.labs.staircases.dynamics.clock import flow_time_per_step, loss_factor
-from agfrun.labs.staircases.dynamics.descent_watch import DescentWatch, Ending, Progress
+from agfrun.labs.staircases.dynamics.descent_loop import descend, single_steps
+from agfrun.labs.staircases.dynamics.descent_watch import DescentWatch, Progress
 from agfrun.labs.staircases.dynamics.integrate import IntegrationStatistics
 from agfrun.labs.staircases.dynamics.recorder import Recorder
 from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.networks.base import Architecture
-from agfrun.study.interruption import Interruption
 
 # A neuron that is zero has no clock.
 SMALLEST_SIZE = 1e-100
-# A mini-batch does not yield the full loss: look now and then.
-LOOK_EVERY = 20
 
 
 class OptimizerSettings(Protocol):
@@ -74,7 +70,7 @@ class OptimizerSteps:
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": {0: of_parameter} if of_parameter else {}, "param_groups": groups})
 
-    def loss(self) -> float:
+    def full_loss(self) -> float:
         """Paper loss on the full data."""
         return float(self.architecture.loss(self.architecture.residual(self.neurons)))
 
@@ -110,6 +106,17 @@ class OptimizerSteps:
         return gradient
 
 
+def momentum_of(settings: OptimizerSettings) -> float:
+    """The heavy ball's momentum; other optimizers have none that gradient-flow time knows."""
+    return (settings.momentum or 0.0) if settings.optimizer == "SGD" else 0.0
+
+
+def time_per_step(settings: OptimizerSettings, architecture: Architecture) -> float:
+    """Time of a step, see `train_by_optimizer`."""
+    return flow_time_per_step(settings.learning_rate, momentum_of(settings), settings.loss_normalization,
+                              architecture.output_dimension)
+
+
 def train_by_optimizer(
     architecture: Architecture, neurons: Tensor, settings: OptimizerSettings, *, seed: int = 0,
     progress: Progress | None = None, checkpoints: Checkpoints | None = None, resume: TrainingState | None = None,
@@ -131,51 +138,16 @@ def train_by_optimizer(
         CheckpointError: `resume` is of another training.
         ConfigError: label noise is asked for, and the network does not give the values of its function.
     """
-    momentum = (settings.momentum or 0.0) if settings.optimizer == "SGD" else 0.0
-    per_step = flow_time_per_step(settings.learning_rate, momentum, settings.loss_normalization,
-                                  architecture.output_dimension)
+    momentum, per_step = momentum_of(settings), time_per_step(settings, architecture)
     recorder = Recorder(architecture, "training", settings.max_rows)
     watch = DescentWatch(recorder, per_step, settings.max_steps, settings.convergence, progress)
     steps = OptimizerSteps(architecture, neurons, settings, seed)
-    if resume is not None:
-        with restoring():
-            steps.restore(resume.part("optimizer"))
-            watch.restore(int(resume.numbers["step"]), resume.part("watch"))
-            recorder.restore(resume.part("recorder"), neurons)
-
-    def state() -> TrainingState:
-        parts = TrainingState.joined(optimizer=steps.state(), watch=watch.state(), recorder=recorder.state())
-        return dataclasses.replace(parts, numbers={**parts.numbers, "step": watch.step})
-
-    status, reason = _until_the_end(steps, watch, checkpoints, state)
+    status, reason = descend(
+        steps, watch, lambda: single_steps(steps, watch, lambda: steps.step(watch.step),
+                                           settings.batch_size is not None), neurons, checkpoints, resume)
     clock: dict[str, float | str] = {
         "optimizer": settings.optimizer, "learning_rate": settings.learning_rate, "momentum": momentum,
         "loss_normalization": settings.loss_normalization, "flow_time_per_step": per_step,
     }
     statistics = IntegrationStatistics(accepted_steps=watch.step, gradient_evaluations=watch.step)
     return TrainingResult(recorder.trajectory(), recorder, steps.neurons.clone(), status, reason, statistics, clock)
-
-
-def _until_the_end(steps: OptimizerSteps, watch: DescentWatch, checkpoints: Checkpoints | None,
-                   state: Callable[[], TrainingState]) -> Ending:
-    """Step until training ends by itself, all steps are taken, or it is interrupted; how it ended."""
-    look_every = 1 if steps.settings.batch_size is None and steps.neurons.device.type == "cpu" else LOOK_EVERY
-    ending: Ending | None = None
-    with Interruption() as interruption:
-        while True:
-            last = watch.step >= watch.steps
-            if watch.step % look_every == 0 or last:
-                ending = watch.look(steps.neurons.clone, steps.loss())
-            if ending is None and last:
-                ending = "horizon", f"all {watch.steps} steps were taken"
-            if ending is not None:
-                break
-            if watch.step > 0 and checkpoints is not None and (interruption.asked or checkpoints.due()):
-                checkpoints.save(state())
-            if interruption.asked:
-                ending = "interrupted", f"{interruption.reason} at step {watch.step}"
-                break
-            steps.step(watch.step)
-            watch.step += 1
-    assert ending is not None
-    return ending

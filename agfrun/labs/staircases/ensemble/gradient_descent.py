@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from agfrun.labs.staircases.dynamics.clock import flow_time_per_step, loss_factor
+from agfrun.labs.staircases.dynamics.descent_loop import LOOK_EVERY
 from agfrun.labs.staircases.dynamics.descent_watch import (
     DIVERGED,
     LOSS_CHANGE,
@@ -17,7 +18,6 @@ from agfrun.labs.staircases.dynamics.descent_watch import (
     STEP_GROWTH,
     diverged_at,
 )
-from agfrun.labs.staircases.dynamics.gradient_descent import LOOK_EVERY
 from agfrun.labs.staircases.dynamics.integrate import IntegrationStatistics
 from agfrun.labs.staircases.dynamics.result import TrainingResult
 from agfrun.labs.staircases.dynamics.trajectory import BoolArray, FloatArray, IntArray

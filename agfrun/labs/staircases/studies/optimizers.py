@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 import pandas as pd
 
 from agfrun.files.series import Tables, attempt, require_some, shown
@@ -21,6 +22,7 @@ from agfrun.labs.staircases.report.terminal import aligned
 from agfrun.labs.staircases.run.single import RUN_COUNTS, check_seeds, one_run, seeds_of
 from agfrun.labs.staircases.sources import TRAINING
 from agfrun.labs.staircases.trainers.optimizer import OptimizerConfig
+from agfrun.report.saved_sweep import flags
 from agfrun.study.checks import one_of, require
 from agfrun.study.claim import Claim, Statement
 from agfrun.study.intervals import wilson_interval
@@ -214,9 +216,10 @@ def summarized(runs: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows of orders.csv from those of runs.csv; a variant of which no run came to its end has none."""
     rows = []
     for variant, own in runs[runs["status"] != "failed"].groupby("variant", sort=False):
-        known = [value is True or str(value) == "True" for value in own["order_kept"].dropna()]
-        lower, upper = wilson_interval(sum(known), len(known)) if known else (math.nan, math.nan)
-        rows.append({"variant": variant, "runs": len(known), "order_kept": sum(known), "lower": lower, "upper": upper,
+        order_kept = flags(own["order_kept"])
+        counted, kept = int(np.isfinite(order_kept).sum()), int(np.nansum(order_kept))
+        lower, upper = wilson_interval(kept, counted) if counted else (math.nan, math.nan)
+        rows.append({"variant": variant, "runs": counted, "order_kept": kept, "lower": lower, "upper": upper,
                      "plateau_share": float(own["plateau_share"].median()),
                      "final_loss_share": float(own["final_loss_share"].median())})
     return rows

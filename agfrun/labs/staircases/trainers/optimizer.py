@@ -133,10 +133,10 @@ class OptimizerConfig(TrainConfig):
 
     def run(self, problem: Any, horizon: float, watch: Any) -> Any:
         """See `TrainConfig.run`; `max_steps`, and no horizon, says how long."""
-        from agfrun.labs.staircases.dynamics.torch_optimizer import train_by_optimizer  # torch
-        from agfrun.labs.staircases.run.progress import TrainingBar  # rich
+        from agfrun.labs.staircases.dynamics.torch_optimizer import time_per_step, train_by_optimizer  # torch
+        from agfrun.labs.staircases.run.progress import TrainingBar  # tqdm
 
-        with TrainingBar(self.max_steps, None, watch.progress) as bar:
+        with TrainingBar(self.max_steps * time_per_step(self, problem.architecture), None, watch.progress) as bar:
             return train_by_optimizer(problem.architecture, problem.initial, self, seed=watch.seed, progress=bar,
                                       checkpoints=watch.checkpoints, resume=watch.resume)
 
