@@ -120,9 +120,9 @@ def count_functions(network: NetworkConfig, dimension: int, question: str, sampl
         UsageError: msolve is not installed, which all but `monodromy` need.
     """
     timer, equations = Timer(seconds), equations_of(network, dimension, seed)
-    known = closed_forms(network).get(GENERIC if question == MONODROMY else question)
     if question == MONODROMY:
-        return continued(equations, seconds, known)
+        return continued(equations, seconds)
+    known = closed_forms(network).get(question)
     try:
         per_function = equations.points_of_one_function(timer)
     except Unfinished:
@@ -178,18 +178,17 @@ def counted(question: str, samples: int | None, solve: Callable[[], int | None],
     return Count(question, samples, found, found // per_function, FINITE, expected, source)
 
 
-def continued(equations: Equations, seconds: float, known: tuple[int, str] | None) -> Count:
-    """Critical points of a generic loss by monodromy, all of them certified.
+def continued(equations: Equations, seconds: float) -> Count:
+    """Critical points of a generic loss by monodromy, all of them certified; loops end at the closed form.
 
     Args:
         equations: of the network.
         seconds: the limit.
-        known: the closed form and its source, at which loops end.
     """
     if equations.slices:
         return Count(MONODROMY, None, None, None, UNFINISHED, None,
                      "a continuous symmetry is left that no chart takes away")
-    expected, _ = known or (None, "")
+    expected, _ = closed_forms(equations.expansion.network).get(GENERIC, (None, ""))
     found = critical_points_by_monodromy(equations.expansion, equations.seed, Timer(seconds), expected)
     ended = found.functions == expected or found.quiet >= QUIET
     note = f"{found.loops} loops, none of the last {found.quiet} with a new one, {found.lost} paths lost"

@@ -69,21 +69,18 @@ class GenericLoss:
     def __init__(self, expansion: Expansion, generator: np.random.Generator) -> None:
         powers = expansion.powers
         self.variables, self.size = powers.shape[1], len(expansion.coefficients)
-        # Coordinates of one size and monomials of one size: roots of their numbers of terms.
         self.coefficients = expansion.coefficients.astype(np.float64)
         half = complex_normal(generator, (self.size, self.size))
         self.form = (half + half.T) / 2
         units = np.eye(self.variables, dtype=np.int64)
-        first = np.maximum(powers[:, None] - units, 0)
-        second = np.maximum(powers[:, None, None] - units[:, None] - units[None], 0)
-        # All monomials that occur, of the function and of its derivatives, each once.
-        every = np.concatenate([powers, first.reshape(-1, self.variables), second.reshape(-1, self.variables)])
-        self._basis, places = np.unique(every, axis=0, return_inverse=True)
-        places = places.ravel()
-        count = len(powers)
-        self._values, places = places[:count], places[count:]
-        self._first, self._second = places[:first.size // self.variables].reshape(first.shape[:2]), places[
-            first.size // self.variables:].reshape(second.shape[:3])
+        lowered = (powers, np.maximum(powers[:, None] - units, 0),
+                   np.maximum(powers[:, None, None] - units[:, None] - units, 0))
+        # All monomials that occur, of the function and of its derivatives, each once, and where they are.
+        self._basis, places = np.unique(np.concatenate([one.reshape(-1, self.variables) for one in lowered]), axis=0,
+                                        return_inverse=True)
+        ends = np.cumsum([one[..., 0].size for one in lowered])[:-1]
+        self._values, self._first, self._second = (part.reshape(one.shape[:-1]) for part, one in zip(
+            np.split(places.ravel(), ends), lowered, strict=True))
         self._slopes = powers.astype(np.float64)
         self._curvatures = (powers[:, :, None] * (powers[:, None, :] - units[None])).astype(np.float64)
         self._most, self._columns = int(powers.max()), np.arange(self.variables)

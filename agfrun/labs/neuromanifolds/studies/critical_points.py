@@ -118,24 +118,23 @@ class CriticalPointsStudy(ExactStudy):
             survey.find_real_points()
         with bench.clock.stage("descents"):
             survey.descend()
-        survey.rows += self._continued(config, bench, survey.equations)
+        survey.rows += self._continued(bench, survey.equations)
         return survey.result()
 
-    def _continued(self, config: NeuromanifoldConfig, bench: Bench, equations: Equations) -> list[Count]:
+    def _continued(self, bench: Bench, equations: Equations) -> list[Count]:
         """The row of monodromy, where it is asked for."""
         if not self.monodromy:
             return []
-        known = counting.closed_forms(config.model).get(counting.GENERIC)
         with bench.clock.stage("monodromy"):
             found = bench.remember("monodromy", lambda: dataclasses.asdict(
-                counting.continued(equations, self.seconds, known)))
+                counting.continued(equations, self.seconds)))
         return [Count(**found)]
 
     def _closed_forms(self, config: NeuromanifoldConfig, bench: Bench, dimension: int) -> StudyResult:
         rows = [Count(question, None, None, value, counting.CLOSED_FORM, value, source)
                 for question, (value, source) in counting.closed_forms(config.model).items() if value < 2**63]
         if self.monodromy:
-            rows += self._continued(config, bench, counting.equations_of(config.model, dimension, config.seed))
+            rows += self._continued(bench, counting.equations_of(config.model, dimension, config.seed))
         counts = {row.question: row.count for row in rows}
         return StudyResult(
             tables={COUNTS.name: rows_table(COUNTS, [dataclasses.asdict(row) for row in rows])},

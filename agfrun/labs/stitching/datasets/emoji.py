@@ -37,10 +37,8 @@ Parts = tuple[Labels, Labels, Labels]
 class EmojiConfig(SidesConfig):
     """One network a language, and one for each of `sentences` that reads what a sentence encoder makes of the texts.
 
-    Items are split by a permutation of `split_seed`.
-
-    The first `anchors` of it are anchors, `train` from the 301st on are trained on, the rest is for testing. More than
-    300 anchors are, without their classes, training samples as well.
+    Items are split by a permutation of `split_seed`: the first `anchors` of it are anchors, `train` from the 301st on
+    are trained on, the rest is for testing. More than 300 anchors are, without their classes, training samples as well.
     """
 
     name: str = "emoji"
