@@ -136,6 +136,6 @@ def draw(table: pd.DataFrame) -> Figure:
         panel.set(xscale="log", yscale="log", xlabel=words[part], ylabel="processor seconds", title=part)
         sizes = sorted(set(table.loc[table["part"] == part, "size"]))
         panel.set_xticks(sizes, list(map(str, sizes)))
-        panel.minorticks_off()
+        panel.xaxis.minorticks_off()
         panel.legend(fontsize="small")
     return figure
